@@ -1,0 +1,181 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The core as the rest of the broker sees it: one ledger, its views and sessions, as values. No I/O, no clock, no thread: bytes
+ * and instants come in, bytes to write and sessions to serve are pulled out, nothing calls back up.
+ *
+ * One turn of the loop, as the caller drives it:
+ *
+ *   core_set_time                                 first thing in every callback
+ *   session_receive, core_publish, ...            what arrived; changes are applied in memory and shown to nobody yet
+ *   core_set_room, core_turn -> store_append      the turn's changes are appended to the journal
+ *   core_turn_stored                              now they may be seen: views move, acks `applied` complete
+ *   core_durable                                  whenever the store reports a durable seq: acks `durable` complete
+ *   core_next_ticket                              HTTP answers that may now be sent
+ *   core_next_ready -> session_pull* -> socket    sessions with something to write, until none is left
+ *
+ * Ownership: the core owns sessions and topics. A `const struct topic *` is good until the next call that changes the core, unless
+ * it is held by a selection. Everything belongs to one thread.
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include "broker/base/list.h"
+#include "broker/base/result.h"
+#include "broker/core/limits.h"
+#include "broker/core/metrics.h"
+#include "broker/core/record.h"
+#include "broker/core/topic.h"
+#include "proto/message.h"
+#include "proto/name.h"
+
+struct core;
+struct session;
+
+struct core_options {
+    struct limits limits;
+    const char *epoch;  /* copied */
+    const char *server; /* "ahora/0.1.0", told in `welcome`; copied */
+    uint64_t seed;      /* of everything random; tests repeat a run with it */
+};
+
+struct core *core_create(const struct core_options *options); /* NULL: no memory */
+void core_destroy(struct core *core);                         /* closes every session first */
+
+/* ---- loading, before anything else ---- */
+
+/* Takes the record if it is newer than what is held of its topic. RESULT_NO_MEMORY, RESULT_INVALID (topic, document or kind no
+   longer legal: the caller logs and counts). */
+enum result core_load(struct core *core, const struct record *record) MUST_CHECK;
+
+/* The end of loading. Removals at or below seq_floor are unknown. */
+void core_loaded(struct core *core, const char *epoch, int64_t seq_floor);
+
+/* ---- time ---- */
+
+/* `wall_ms`: Unix milliseconds (may jump); `mono_ms`: a clock that only grows. */
+void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
+
+/* Runs what is due: hello deadlines, beats, `every_ms`, old idempotency keys. Bounded work a call. */
+void core_tick(struct core *core);
+
+/* When core_tick wants to be called again (mono_ms). At most one second ahead. */
+int64_t core_next_due(const struct core *core);
+
+/* ---- a turn ---- */
+
+/* How many bytes of records the store can take in this turn; changes past it are refused with store_full. */
+void core_set_room(struct core *core, size_t bytes);
+
+/* The records of the changes applied since the last turn, good until core_turn_stored. Empty: nothing to store. */
+struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last);
+void core_turn_stored(struct core *core);
+void core_durable(struct core *core, int64_t seq);
+
+/* ---- sessions ---- */
+
+enum encoding {
+    ENCODING_MSGPACK, /* WebSocket, binary */
+    ENCODING_JSON,    /* WebSocket, text */
+    ENCODING_SSE,     /* Server-Sent Events: text without WebSocket framing */
+    ENCODINGS,
+};
+
+/* A new client. WebSocket sessions must say hello; SSE sessions are ready, and subscribe by session_receive_packed.
+   `owner` is the caller's. NULL: no memory. */
+struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner);
+
+/* One whole WebSocket message of it, in its encoding. */
+void session_receive(struct core *core, struct session *session, struct span message);
+
+/* The same for protocol messages that are already checked MessagePack (any encoding). */
+void session_receive_packed(struct core *core, struct session *session, struct span messages);
+
+/* The connection is gone. The session must not be used afterwards. */
+void session_close(struct core *core, struct session *session);
+
+void *session_owner(const struct session *session);
+
+/* Ask the session to end: what is queued is written, then session_close_code says so. */
+void session_kick(struct core *core, struct session *session, int close_code, const char *reason);
+
+/* The next session that has something to write or wants to be closed, NULL if none. Each comes once per readiness: pull until false. */
+struct session *core_next_ready(struct core *core);
+
+/*
+ * The next piece for this session's socket: for WebSocket encodings one or more whole frames with their headers. Good until the
+ * next call into the core; write all of it, or hand the tail to someone who will. False: nothing now.
+ * The caller stops pulling when the socket is choked and says so by session_set_choked(true); changes meanwhile only move the
+ * session's place in its views. session_set_choked(false) makes the session ready again.
+ */
+bool session_pull(struct core *core, struct session *session, struct span *piece);
+void session_set_choked(struct core *core, struct session *session, bool choked);
+
+/* The caller stopped for fairness, not because of the socket: come again by core_next_ready in the next turn. */
+void session_yield(struct core *core, struct session *session);
+
+/* After session_pull returned false: non-zero if the connection is to be closed with this code and reason (static text). */
+int session_close_code(const struct session *session, const char **reason);
+
+/* False while the session has too many answers or publishes outstanding: do not read its socket. Ask after receive, pull and
+   core_durable; core_next_ready returns the session when it may become true again. */
+bool session_wants_read(const struct session *session);
+
+/* Tell every session `bye` with retry times spread evenly over retry_ms_max, then close them as they drain; from now on publishes
+   and subscriptions get `draining`. */
+void core_drain(struct core *core, const char *reason, int64_t retry_ms_max);
+bool core_is_draining(const struct core *core);
+size_t core_session_count(const struct core *core);
+
+/* ---- publishing and reading for HTTP ---- */
+
+struct publish {
+    const char *principal;
+    struct span changes; /* packed list of changes, checked by pack_check */
+    uint32_t change_count;
+    bool atomic;
+    enum ack ack;
+};
+
+/* Completes when what it stands for may be told. Embedded by the caller; zero it first. */
+struct ticket {
+    struct link link;
+    int64_t seq; /* waits for this seq */
+    bool waiting;
+    void *owner;
+};
+
+/*
+ * Applies the changes now and appends the packed list of results to `results` (protocol: `published`). The results may be told once
+ * the ticket comes out of core_next_ticket: after the turn is stored (ACK_APPLIED, ACK_NONE) or durable (ACK_DURABLE).
+ * AHORA_OK whatever the single results are; AHORA_DRAINING, AHORA_TOO_LARGE (results do not fit): nothing was applied.
+ */
+enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
+struct ticket *core_next_ticket(struct core *core);
+void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
+
+/* The topic if it exists now, else NULL. */
+const struct topic *core_get(const struct core *core, const struct name *topic);
+
+/* Topics that match any of the patterns, in byte order of their paths, each held until selection_fini even if it is removed
+   meanwhile (then topic_is_removed). */
+struct selection {
+    struct topic **topics;
+    size_t count;
+    bool more; /* the limit cut it */
+};
+
+/* Those after the path `after` (data NULL: from the start), at most `limit` (0: all). AHORA_OK, AHORA_OVERLOADED (no memory). */
+enum ahora_code core_select(struct core *core, const struct name *patterns, size_t count, struct span after, size_t limit,
+                            struct selection *out);
+void selection_fini(struct core *core, struct selection *selection);
+
+const char *core_epoch(const struct core *core);
+int64_t core_seq(const struct core *core);
+const struct metrics *core_metrics(const struct core *core);
+const struct limits *core_limits(const struct core *core);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The store: what survives. A journal makes changes durable, LMDB holds the checkpoint behind it.
+ *
+ *   loop thread                               storage thread
+ *   store_append(turn) -- pwrite --> segment  fdatasync in groups -> store_durable_seq, store_event_fd
+ *                                             fold closed segments into LMDB, newest record of each topic, then drop them
+ *                                             keep the next segment preallocated -> store_room
+ *
+ * A turn that was appended survives the death of the process (the page cache has it); a turn at or below store_durable_seq
+ * survives the death of the machine. The store never shows anything to anyone: callers append, then show.
+ *
+ * One process owns a directory (a lock file). Files: DIR/lock, DIR/checkpoint/ (LMDB), DIR/journal/<first seq, 16 hex digits>.
+ * All functions belong to the loop thread, except that store_durable_seq and store_room may be asked from anywhere.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "broker/base/result.h"
+#include "broker/core/record.h"
+
+enum sync_mode {
+    SYNC_EVERY,    /* as soon as anything waits, in groups */
+    SYNC_INTERVAL, /* every sync_ms: a power loss takes at most that much; `durable` acks wait for it */
+    SYNC_OFF,      /* never: durable means "in the page cache"; a power loss takes what the kernel had not written */
+};
+
+struct store_options {
+    const char *path;          /* directory, created if missing (mode 0700) */
+    size_t segment_bytes;      /* of one journal segment, preallocated; default 64 MiB; a turn must fit */
+    size_t journal_bytes_max;  /* all segments together: when the checkpoint cannot keep up, publishing gets store_full */
+    size_t checkpoint_bytes_max; /* LMDB map limit; grows up to it in steps */
+    size_t removals_max;       /* removals kept for resume tokens */
+    enum sync_mode sync;
+    int64_t sync_ms;           /* SYNC_INTERVAL */
+};
+
+void store_options_default(struct store_options *options); /* all but path */
+
+/* What opening found. */
+struct store_report {
+    char epoch[AHORA_EPOCH_BYTES_MAX + 1]; /* in force from now on */
+    bool epoch_is_new;
+    const char *epoch_reason;   /* static text, for the log: "first start", "power loss", "restored copy", "damaged", "clean", "killed" */
+    int64_t seq_checkpoint;     /* the checkpoint stands for this seq */
+    int64_t seq_floor;          /* removals at or below this are forgotten: older tokens get a snapshot */
+    uint64_t damaged;           /* records that failed their checksum: not served; known after the load ended */
+};
+
+struct store;
+
+enum result store_open(struct store **store, const struct store_options *options, struct store_report *report,
+                       char *detail, size_t detail_bytes) MUST_CHECK; /* detail: path and cause, for people */
+
+/*
+ * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields the records of the checkpoint in any order, then those of the
+ * journal in theirs; a later one of the same topic wins if its seq is higher. The record's spans live until the next call.
+ * Damaged records are counted, logged into `report`, and skipped. RESULT_IO, RESULT_VERSION: stop.
+ */
+enum result store_load(struct store *store, struct record *record) MUST_CHECK;
+
+/* The report after loading: damage found while loading may have given a new epoch. Call once, after the end of the load and
+   before store_start. `seq_last`: the highest seq the caller holds. */
+enum result store_loaded(struct store *store, int64_t seq_last, struct store_report *report) MUST_CHECK;
+
+/* Starts the storage thread and the first segment. */
+enum result store_start(struct store *store) MUST_CHECK;
+
+/* Bytes of records that may be appended now and are sure to find their place on disk. 0: full. A caller that appends no more
+   than this in one turn cannot meet a full disk. */
+size_t store_room(const struct store *store);
+
+/* Appends one turn: whole records, laid end to end, their seqs from seq_first to seq_last. All of it or nothing survives.
+   RESULT_IO is fatal: the caller must stop without showing the turn. */
+enum result store_append(struct store *store, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
+
+/* Everything up to this seq is on disk. */
+int64_t store_durable_seq(const struct store *store);
+
+/* Becomes readable when store_durable_seq or store_room grew; reading 8 bytes (eventfd) clears it. */
+int store_event_fd(const struct store *store);
+
+struct store_metrics {
+    uint64_t turns, bytes, syncs, folds, folded_records, damaged, full_events, io_errors;
+    int64_t seq_durable, seq_checkpoint;
+    uint64_t journal_bytes, checkpoint_bytes;
+    int64_t sync_us_last;
+    bool full; /* publishing is refused */
+};
+
+void store_metrics(const struct store *store, struct store_metrics *metrics);
+
+/* Syncs, writes the clean mark (the next start keeps its epoch), joins the thread, frees. */
+void store_close(struct store *store);
+
+/*
+ * A consistent copy of the store at `from` into the new directory `to`, while a broker runs on it or not, from any process.
+ * The copy takes a new epoch when it is first opened, because the original goes on under the old one.
+ */
+enum result store_backup(const char *from, const char *to, char *detail, size_t detail_bytes) MUST_CHECK;
+
+#endif

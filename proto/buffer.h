@@ -1,0 +1,60 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Bytes: a borrowed `span`, and a `buffer` that grows up to a bound.
+ *
+ * A buffer remembers its first failure (bound reached or no memory): put everything, look at `failed` once at the end.
+ * After a failure its content is as it was before the put that failed. A zeroed buffer of bytes_max 0 fails every put.
+ */
+#ifndef PROTO_BUFFER_H
+#define PROTO_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct span {
+    const uint8_t *data;
+    size_t bytes;
+};
+
+struct span span_of(const void *data, size_t bytes);
+struct span span_of_text(const char *text); /* without its terminator */
+bool span_equal(struct span a, struct span b);
+bool span_is(struct span a, const char *text);
+
+struct buffer {
+    uint8_t *data;
+    size_t bytes;     /* used */
+    size_t capacity;  /* allocated */
+    size_t bytes_max; /* never grows past this */
+    bool failed;
+};
+
+void buffer_init(struct buffer *buffer, size_t bytes_max);
+void buffer_fini(struct buffer *buffer); /* accepts a zeroed buffer; leaves it zeroed */
+
+/* Room for `bytes` more, to be written by the caller before the next call; `bytes` grows by it. NULL on failure. */
+uint8_t *buffer_extend(struct buffer *buffer, size_t bytes);
+
+void buffer_put(struct buffer *buffer, const void *data, size_t bytes);
+void buffer_put_span(struct buffer *buffer, struct span span);
+void buffer_put_byte(struct buffer *buffer, uint8_t byte);
+void buffer_put_text(struct buffer *buffer, const char *text);
+void buffer_put_decimal(struct buffer *buffer, int64_t number);
+
+/* Forget everything after the first `bytes`, and a failure with it. */
+void buffer_cut(struct buffer *buffer, size_t bytes);
+
+/* Drop the first `bytes`; the rest moves to the front. */
+void buffer_consume(struct buffer *buffer, size_t bytes);
+
+/* Empty, keeping the memory if it is at most `keep` bytes. */
+void buffer_clear(struct buffer *buffer, size_t keep);
+
+struct span buffer_span(const struct buffer *buffer);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * JSON (RFC 8259) at the edge: text in becomes MessagePack, MessagePack becomes text out.
+ * Reading is jansson's work, writing a stream of our own (it runs once per change). Both refuse what pack.h calls illegal.
+ */
+#ifndef PROTO_JSON_H
+#define PROTO_JSON_H
+
+#include "include/ahora/protocol.h"
+#include "proto/buffer.h"
+
+/*
+ * Translates one JSON value (white space around it is allowed, anything else after it is not) and appends it to `out`.
+ * AHORA_OK, AHORA_BAD_MESSAGE (syntax, UTF-8, repeated key, integer out of int64, number out of double, deeper than
+ * depth_max, "\u0000"), or AHORA_TOO_LARGE (`out` is full). On failure `out` is as before, and *detail, if not NULL,
+ * a static text for people.
+ * Memory: at most 64 times `text.bytes` while it runs; nothing afterwards.
+ */
+enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer *out, const char **detail);
+
+/* Appends the JSON text of one checked MessagePack value, no white space. Floats are the shortest text that reads back the
+   same, and always look like floats (165.0). Fails only by `out->failed`. */
+void json_put(struct buffer *out, struct span value);
+
+/* Appends `text` as a JSON string with its quotes. */
+void json_put_text(struct buffer *out, struct span text);
+
+#endif

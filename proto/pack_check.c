@@ -1,0 +1,249 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * One pass over the bytes with a small stack, one frame for each list or map that is open.
+ *
+ * Keys of a map are kept in its frame and compared as they come, which is the fastest for the few keys a document has. A map
+ * too wide for that is walked a second time when it is complete, with a hash table. Such maps may nest, so a hostile message
+ * is walked at most depth_max times; the table's seed is random in each process, so its keys cannot be made to collide.
+ */
+#include "proto/pack.h"
+#include "proto/pack_head.h"
+
+#include "include/ahora/protocol.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+/* 16 keys are at most 120 comparisons of a length, all in the frame. */
+#define KEYS_COMPARED_MAX 16
+
+/* Twice the entries of the widest map: half empty at worst, so probes stay short. A power of two. */
+#define SLOTS (2 * AHORA_MAP_ENTRIES_MAX)
+
+_Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are chosen by a mask");
+_Static_assert(AHORA_MAP_ENTRIES_MAX < UINT16_MAX, "a slot holds an index plus one");
+
+struct frame {
+    bool is_map;
+    uint32_t count;
+    uint32_t left;
+    const uint8_t *body; /* the first item or key */
+    struct span keys[KEYS_COMPARED_MAX];
+};
+
+struct check {
+    const uint8_t *at;
+    const uint8_t *end;
+    unsigned depth;
+    unsigned depth_max;
+    struct frame frames[PACK_DEPTH_LIMIT];
+};
+
+static uint64_t process_seed;
+
+/* Without randomness (a kernel just booted) the seed is 0: slower for a hostile map, still right. */
+static void process_seed_draw(void) {
+    if (getrandom(&process_seed, sizeof(process_seed), GRND_NONBLOCK) != (ssize_t)sizeof(process_seed)) {
+        process_seed = 0;
+    }
+}
+
+/* Bytes of a UTF-8 sequence by its first byte and the range of its second (RFC 3629 section 4), 0 if it is none. */
+static unsigned sequence_bytes(const uint8_t *at, size_t left) {
+    static const struct {
+        uint8_t first, last, second_min, second_max, bytes;
+    } rows[] = {
+        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (at[0] >= rows[i].first && at[0] <= rows[i].last) {
+            bool fits = rows[i].bytes <= left && at[1] >= rows[i].second_min && at[1] <= rows[i].second_max;
+
+            return fits ? rows[i].bytes : 0;
+        }
+    }
+    return 0;
+}
+
+static bool text_is_legal(const uint8_t *at, const uint8_t *end) {
+    while (at < end) {
+        if (*at >= 0x01 && *at < 0x80) {
+            at++;
+            continue;
+        }
+        unsigned bytes = sequence_bytes(at, (size_t)(end - at));
+        if (bytes == 0) {
+            return false;
+        }
+        for (unsigned i = 2; i < bytes; i++) {
+            if ((at[i] & 0xc0) != 0x80) {
+                return false;
+            }
+        }
+        at += bytes;
+    }
+    return true;
+}
+
+static bool keys_repeat(const struct span *keys, uint32_t count) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    uint16_t slots[SLOTS] = {0}; /* index of a key, plus one */
+
+    pthread_once(&once, process_seed_draw);
+    for (uint32_t i = 0; i < count; i++) {
+        size_t slot = XXH3_64bits_withSeed(keys[i].data, keys[i].bytes, process_seed) & (SLOTS - 1);
+
+        for (; slots[slot] != 0; slot = (slot + 1) & (SLOTS - 1)) {
+            if (span_equal(keys[slots[slot] - 1], keys[i])) {
+                return true;
+            }
+        }
+        slots[slot] = (uint16_t)(i + 1);
+    }
+    return false;
+}
+
+/* A complete map, all of it already found legal but for keys that repeat. */
+static bool wide_map_repeats(const struct check *check, const struct frame *frame) {
+    struct span keys[AHORA_MAP_ENTRIES_MAX];
+    struct pack_reader reader = {.at = frame->body, .end = check->at};
+
+    assert(frame->count <= AHORA_MAP_ENTRIES_MAX);
+    for (uint32_t i = 0; i < frame->count; i++) {
+        keys[i] = pack_read_text(&reader);
+        pack_skip(&reader);
+    }
+    assert(!reader.failed);
+    return keys_repeat(keys, frame->count);
+}
+
+static enum pack_fault check_text(struct check *check, struct pack_head head) {
+    if (head.count > (size_t)(check->end - head.body)) {
+        return PACK_TRUNCATED;
+    }
+    check->at = head.body + head.count;
+    return text_is_legal(head.body, check->at) ? PACK_FINE : PACK_BAD_TEXT;
+}
+
+static enum pack_fault enter(struct check *check, struct pack_head head) {
+    bool is_map = head.type == PACK_MAP;
+
+    if ((uint64_t)head.count * (is_map ? 2 : 1) > (uint64_t)(check->end - head.body)) {
+        return PACK_TRUNCATED;
+    }
+    if (check->depth == check->depth_max) {
+        return PACK_TOO_DEEP;
+    }
+    if (is_map && head.count > AHORA_MAP_ENTRIES_MAX) {
+        return PACK_TOO_WIDE;
+    }
+    struct frame *frame = &check->frames[check->depth++];
+    frame->is_map = is_map;
+    frame->count = frame->left = head.count;
+    frame->body = check->at = head.body;
+    return PACK_FINE;
+}
+
+static enum pack_fault check_value(struct check *check) {
+    struct pack_head head = pack_head_read(check->at, check->end);
+
+    switch (head.type) {
+    case PACK_END:
+        return PACK_TRUNCATED;
+    case PACK_ILLEGAL:
+        return PACK_ILLEGAL_TYPE;
+    case PACK_TEXT:
+        return check_text(check, head);
+    case PACK_LIST:
+    case PACK_MAP:
+        return enter(check, head);
+    case PACK_NIL:
+    case PACK_BOOL:
+    case PACK_INT:
+    case PACK_FLOAT:
+        break;
+    }
+    check->at = head.body;
+    return PACK_FINE;
+}
+
+static enum pack_fault check_key(struct check *check, struct frame *frame) {
+    struct pack_head head = pack_head_read(check->at, check->end);
+
+    if (head.type != PACK_TEXT) {
+        return head.type == PACK_END ? PACK_TRUNCATED : PACK_BAD_KEY;
+    }
+    enum pack_fault fault = check_text(check, head);
+    if (fault != PACK_FINE || frame->count > KEYS_COMPARED_MAX) {
+        return fault;
+    }
+    uint32_t index = frame->count - frame->left;
+    frame->keys[index] = span_of(head.body, head.count);
+    for (uint32_t i = 0; i < index; i++) {
+        if (span_equal(frame->keys[i], frame->keys[index])) {
+            return PACK_REPEATED_KEY;
+        }
+    }
+    return PACK_FINE;
+}
+
+/* Closes what is complete. */
+static enum pack_fault leave(struct check *check) {
+    while (check->depth > 0 && check->frames[check->depth - 1].left == 0) {
+        const struct frame *frame = &check->frames[--check->depth];
+
+        if (frame->is_map && frame->count > KEYS_COMPARED_MAX && wide_map_repeats(check, frame)) {
+            return PACK_REPEATED_KEY;
+        }
+    }
+    return PACK_FINE;
+}
+
+enum pack_fault pack_check(struct span bytes, unsigned depth_max, size_t *used) {
+    struct pack_reader reader = pack_reader_of(bytes);
+    struct check check; /* the frames are filled as they are entered */
+    enum pack_fault fault;
+
+    assert(depth_max <= PACK_DEPTH_LIMIT);
+    check.at = reader.at;
+    check.end = reader.end;
+    check.depth = 0;
+    check.depth_max = depth_max;
+    fault = check_value(&check);
+    while (fault == PACK_FINE && (fault = leave(&check)) == PACK_FINE && check.depth > 0) {
+        struct frame *frame = &check.frames[check.depth - 1];
+
+        fault = frame->is_map ? check_key(&check, frame) : PACK_FINE;
+        frame->left--;
+        fault = fault == PACK_FINE ? check_value(&check) : fault;
+    }
+    if (fault == PACK_FINE) {
+        *used = (size_t)(check.at - reader.at);
+    }
+    return fault;
+}
+
+const char *pack_fault_text(enum pack_fault fault) {
+    static const char *const texts[] = {
+        [PACK_FINE] = "legal",
+        [PACK_TRUNCATED] = "ends inside a value",
+        [PACK_ILLEGAL_TYPE] = "holds a binary, an extension, an integer above 2^63-1, NaN or infinity",
+        [PACK_BAD_TEXT] = "holds text that is not UTF-8, or a NUL",
+        [PACK_BAD_KEY] = "holds a map key that is not text",
+        [PACK_REPEATED_KEY] = "repeats a key in a map",
+        [PACK_TOO_DEEP] = "nests too deep",
+        [PACK_TOO_WIDE] = "holds a map with too many entries",
+    };
+
+    assert(fault < sizeof(texts) / sizeof(texts[0]));
+    return texts[fault];
+}

@@ -27,22 +27,19 @@
 #define ARGUMENTS_MAX 32
 #define POLL_MS 10
 
-static int64_t clock_ms(void)
-{
+static int64_t clock_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void sleep_ms(long ms)
-{
+static void sleep_ms(long ms) {
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     nanosleep(&time, NULL);
 }
 
 /* A port that was free a moment ago; 0 on failure. */
-static uint16_t port_pick(void)
-{
+static uint16_t port_pick(void) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr *name = (struct sockaddr *)(void *)&address;
@@ -57,11 +54,11 @@ static uint16_t port_pick(void)
     return port;
 }
 
-bool broker_process_init(struct broker_process *broker, const char *name)
-{
+bool broker_process_init(struct broker_process *broker, const char *name) {
     *broker = (struct broker_process){0};
     const char *parent = getenv("TMPDIR");
-    int size = snprintf(broker->directory, sizeof broker->directory, "%s/ahora-%s-XXXXXX", parent != NULL ? parent : "/tmp", name);
+    int size =
+        snprintf(broker->directory, sizeof broker->directory, "%s/ahora-%s-XXXXXX", parent != NULL ? parent : "/tmp", name);
     if (size >= (int)sizeof broker->directory || mkdtemp(broker->directory) == NULL) {
         fprintf(stderr, "broker_process: cannot make %s: %s\n", broker->directory, strerror(errno));
         broker->directory[0] = '\0';
@@ -74,8 +71,7 @@ bool broker_process_init(struct broker_process *broker, const char *name)
 }
 
 /* In the child, after fork: only what is safe there. Never returns. */
-static void child_run(const struct broker_process *broker, const char *binary, char *const *arguments, pid_t parent)
-{
+static void child_run(const struct broker_process *broker, const char *binary, char *const *arguments, pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) {
         _exit(126); /* the parent died before the line above */
@@ -91,8 +87,7 @@ static void child_run(const struct broker_process *broker, const char *binary, c
     _exit(127);
 }
 
-bool broker_process_spawn(struct broker_process *broker, const char *const *arguments)
-{
+bool broker_process_spawn(struct broker_process *broker, const char *const *arguments) {
     assert(broker->pid == 0);
     const char *binary = getenv("AHORAD");
     binary = binary != NULL ? binary : "build/ahorad";
@@ -117,14 +112,12 @@ bool broker_process_spawn(struct broker_process *broker, const char *const *argu
     return pid > 0;
 }
 
-static void process_reaped(struct broker_process *broker, int status)
-{
+static void process_reaped(struct broker_process *broker, int status) {
     broker->pid = 0;
     broker->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool broker_process_is_running(struct broker_process *broker)
-{
+bool broker_process_is_running(struct broker_process *broker) {
     int status;
     if (broker->pid != 0 && waitpid(broker->pid, &status, WNOHANG) == broker->pid) {
         process_reaped(broker, status);
@@ -132,8 +125,7 @@ bool broker_process_is_running(struct broker_process *broker)
     return broker->pid != 0;
 }
 
-bool broker_process_wait_ready(struct broker_process *broker)
-{
+bool broker_process_wait_ready(struct broker_process *broker) {
     int64_t deadline_ms = clock_ms() + BROKER_READY_MS;
     while (broker_process_is_running(broker) && clock_ms() < deadline_ms) {
         if (http_status(broker->port, "/readyz") == 200) {
@@ -146,13 +138,11 @@ bool broker_process_wait_ready(struct broker_process *broker)
     return false;
 }
 
-bool broker_process_start(struct broker_process *broker, const char *const *arguments)
-{
+bool broker_process_start(struct broker_process *broker, const char *const *arguments) {
     return broker_process_spawn(broker, arguments) && broker_process_wait_ready(broker);
 }
 
-void broker_process_kill(struct broker_process *broker)
-{
+void broker_process_kill(struct broker_process *broker) {
     if (broker->pid == 0) {
         return;
     }
@@ -163,8 +153,7 @@ void broker_process_kill(struct broker_process *broker)
     process_reaped(broker, status);
 }
 
-int broker_process_term(struct broker_process *broker)
-{
+int broker_process_term(struct broker_process *broker) {
     if (!broker_process_is_running(broker)) {
         return broker->exit_status;
     }
@@ -180,8 +169,7 @@ int broker_process_term(struct broker_process *broker)
     return broker->exit_status;
 }
 
-int64_t broker_process_memory_kb(const struct broker_process *broker, const char *field)
-{
+int64_t broker_process_memory_kb(const struct broker_process *broker, const char *field) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", (int)broker->pid);
     FILE *file = broker->pid != 0 ? fopen(path, "r") : NULL;
@@ -200,8 +188,7 @@ int64_t broker_process_memory_kb(const struct broker_process *broker, const char
     return kilobytes;
 }
 
-void broker_process_print_log(const struct broker_process *broker)
-{
+void broker_process_print_log(const struct broker_process *broker) {
     FILE *file = fopen(broker->log, "r");
     if (file == NULL) {
         return;
@@ -215,16 +202,14 @@ void broker_process_print_log(const struct broker_process *broker)
     fclose(file);
 }
 
-static int entry_remove(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
+static int entry_remove(const char *path, const struct stat *status, int kind, struct FTW *place) {
     (void)status;
     (void)kind;
     (void)place;
     return remove(path);
 }
 
-void broker_process_fini(struct broker_process *broker)
-{
+void broker_process_fini(struct broker_process *broker) {
     broker_process_kill(broker);
     if (broker->directory[0] != '\0' && !broker->is_kept) {
         nftw(broker->directory, entry_remove, 8, FTW_DEPTH | FTW_PHYS);

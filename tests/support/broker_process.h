@@ -27,9 +27,9 @@ struct broker_process {
     char data[160];
     char log[160];
     uint16_t port;
-    pid_t pid;         /* 0: not running */
-    int exit_status;   /* of the last stop: exit code, or 128 + signal */
-    bool is_kept;      /* fini leaves the directory, for a look at it */
+    pid_t pid;       /* 0: not running */
+    int exit_status; /* of the last stop: exit code, or 128 + signal */
+    bool is_kept;    /* fini leaves the directory, for a look at it */
 };
 
 /* Makes the directory (under $TMPDIR or /tmp) and picks the port. False, with a line on stderr, if that fails. */

@@ -11,20 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void bytes_fini(struct bytes *bytes)
-{
+void bytes_fini(struct bytes *bytes) {
     free(bytes->block);
     *bytes = (struct bytes){0};
 }
 
-void bytes_clear(struct bytes *bytes)
-{
+void bytes_clear(struct bytes *bytes) {
     bytes->start = 0;
     bytes->end = 0;
 }
 
-char *bytes_reserve(struct bytes *bytes, size_t size)
-{
+char *bytes_reserve(struct bytes *bytes, size_t size) {
     if (bytes->capacity - bytes->end >= size) {
         return bytes->block + bytes->end;
     }
@@ -46,14 +43,12 @@ char *bytes_reserve(struct bytes *bytes, size_t size)
     return bytes->block + bytes->end;
 }
 
-void bytes_commit(struct bytes *bytes, size_t size)
-{
+void bytes_commit(struct bytes *bytes, size_t size) {
     assert(size <= bytes->capacity - bytes->end);
     bytes->end += size;
 }
 
-void bytes_append(struct bytes *bytes, const void *data, size_t size)
-{
+void bytes_append(struct bytes *bytes, const void *data, size_t size) {
     if (size == 0) {
         return;
     }
@@ -61,13 +56,11 @@ void bytes_append(struct bytes *bytes, const void *data, size_t size)
     bytes_commit(bytes, size);
 }
 
-void bytes_append_text(struct bytes *bytes, const char *text)
-{
+void bytes_append_text(struct bytes *bytes, const char *text) {
     bytes_append(bytes, text, strlen(text));
 }
 
-void bytes_printf(struct bytes *bytes, const char *format, ...)
-{
+void bytes_printf(struct bytes *bytes, const char *format, ...) {
     va_list list;
     va_start(list, format);
     va_list again;
@@ -80,18 +73,15 @@ void bytes_printf(struct bytes *bytes, const char *format, ...)
     va_end(list);
 }
 
-const char *bytes_data(const struct bytes *bytes)
-{
+const char *bytes_data(const struct bytes *bytes) {
     return bytes->block + bytes->start;
 }
 
-size_t bytes_size(const struct bytes *bytes)
-{
+size_t bytes_size(const struct bytes *bytes) {
     return bytes->end - bytes->start;
 }
 
-void bytes_consume(struct bytes *bytes, size_t size)
-{
+void bytes_consume(struct bytes *bytes, size_t size) {
     assert(size <= bytes_size(bytes));
     bytes->start += size;
     if (bytes->start == bytes->end) {
@@ -99,8 +89,7 @@ void bytes_consume(struct bytes *bytes, size_t size)
     }
 }
 
-const char *bytes_text(struct bytes *bytes)
-{
+const char *bytes_text(struct bytes *bytes) {
     *bytes_reserve(bytes, 1) = '\0';
     return bytes_data(bytes);
 }

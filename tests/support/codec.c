@@ -11,33 +11,28 @@
 
 #define DEPTH_MAX 32 /* of a value; the protocol allows 16 */
 
-const char *codec_name(enum codec codec)
-{
+const char *codec_name(enum codec codec) {
     return codec == CODEC_JSON ? "json" : "msgpack";
 }
 
-static int bytes_write(void *context, const char *data, size_t size)
-{
+static int bytes_write(void *context, const char *data, size_t size) {
     bytes_append(context, data, size);
     return 0;
 }
 
-static int json_write(const char *data, size_t size, void *context)
-{
+static int json_write(const char *data, size_t size, void *context) {
     bytes_append(context, data, size);
     return 0;
 }
 
-static void pack_text(msgpack_packer *packer, const char *text, size_t size)
-{
+static void pack_text(msgpack_packer *packer, const char *text, size_t size) {
     msgpack_pack_str(packer, size);
     msgpack_pack_str_body(packer, text, size);
 }
 
 static void pack_value(msgpack_packer *packer, const json_t *value);
 
-static void pack_object(msgpack_packer *packer, const json_t *value)
-{
+static void pack_object(msgpack_packer *packer, const json_t *value) {
     msgpack_pack_map(packer, json_object_size(value));
     /* jansson's iterator takes a non-const object though it does not change it */
     union {
@@ -46,23 +41,20 @@ static void pack_object(msgpack_packer *packer, const json_t *value)
     } object = {.in = value};
     const char *key;
     json_t *member;
-    json_object_foreach(object.out, key, member)
-    {
+    json_object_foreach(object.out, key, member) {
         pack_text(packer, key, strlen(key));
         pack_value(packer, member);
     }
 }
 
-static void pack_array(msgpack_packer *packer, const json_t *value)
-{
+static void pack_array(msgpack_packer *packer, const json_t *value) {
     msgpack_pack_array(packer, json_array_size(value));
     for (size_t i = 0; i < json_array_size(value); i++) {
         pack_value(packer, json_array_get(value, i));
     }
 }
 
-static void pack_value(msgpack_packer *packer, const json_t *value)
-{
+static void pack_value(msgpack_packer *packer, const json_t *value) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         pack_object(packer, value);
@@ -91,8 +83,7 @@ static void pack_value(msgpack_packer *packer, const json_t *value)
     }
 }
 
-void codec_encode(enum codec codec, const json_t *value, struct bytes *out)
-{
+void codec_encode(enum codec codec, const json_t *value, struct bytes *out) {
     if (codec == CODEC_MSGPACK) {
         msgpack_packer packer;
         msgpack_packer_init(&packer, out, bytes_write);
@@ -105,8 +96,7 @@ void codec_encode(enum codec codec, const json_t *value, struct bytes *out)
 
 static json_t *value_from(const msgpack_object *object, int depth);
 
-static json_t *object_from(const msgpack_object *object, int depth)
-{
+static json_t *object_from(const msgpack_object *object, int depth) {
     json_t *value = json_object();
     for (uint32_t i = 0; i < object->via.map.size; i++) {
         const msgpack_object_kv *pair = &object->via.map.ptr[i];
@@ -128,8 +118,7 @@ static json_t *object_from(const msgpack_object *object, int depth)
     return value;
 }
 
-static json_t *array_from(const msgpack_object *object, int depth)
-{
+static json_t *array_from(const msgpack_object *object, int depth) {
     json_t *value = json_array();
     for (uint32_t i = 0; i < object->via.array.size; i++) {
         if (json_array_append_new(value, value_from(&object->via.array.ptr[i], depth + 1)) != 0) {
@@ -141,8 +130,7 @@ static json_t *array_from(const msgpack_object *object, int depth)
 }
 
 /* NULL for what the protocol has no place for: binary, extensions, integers above 2^63, broken UTF-8, deep nesting. */
-static json_t *value_from(const msgpack_object *object, int depth)
-{
+static json_t *value_from(const msgpack_object *object, int depth) {
     if (depth > DEPTH_MAX) {
         return NULL;
     }
@@ -171,8 +159,7 @@ static json_t *value_from(const msgpack_object *object, int depth)
     return NULL;
 }
 
-static json_t *decode_msgpack(const char *data, size_t size, size_t *offset, bool *is_bad)
-{
+static json_t *decode_msgpack(const char *data, size_t size, size_t *offset, bool *is_bad) {
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
     json_t *value = NULL;
@@ -184,8 +171,7 @@ static json_t *decode_msgpack(const char *data, size_t size, size_t *offset, boo
     return value;
 }
 
-json_t *codec_decode(enum codec codec, const char *data, size_t size, size_t *offset, bool *is_bad)
-{
+json_t *codec_decode(enum codec codec, const char *data, size_t size, size_t *offset, bool *is_bad) {
     *is_bad = false;
     if (*offset >= size) {
         return NULL;
@@ -203,8 +189,7 @@ json_t *codec_decode(enum codec codec, const char *data, size_t size, size_t *of
     return value;
 }
 
-static bool objects_equal(const json_t *a, const json_t *b)
-{
+static bool objects_equal(const json_t *a, const json_t *b) {
     if (json_object_size(a) != json_object_size(b)) {
         return false;
     }
@@ -214,8 +199,7 @@ static bool objects_equal(const json_t *a, const json_t *b)
     } object = {.in = a};
     const char *key;
     json_t *member;
-    json_object_foreach(object.out, key, member)
-    {
+    json_object_foreach(object.out, key, member) {
         const json_t *other = json_object_get(b, key);
         if (other == NULL || !codec_values_equal(member, other)) {
             return false;
@@ -224,8 +208,7 @@ static bool objects_equal(const json_t *a, const json_t *b)
     return true;
 }
 
-bool codec_values_equal(const json_t *a, const json_t *b)
-{
+bool codec_values_equal(const json_t *a, const json_t *b) {
     if (json_is_integer(a) && json_is_integer(b)) {
         return json_integer_value(a) == json_integer_value(b);
     }

@@ -20,20 +20,17 @@
 #include <time.h>
 #include <unistd.h>
 
-void http_reader_init(struct http_reader *reader)
-{
+void http_reader_init(struct http_reader *reader) {
     *reader = (struct http_reader){.state = HTTP_HEAD};
 }
 
-void http_reader_fini(struct http_reader *reader)
-{
+void http_reader_fini(struct http_reader *reader) {
     bytes_fini(&reader->head);
     bytes_fini(&reader->body);
     bytes_fini(&reader->raw);
 }
 
-bool http_reader_header(const struct http_reader *reader, const char *name, char *value, size_t size)
-{
+bool http_reader_header(const struct http_reader *reader, const char *name, char *value, size_t size) {
     const char *line = bytes_data(&reader->head);
     const char *end = line + bytes_size(&reader->head);
     size_t name_bytes = strlen(name);
@@ -53,8 +50,7 @@ bool http_reader_header(const struct http_reader *reader, const char *name, char
     return false;
 }
 
-static enum http_state reader_begin_body(struct http_reader *reader)
-{
+static enum http_state reader_begin_body(struct http_reader *reader) {
     char value[64];
     if (reader->is_head_only || reader->status == 204 || reader->status == 304 || reader->status == 101) {
         return HTTP_DONE;
@@ -70,8 +66,7 @@ static enum http_state reader_begin_body(struct http_reader *reader)
 }
 
 /* Each step takes what it can from `raw` and returns false when it needs more. */
-static bool reader_step_head(struct http_reader *reader)
-{
+static bool reader_step_head(struct http_reader *reader) {
     const char *data = bytes_data(&reader->raw);
     const char *end = bytes_size(&reader->raw) > 0 ? memmem(data, bytes_size(&reader->raw), "\r\n\r\n", 4) : NULL;
     if (end == NULL) {
@@ -91,8 +86,7 @@ static bool reader_step_head(struct http_reader *reader)
     return true; /* another 1xx: the real head follows */
 }
 
-static bool reader_step_line(struct http_reader *reader)
-{
+static bool reader_step_line(struct http_reader *reader) {
     const char *data = bytes_data(&reader->raw);
     const char *end = bytes_size(&reader->raw) > 0 ? memmem(data, bytes_size(&reader->raw), "\r\n", 2) : NULL;
     if (end == NULL) {
@@ -111,8 +105,7 @@ static bool reader_step_line(struct http_reader *reader)
     return true;
 }
 
-static bool reader_step_data(struct http_reader *reader)
-{
+static bool reader_step_data(struct http_reader *reader) {
     size_t size = bytes_size(&reader->raw);
     if (size == 0) {
         return false;
@@ -131,8 +124,7 @@ static bool reader_step_data(struct http_reader *reader)
     return true;
 }
 
-static bool reader_step(struct http_reader *reader)
-{
+static bool reader_step(struct http_reader *reader) {
     switch (reader->state) {
     case HTTP_HEAD:
         return reader_step_head(reader);
@@ -150,22 +142,19 @@ static bool reader_step(struct http_reader *reader)
     return false;
 }
 
-void http_reader_feed(struct http_reader *reader, const void *data, size_t size)
-{
+void http_reader_feed(struct http_reader *reader, const void *data, size_t size) {
     bytes_append(&reader->raw, data, size);
     while (reader_step(reader)) {
     }
 }
 
-void http_reader_end(struct http_reader *reader)
-{
+void http_reader_end(struct http_reader *reader) {
     if (reader->state != HTTP_DONE) {
         reader->state = reader->state == HTTP_UNTIL_CLOSE ? HTTP_DONE : HTTP_BROKEN;
     }
 }
 
-int http_connect(uint16_t port, int receive_bytes)
-{
+int http_connect(uint16_t port, int receive_bytes) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert(fd >= 0);
     if (receive_bytes > 0) {
@@ -182,23 +171,20 @@ int http_connect(uint16_t port, int receive_bytes)
     return fd;
 }
 
-static int64_t clock_ms(void)
-{
+static int64_t clock_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool wait_ready(int fd, short events, int64_t deadline_ms)
-{
+static bool wait_ready(int fd, short events, int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_ms();
     struct pollfd item = {.fd = fd, .events = events};
     return left_ms > 0 && poll(&item, 1, (int)left_ms) == 1;
 }
 
 /* Writes and reads at the same time: a server may answer, and close, before it has read all. */
-static void exchange(int fd, const char *data, size_t size, bool is_shut, int64_t deadline_ms, struct http_response *response)
-{
+static void exchange(int fd, const char *data, size_t size, bool is_shut, int64_t deadline_ms, struct http_response *response) {
     struct http_reader *reader = &response->reader;
     bool is_sent = false;
     char block[65536];
@@ -230,8 +216,7 @@ static void exchange(int fd, const char *data, size_t size, bool is_shut, int64_
 }
 
 static bool connect_and_exchange(uint16_t port, const struct bytes *request, bool is_shut, int timeout_ms,
-                                 struct http_response *response)
-{
+                                 struct http_response *response) {
     int fd = http_connect(port, 0);
     if (fd < 0) {
         return false;
@@ -242,8 +227,7 @@ static bool connect_and_exchange(uint16_t port, const struct bytes *request, boo
     return response->reader.state == HTTP_DONE;
 }
 
-bool http_exchange(uint16_t port, const void *data, size_t size, bool is_shut, int timeout_ms, struct http_response *response)
-{
+bool http_exchange(uint16_t port, const void *data, size_t size, bool is_shut, int timeout_ms, struct http_response *response) {
     struct bytes request = {0};
     bytes_append(&request, data, size);
     *response = (struct http_response){.reader.state = HTTP_HEAD};
@@ -252,9 +236,8 @@ bool http_exchange(uint16_t port, const void *data, size_t size, bool is_shut, i
     return is_done;
 }
 
-bool http_request(uint16_t port, const char *method, const char *target, const char *headers, const void *body, size_t body_bytes,
-                  struct http_response *response)
-{
+bool http_request(uint16_t port, const char *method, const char *target, const char *headers, const void *body,
+                  size_t body_bytes, struct http_response *response) {
     struct bytes request = {0};
     bytes_printf(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n", method, target, port);
     bytes_append_text(&request, headers != NULL ? headers : "");
@@ -269,29 +252,24 @@ bool http_request(uint16_t port, const char *method, const char *target, const c
     return is_done;
 }
 
-bool http_response_header(const struct http_response *response, const char *name, char *value, size_t size)
-{
+bool http_response_header(const struct http_response *response, const char *name, char *value, size_t size) {
     return http_reader_header(&response->reader, name, value, size);
 }
 
-const char *http_response_body(struct http_response *response)
-{
+const char *http_response_body(struct http_response *response) {
     return bytes_text(&response->reader.body);
 }
 
-json_t *http_response_json(struct http_response *response)
-{
+json_t *http_response_json(struct http_response *response) {
     return json_loadb(bytes_data(&response->reader.body), bytes_size(&response->reader.body), JSON_DECODE_ANY, NULL);
 }
 
-void http_response_fini(struct http_response *response)
-{
+void http_response_fini(struct http_response *response) {
     http_reader_fini(&response->reader);
     response->status = 0;
 }
 
-int http_status(uint16_t port, const char *target)
-{
+int http_status(uint16_t port, const char *target) {
     struct http_response response;
     http_request(port, "GET", target, NULL, NULL, 0, &response);
     int status = response.status;

@@ -57,8 +57,8 @@ struct http_response {
  * One request. `headers` are whole lines each ended by \r\n, or NULL; Host, Connection: close and Content-Length (if there is a
  * body) are added. True if a whole answer came. Call http_response_fini in any case.
  */
-bool http_request(uint16_t port, const char *method, const char *target, const char *headers, const void *body, size_t body_bytes,
-                  struct http_response *response);
+bool http_request(uint16_t port, const char *method, const char *target, const char *headers, const void *body,
+                  size_t body_bytes, struct http_response *response);
 
 /* Sends these very bytes and reads one answer. With `is_shut` the writing side is closed after them. */
 bool http_exchange(uint16_t port, const void *data, size_t size, bool is_shut, int timeout_ms, struct http_response *response);

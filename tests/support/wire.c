@@ -27,36 +27,31 @@
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-static int64_t clock_ms(void)
-{
+static int64_t clock_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool wait_ready(int fd, short events, int64_t deadline_ms)
-{
+static bool wait_ready(int fd, short events, int64_t deadline_ms) {
     int64_t left_ms = deadline_ms - clock_ms();
     struct pollfd item = {.fd = fd, .events = events};
     return left_ms > 0 && poll(&item, 1, (int)left_ms) == 1;
 }
 
-static void wire_end(struct wire *wire)
-{
+static void wire_end(struct wire *wire) {
     if (wire->fd >= 0) {
         close(wire->fd);
         wire->fd = -1;
     }
 }
 
-static void wire_fault(struct wire *wire, const char *what)
-{
+static void wire_fault(struct wire *wire, const char *what) {
     wire->fault = wire->fault != NULL ? wire->fault : what;
     wire_end(wire);
 }
 
-static void request_send(struct wire *wire, uint16_t port, const struct wire_options *options)
-{
+static void request_send(struct wire *wire, uint16_t port, const struct wire_options *options) {
     const char *subprotocol = options->subprotocol;
     if (subprotocol == NULL) {
         subprotocol = wire->codec == CODEC_JSON ? "ahora.v1.json" : "ahora.v1.msgpack";
@@ -72,8 +67,7 @@ static void request_send(struct wire *wire, uint16_t port, const struct wire_opt
 }
 
 /* Reads the head of the answer byte-exactly: what follows it are frames. */
-static void answer_receive(struct wire *wire, struct http_reader *reader, int64_t deadline_ms)
-{
+static void answer_receive(struct wire *wire, struct http_reader *reader, int64_t deadline_ms) {
     char block[4096];
     while (reader->state == HTTP_HEAD && wait_ready(wire->fd, POLLIN, deadline_ms)) {
         ssize_t got = recv(wire->fd, block, sizeof block, 0);
@@ -84,8 +78,7 @@ static void answer_receive(struct wire *wire, struct http_reader *reader, int64_
     }
 }
 
-static bool upgrade(struct wire *wire, uint16_t port, const struct wire_options *options)
-{
+static bool upgrade(struct wire *wire, uint16_t port, const struct wire_options *options) {
     int64_t deadline_ms = clock_ms() + WIRE_TIMEOUT_MS;
     request_send(wire, port, options);
     if (!wire_flush(wire)) {
@@ -106,8 +99,7 @@ static bool upgrade(struct wire *wire, uint16_t port, const struct wire_options 
     return wire->status == 101 && wire->fault == NULL;
 }
 
-bool wire_open_with(struct wire *wire, uint16_t port, enum codec codec, const struct wire_options *options)
-{
+bool wire_open_with(struct wire *wire, uint16_t port, enum codec codec, const struct wire_options *options) {
     *wire = (struct wire){.codec = codec, .mask = 0x9d3ac471u};
     wire->fd = http_connect(port, options->receive_bytes);
     if (wire->fd < 0) {
@@ -121,13 +113,11 @@ bool wire_open_with(struct wire *wire, uint16_t port, enum codec codec, const st
     return true;
 }
 
-bool wire_open(struct wire *wire, uint16_t port, enum codec codec)
-{
+bool wire_open(struct wire *wire, uint16_t port, enum codec codec) {
     return wire_open_with(wire, port, codec, &(struct wire_options){0});
 }
 
-json_t *wire_open_session(struct wire *wire, uint16_t port, enum codec codec)
-{
+json_t *wire_open_session(struct wire *wire, uint16_t port, enum codec codec) {
     if (!wire_open(wire, port, codec) || !wire_send_new(wire, json_pack("{s:s}", "op", "hello"))) {
         return NULL;
     }
@@ -139,8 +129,7 @@ json_t *wire_open_session(struct wire *wire, uint16_t port, enum codec codec)
     return welcome;
 }
 
-void wire_cut(struct wire *wire)
-{
+void wire_cut(struct wire *wire) {
     if (wire->fd >= 0) {
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
         setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
@@ -148,24 +137,21 @@ void wire_cut(struct wire *wire)
     wire_end(wire);
 }
 
-void wire_close(struct wire *wire)
-{
+void wire_close(struct wire *wire) {
     if (wire->fd >= 0) {
         wire_send_frame(wire, &(struct wire_frame){WIRE_CLOSE, true, true, 0, "\x03\xe8", 2});
     }
     wire_end(wire);
 }
 
-void wire_fini(struct wire *wire)
-{
+void wire_fini(struct wire *wire) {
     wire_end(wire);
     bytes_fini(&wire->in);
     bytes_fini(&wire->message);
     bytes_fini(&wire->out);
 }
 
-static void frame_queue(struct wire *wire, const struct wire_frame *frame)
-{
+static void frame_queue(struct wire *wire, const struct wire_frame *frame) {
     uint8_t head[14];
     size_t head_bytes = 2;
     size_t size = frame->payload_bytes;
@@ -191,14 +177,12 @@ static void frame_queue(struct wire *wire, const struct wire_frame *frame)
     bytes_commit(&wire->out, size);
 }
 
-void wire_queue(struct wire *wire, const void *payload, size_t bytes)
-{
+void wire_queue(struct wire *wire, const void *payload, size_t bytes) {
     uint8_t opcode = wire->codec == CODEC_JSON ? WIRE_TEXT : WIRE_BINARY;
     frame_queue(wire, &(struct wire_frame){opcode, true, true, 0, payload, bytes});
 }
 
-bool wire_flush(struct wire *wire)
-{
+bool wire_flush(struct wire *wire) {
     while (wire->fd >= 0 && bytes_size(&wire->out) > 0) {
         ssize_t sent = send(wire->fd, bytes_data(&wire->out), bytes_size(&wire->out), MSG_NOSIGNAL);
         if (sent > 0) {
@@ -212,13 +196,11 @@ bool wire_flush(struct wire *wire)
     return wire->fd >= 0;
 }
 
-size_t wire_unsent(const struct wire *wire)
-{
+size_t wire_unsent(const struct wire *wire) {
     return bytes_size(&wire->out);
 }
 
-static bool flush_wait(struct wire *wire)
-{
+static bool flush_wait(struct wire *wire) {
     int64_t deadline_ms = clock_ms() + WIRE_TIMEOUT_MS;
     while (wire_flush(wire)) {
         if (wire_unsent(wire) == 0) {
@@ -231,26 +213,22 @@ static bool flush_wait(struct wire *wire)
     return false;
 }
 
-bool wire_send_frame(struct wire *wire, const struct wire_frame *frame)
-{
+bool wire_send_frame(struct wire *wire, const struct wire_frame *frame) {
     frame_queue(wire, frame);
     return flush_wait(wire);
 }
 
-bool wire_send_payload(struct wire *wire, const void *payload, size_t bytes)
-{
+bool wire_send_payload(struct wire *wire, const void *payload, size_t bytes) {
     wire_queue(wire, payload, bytes);
     return flush_wait(wire);
 }
 
-bool wire_send_raw(struct wire *wire, const void *data, size_t bytes)
-{
+bool wire_send_raw(struct wire *wire, const void *data, size_t bytes) {
     bytes_append(&wire->out, data, bytes);
     return flush_wait(wire);
 }
 
-bool wire_send(struct wire *wire, const json_t *message)
-{
+bool wire_send(struct wire *wire, const json_t *message) {
     struct bytes payload = {0};
     codec_encode(wire->codec, message, &payload);
     bool is_sent = wire_send_payload(wire, bytes_data(&payload), bytes_size(&payload));
@@ -258,16 +236,14 @@ bool wire_send(struct wire *wire, const json_t *message)
     return is_sent;
 }
 
-bool wire_send_new(struct wire *wire, json_t *message)
-{
+bool wire_send_new(struct wire *wire, json_t *message) {
     assert(message != NULL);
     bool is_sent = wire_send(wire, message);
     json_decref(message);
     return is_sent;
 }
 
-int wire_read(struct wire *wire, size_t bytes_max)
-{
+int wire_read(struct wire *wire, size_t bytes_max) {
     if (wire->fd < 0) {
         return -1;
     }
@@ -284,8 +260,7 @@ int wire_read(struct wire *wire, size_t bytes_max)
     return -1;
 }
 
-static void control_received(struct wire *wire, uint8_t opcode, const char *payload, size_t size)
-{
+static void control_received(struct wire *wire, uint8_t opcode, const char *payload, size_t size) {
     if (opcode == WIRE_PING) {
         frame_queue(wire, &(struct wire_frame){WIRE_PONG, true, true, 0, payload, size});
         wire_flush(wire);
@@ -303,8 +278,7 @@ static void control_received(struct wire *wire, uint8_t opcode, const char *payl
     wire_end(wire);
 }
 
-static void data_received(struct wire *wire, uint8_t opcode, bool is_final, const char *payload, size_t size)
-{
+static void data_received(struct wire *wire, uint8_t opcode, bool is_final, const char *payload, size_t size) {
     bool is_start = opcode != WIRE_CONTINUATION;
     if (is_start == (wire->message_opcode != 0)) {
         wire_fault(wire, "a continuation without a start, or a start within a message");
@@ -321,8 +295,7 @@ static void data_received(struct wire *wire, uint8_t opcode, bool is_final, cons
 }
 
 /* Takes one frame from `in`; false if it is not whole yet. */
-static bool frame_take(struct wire *wire)
-{
+static bool frame_take(struct wire *wire) {
     const uint8_t *head = (const uint8_t *)bytes_data(&wire->in);
     size_t held = bytes_size(&wire->in);
     if (held < 2) {
@@ -356,8 +329,7 @@ static bool frame_take(struct wire *wire)
     return true;
 }
 
-static json_t *message_decode(struct wire *wire)
-{
+static json_t *message_decode(struct wire *wire) {
     bool is_bad;
     json_t *value =
         codec_decode(wire->codec, bytes_data(&wire->message), bytes_size(&wire->message), &wire->message_offset, &is_bad);
@@ -376,8 +348,7 @@ static json_t *message_decode(struct wire *wire)
     return value;
 }
 
-json_t *wire_next(struct wire *wire)
-{
+json_t *wire_next(struct wire *wire) {
     while (wire->fault == NULL) {
         if (wire->is_message_whole) {
             json_t *value = message_decode(wire);
@@ -391,8 +362,7 @@ json_t *wire_next(struct wire *wire)
     return NULL;
 }
 
-json_t *wire_receive(struct wire *wire, int timeout_ms)
-{
+json_t *wire_receive(struct wire *wire, int timeout_ms) {
     int64_t deadline_ms = clock_ms() + timeout_ms;
     for (;;) {
         json_t *value = wire_next(wire);
@@ -406,8 +376,7 @@ json_t *wire_receive(struct wire *wire, int timeout_ms)
     }
 }
 
-json_t *wire_receive_op(struct wire *wire, const char *op, int timeout_ms)
-{
+json_t *wire_receive_op(struct wire *wire, const char *op, int timeout_ms) {
     int64_t deadline_ms = clock_ms() + timeout_ms;
     for (;;) {
         int64_t left_ms = deadline_ms - clock_ms();
@@ -419,8 +388,7 @@ json_t *wire_receive_op(struct wire *wire, const char *op, int timeout_ms)
     }
 }
 
-int wire_receive_close(struct wire *wire, int timeout_ms)
-{
+int wire_receive_close(struct wire *wire, int timeout_ms) {
     int64_t deadline_ms = clock_ms() + timeout_ms;
     while (wire->fd >= 0 && wire->fault == NULL) {
         int64_t left_ms = deadline_ms - clock_ms();
@@ -432,8 +400,7 @@ int wire_receive_close(struct wire *wire, int timeout_ms)
     return wire->close_code;
 }
 
-const char *wire_text(const json_t *message, const char *key)
-{
+const char *wire_text(const json_t *message, const char *key) {
     const char *text = json_string_value(json_object_get(message, key));
     return text != NULL ? text : "";
 }

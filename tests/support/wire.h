@@ -48,19 +48,19 @@ struct wire_frame {
 struct wire {
     int fd; /* -1: closed */
     enum codec codec;
-    int status;              /* of the upgrade: 101, an HTTP status, or 0 for no answer */
-    char subprotocol[64];    /* the one the server chose */
-    int close_code;          /* of the peer's Close frame; 0: none came; 1005: without a code */
+    int status;           /* of the upgrade: 101, an HTTP status, or 0 for no answer */
+    char subprotocol[64]; /* the one the server chose */
+    int close_code;       /* of the peer's Close frame; 0: none came; 1005: without a code */
     char close_reason[124];
-    const char *fault;       /* what the peer did against RFC 6455 or the encoding, or NULL */
+    const char *fault;          /* what the peer did against RFC 6455 or the encoding, or NULL */
     uint64_t messages_received; /* protocol messages */
     uint64_t bytes_received;
-    struct bytes in;         /* received, not yet a whole frame */
-    struct bytes message;    /* payload of the WebSocket message being received or decoded */
-    size_t message_offset;   /* of the next protocol message in it */
+    struct bytes in;       /* received, not yet a whole frame */
+    struct bytes message;  /* payload of the WebSocket message being received or decoded */
+    size_t message_offset; /* of the next protocol message in it */
     bool is_message_whole;
     uint8_t message_opcode;
-    struct bytes out;        /* not yet sent */
+    struct bytes out; /* not yet sent */
     uint32_t mask;
 };
 

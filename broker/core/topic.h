@@ -11,11 +11,13 @@
 #define CORE_TOPIC_H
 
 #include "broker/base/list.h"
+#include "broker/base/table.h"
 #include "broker/core/document.h"
 #include "include/ahora/protocol.h"
 #include "proto/buffer.h"
 
 struct kind;
+struct tree_node;
 
 struct topic {
     struct document *document; /* NULL when removed */
@@ -29,8 +31,8 @@ struct topic {
     int64_t expire_ms;   /* -1: the kind's default */
     struct link removal; /* in the ledger's removals, oldest first */
     struct link watches; /* its places in views: struct place.of_topic */
-    struct topic *next;  /* in the table of topics */
-    struct segment *segment; /* its node in the tree of segments */
+    struct table_node hashed; /* in the ledger's table, by path */
+    struct tree_node *node;   /* in the ledger's tree */
     uint32_t pins;       /* selections that hold it */
     uint8_t why;         /* enum ahora_why of a removal, 0 while it exists */
     bool stale;

@@ -1,0 +1,68 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/core/keys.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool keys_init(struct keys *keys, const struct table_key *hash_key) {
+    *keys = (struct keys){.hash_key = hash_key};
+    list_init(&keys->order);
+    return table_init(&keys->table);
+}
+
+static void forget(struct keys *keys, struct key *key) {
+    table_remove(&keys->table, &key->hashed);
+    link_remove(&key->order);
+    free(key);
+}
+
+void keys_fini(struct keys *keys) {
+    while (keys->order.next != NULL && !list_is_empty(&keys->order)) {
+        forget(keys, CONTAINER_OF(keys->order.next, struct key, order));
+    }
+    table_fini(&keys->table);
+    *keys = (struct keys){0};
+}
+
+const struct key *keys_find(const struct keys *keys, struct span text) {
+    struct table_node *node = table_first(&keys->table, table_hash(keys->hash_key, text.data, text.bytes));
+    for (; node != NULL; node = table_next(node)) {
+        const struct key *key = CONTAINER_OF(node, struct key, hashed);
+        if (span_equal(span_of(key->text, key->bytes), text)) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t seq, int64_t until_ms) {
+    assert(text.bytes <= KEY_TEXT_BYTES_MAX);
+    assert(keys_find(keys, text) == NULL);
+    struct key *key = malloc(sizeof *key + text.bytes);
+    if (key == NULL) {
+        return false;
+    }
+    *key = (struct key){.until_ms = until_ms, .seq = seq, .code = code, .bytes = (uint8_t)text.bytes};
+    memcpy(key->text, text.data, text.bytes);
+    if (!table_insert(&keys->table, &key->hashed, table_hash(keys->hash_key, text.data, text.bytes))) {
+        free(key);
+        return false;
+    }
+    list_append(&keys->order, &key->order);
+    return true;
+}
+
+void keys_expire(struct keys *keys, int64_t now_ms, size_t count_max) {
+    for (; count_max > 0 && !list_is_empty(&keys->order); count_max--) {
+        struct key *oldest = CONTAINER_OF(keys->order.next, struct key, order);
+        if (oldest->until_ms > now_ms) {
+            return;
+        }
+        forget(keys, oldest);
+    }
+}

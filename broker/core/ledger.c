@@ -1,0 +1,245 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/core/ledger.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/ledger_internal.h"
+
+bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key, struct metrics *metrics) {
+    *ledger = (struct ledger){.limits = limits, .metrics = metrics, .hash_key = hash_key};
+    list_init(&ledger->removals);
+    buffer_init(&ledger->records, SIZE_MAX);
+    buffer_init(&ledger->scratch, limits->document_bytes_max);
+    buffer_init(&ledger->differs, limits->document_bytes_max);
+    ledger->undos = calloc(AHORA_CHANGES_MAX, sizeof *ledger->undos);
+    return table_init(&ledger->topics) && tree_init(&ledger->tree, hash_key) && keys_init(&ledger->keys, hash_key) &&
+           ledger->undos != NULL;
+}
+
+static void destroy_all(struct ledger *ledger) {
+    struct tree_found found = {0};
+    const struct name everything = {.segments = {span_of_text("**")}, .count = 1, .wild = true, .deep = true};
+    tree_select(&ledger->tree, &everything, &found);
+    assert(!found.failed);
+    for (size_t i = 0; i < found.count; i++) {
+        topic_destroy(ledger, found.values[i]);
+    }
+    tree_found_fini(&found);
+}
+
+void ledger_fini(struct ledger *ledger) {
+    ledger_end_turn(ledger);
+    if (ledger->tree.root != NULL && ledger->topics.buckets != NULL) {
+        destroy_all(ledger);
+        assert(ledger->topics.count == 0);
+        tree_fini(&ledger->tree);
+    }
+    table_fini(&ledger->topics);
+    if (ledger->keys.table.buckets != NULL) {
+        keys_fini(&ledger->keys);
+    }
+    buffer_fini(&ledger->records);
+    buffer_fini(&ledger->scratch);
+    buffer_fini(&ledger->differs);
+    free(ledger->changes);
+    free(ledger->undos);
+    *ledger = (struct ledger){0};
+}
+
+struct topic *ledger_find(const struct ledger *ledger, struct span path) {
+    struct table_node *node = table_first(&ledger->topics, table_hash(ledger->hash_key, path.data, path.bytes));
+    for (; node != NULL; node = table_next(node)) {
+        struct topic *topic = CONTAINER_OF(node, struct topic, hashed);
+        if (span_equal(topic_path(topic), path)) {
+            return topic;
+        }
+    }
+    return NULL;
+}
+
+struct topic *topic_create(struct ledger *ledger, const struct name *name, const struct kind *kind) {
+    assert(name->text.bytes <= AHORA_TOPIC_BYTES_MAX);
+    struct topic *topic = malloc(sizeof *topic + name->text.bytes);
+    struct tree_node *node = topic == NULL ? NULL : tree_add(&ledger->tree, name);
+    if (node == NULL) {
+        free(topic);
+        return NULL;
+    }
+    *topic = (struct topic){.kind = kind, .node = node, .ref = ledger->ref_last + 1, .path_bytes = (uint8_t)name->text.bytes};
+    memcpy(topic->path, name->text.data, name->text.bytes);
+    list_init(&topic->removal);
+    list_init(&topic->watches);
+    node->value = topic;
+    if (!table_insert(&ledger->topics, &topic->hashed, table_hash(ledger->hash_key, topic->path, topic->path_bytes))) {
+        tree_drop(&ledger->tree, node);
+        free(topic);
+        return NULL;
+    }
+    ledger->ref_last++;
+    return topic;
+}
+
+void topic_hold(struct ledger *ledger, struct topic *topic, struct document *document) {
+    if (topic->document != NULL) {
+        ledger->topic_count--;
+        ledger->documents_bytes -= topic->document->bytes;
+    }
+    topic->document = document;
+    if (document != NULL) {
+        ledger->topic_count++;
+        ledger->documents_bytes += document->bytes;
+    }
+}
+
+void topic_destroy(struct ledger *ledger, struct topic *topic) {
+    assert(list_is_empty(&topic->watches) && "views let go first");
+    struct document *document = topic->document;
+    topic_hold(ledger, topic, NULL);
+    document_unref(document);
+    if (link_is_listed(&topic->removal)) {
+        link_remove(&topic->removal);
+        ledger->removal_count--;
+    }
+    table_remove(&ledger->topics, &topic->hashed);
+    tree_drop(&ledger->tree, topic->node);
+    topic->node = NULL;
+    topic->forgotten = true;
+    if (topic->pins == 0) {
+        free(topic);
+    }
+}
+
+void ledger_pin(struct topic *topic) {
+    topic->pins++;
+}
+
+void ledger_unpin(struct topic *topic) {
+    assert(topic->pins > 0);
+    if (--topic->pins == 0 && topic->forgotten) {
+        free(topic);
+    }
+}
+
+/* A topic is in the list of removals exactly while it is one. */
+void ledger_note_removal(struct ledger *ledger, struct topic *topic) {
+    if (link_is_listed(&topic->removal)) {
+        link_remove(&topic->removal);
+        ledger->removal_count--;
+    }
+    if (topic_is_removed(topic)) {
+        list_append(&ledger->removals, &topic->removal);
+        ledger->removal_count++;
+    }
+}
+
+struct topic *ledger_surplus(const struct ledger *ledger) {
+    if (ledger->removal_count <= ledger->limits->removals_max) {
+        return NULL;
+    }
+    return CONTAINER_OF(ledger->removals.next, struct topic, removal);
+}
+
+void ledger_forget(struct ledger *ledger, struct topic *topic) {
+    assert(topic_is_removed(topic) && ledger->change_count == 0);
+    if (topic->seq > ledger->seq_floor) {
+        ledger->seq_floor = topic->seq;
+    }
+    topic_destroy(ledger, topic);
+}
+
+void ledger_end_turn(struct ledger *ledger) {
+    for (size_t i = 0; i < ledger->change_count; i++) {
+        document_unref(ledger->changes[i].document);
+        document_unref(ledger->changes[i].patch);
+    }
+    ledger->change_count = 0;
+    buffer_clear(&ledger->records, 256 * 1024);
+}
+
+/* ---- loading ---- */
+
+static bool is_legal(const struct record *record, struct name *name, const struct kind **kind) {
+    if (name_parse_topic(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
+        return false;
+    }
+    *kind = kind_find(name->segments[0]);
+    if (*kind == NULL || record->removed) {
+        return *kind != NULL;
+    }
+    size_t used = 0;
+    struct pack_reader reader = pack_reader_of(record->data);
+    return pack_check(record->data, AHORA_DEPTH_MAX, &used) == PACK_FINE && used == record->data.bytes &&
+           pack_peek(&reader) == PACK_MAP;
+}
+
+enum result ledger_load(struct ledger *ledger, const struct record *record) {
+    struct name name;
+    const struct kind *kind = NULL;
+    if (!is_legal(record, &name, &kind)) {
+        return RESULT_INVALID;
+    }
+    if (record->seq > ledger->seq) {
+        ledger->seq = record->seq;
+    }
+    struct topic *topic = ledger_find(ledger, record->topic);
+    if (topic != NULL && topic->seq >= record->seq) {
+        return RESULT_OK;
+    }
+    struct document *document = record->removed ? NULL : document_create(record->data);
+    if (document == NULL && !record->removed) {
+        return RESULT_NO_MEMORY;
+    }
+    if (topic == NULL) {
+        topic = topic_create(ledger, &name, kind);
+    }
+    if (topic == NULL) {
+        document_unref(document);
+        return RESULT_NO_MEMORY;
+    }
+    struct document *old = topic->document;
+    topic_hold(ledger, topic, document);
+    document_unref(old);
+    topic->seq = record->seq;
+    topic->seq_created = record->seq_created;
+    topic->at = record->at;
+    topic->fresh_ms = record->fresh_ms;
+    topic->expire_ms = record->expire_ms;
+    topic->why = (uint8_t)record->why;
+    topic->stale = record->stale;
+    ledger_note_removal(ledger, topic);
+    return RESULT_OK;
+}
+
+static int by_seq(const void *a, const void *b) {
+    const struct topic *const *left = a;
+    const struct topic *const *right = b;
+    return ((*left)->seq > (*right)->seq) - ((*left)->seq < (*right)->seq);
+}
+
+enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) {
+    ledger->seq_floor = seq_floor;
+    if (ledger->removal_count == 0) {
+        return RESULT_OK;
+    }
+    struct topic **removed = calloc(ledger->removal_count, sizeof *removed);
+    if (removed == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    size_t count = 0;
+    for (struct link *link; (link = list_pop(&ledger->removals)) != NULL;) {
+        removed[count++] = CONTAINER_OF(link, struct topic, removal);
+    }
+    assert(count == ledger->removal_count);
+    qsort(removed, count, sizeof *removed, by_seq);
+    for (size_t i = 0; i < count; i++) {
+        list_append(&ledger->removals, &removed[i]->removal);
+    }
+    free(removed);
+    return RESULT_OK;
+}

@@ -1,0 +1,104 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The ledger holds every topic's document and numbers each change. It is the only writer: one thread, no I/O, no clock.
+ *
+ * A list of changes is applied in memory at once and noted twice: as `records` (what the store appends) and as `changes` (what the
+ * views show). Both belong to the turn; the caller stores the first, then shows the second, then calls ledger_end_turn. Whoever reads
+ * topics for others must not let go of what they read before the turn is stored.
+ */
+#ifndef CORE_LEDGER_H
+#define CORE_LEDGER_H
+
+#include "broker/base/result.h"
+#include "broker/core/keys.h"
+#include "broker/core/kind.h"
+#include "broker/core/limits.h"
+#include "broker/core/metrics.h"
+#include "broker/core/record.h"
+#include "broker/core/topic.h"
+#include "broker/core/tree.h"
+#include "proto/message.h"
+#include "proto/name.h"
+
+/* An accepted change, as the views see it. */
+struct change {
+    struct topic *topic;
+    struct document *document; /* after the change, counted; NULL: removed */
+    struct document *patch;    /* what changed, counted; NULL: the whole document did, or (touch) nothing */
+    int64_t seq;
+    int64_t seq_before; /* 0: the change created the topic */
+    int64_t at;
+    enum change_op op;
+    enum ahora_why why;
+    bool stale;
+};
+
+struct undo; /* a topic as it was before a change of an atomic list */
+
+struct ledger {
+    const struct limits *limits;
+    struct metrics *metrics;
+    const struct table_key *hash_key;
+    struct table topics;
+    struct tree tree;
+    struct link removals; /* removed topics, oldest first */
+    size_t removal_count;
+    size_t topic_count; /* that exist */
+    size_t documents_bytes;
+    struct keys keys;
+    int64_t seq;
+    int64_t seq_floor; /* removals at or below it are forgotten */
+    int64_t ref_last;
+    int64_t wall_ms;
+    int64_t mono_ms;
+
+    struct buffer records; /* of this turn */
+    size_t room;           /* how long `records` may become */
+    struct change *changes; /* of this turn */
+    size_t change_count;
+    size_t change_capacity;
+
+    struct undo *undos; /* of the list being applied */
+    size_t undo_count;
+    struct buffer scratch; /* a document in the making */
+    struct buffer differs; /* what an adjust changed */
+};
+
+bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key,
+                 struct metrics *metrics); /* false: no memory */
+void ledger_fini(struct ledger *ledger);
+
+/* Takes a stored record if it is newer than what is held. RESULT_INVALID: not legal any more, skipped. */
+enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
+
+/* After the last ledger_load: puts the removals in order. RESULT_NO_MEMORY. */
+enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) MUST_CHECK;
+
+/* NULL if the topic is unknown; it may be a removal. */
+struct topic *ledger_find(const struct ledger *ledger, struct span path);
+
+/*
+ * Applies a packed list of changes and appends the packed list of results ({seq} or {error}), one for each. With `atomic` all or none.
+ * Fails only by results->failed, which the caller prevents by its bound: AHORA_CHANGES_MAX results of at most
+ * LEDGER_RESULT_BYTES_MAX.
+ */
+#define LEDGER_RESULT_BYTES_MAX 1024
+void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
+                  struct buffer *results);
+
+/* The turn's changes were stored and shown: forget them. */
+void ledger_end_turn(struct ledger *ledger);
+
+/* A removal beyond the bound, oldest first, or NULL; the caller takes it out of the views, then ledger_forget. Between turns. */
+struct topic *ledger_surplus(const struct ledger *ledger);
+void ledger_forget(struct ledger *ledger, struct topic *topic);
+
+/* Keep a topic's memory while a selection holds it. */
+void ledger_pin(struct topic *topic);
+void ledger_unpin(struct topic *topic);
+
+#endif

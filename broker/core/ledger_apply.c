@@ -1,0 +1,606 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * How a change is applied:
+ *
+ *   1. is it well formed, is the topic legal, its kind known, its `at` believable           bad_message bad_topic unknown_kind invalid
+ *   2. is its key known: then the first result again                                       (nothing applied)
+ *   3. do its conditions hold                                                              not_found conflict superseded
+ *   4. the new document is made beside the old one                                         invalid out_of_range too_large
+ *   5. is there room: topics, memory, journal                                              too_many overloaded store_full
+ *   6. everything that can fail has: the topic takes the document and the next seq
+ *
+ * In an atomic list each step 6 first saves the topic as it was. The first failure puts all of them back in reverse, and the turn's
+ * records and changes are cut to where the list began, so nothing of it was ever there.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/ledger_internal.h"
+
+/* What became of one change. */
+struct outcome {
+    enum ahora_code code;
+    const char *detail; /* static */
+    int64_t seq;        /* accepted: its seq; conflict: the current one */
+    struct span field;  /* the field of `data` at fault; data NULL: none */
+    bool repeated;      /* the first result of a known key */
+};
+
+/* A change on its way through the steps. */
+struct attempt {
+    struct ledger *ledger;
+    const char *principal;
+    bool atomic;
+    struct change_request request;
+    struct name name;
+    const struct kind *kind;
+    struct topic *topic; /* NULL: unknown */
+    int64_t at;
+    struct span key; /* with its principal; empty: none */
+    uint8_t key_text[KEY_TEXT_BYTES_MAX];
+};
+
+static struct outcome refuse(enum ahora_code code, const char *detail) {
+    return (struct outcome){.code = code, .detail = detail};
+}
+
+static const struct outcome fine = {.code = AHORA_OK};
+
+static bool exists(const struct attempt *attempt) {
+    return attempt->topic != NULL && !topic_is_removed(attempt->topic);
+}
+
+/* ---- 1: form ---- */
+
+static struct outcome check_form(struct attempt *attempt) {
+    const char *detail = NULL;
+    if (name_parse_topic(attempt->request.topic, &attempt->name, &detail) != AHORA_OK) {
+        return refuse(AHORA_BAD_TOPIC, detail);
+    }
+    attempt->kind = kind_find(attempt->name.segments[0]);
+    if (attempt->kind == NULL) {
+        return refuse(AHORA_UNKNOWN_KIND, "the first segment names no declared kind");
+    }
+    const struct ledger *ledger = attempt->ledger;
+    attempt->at = attempt->request.has_at ? attempt->request.at : ledger->wall_ms;
+    if (attempt->at > ledger->wall_ms + ledger->limits->at_ahead_ms_max) {
+        return refuse(AHORA_INVALID, "`at` lies too far in the future");
+    }
+    return fine;
+}
+
+/* ---- 2: key ---- */
+
+static void compose_key(struct attempt *attempt) {
+    struct span key = attempt->request.key;
+    if (key.data == NULL) {
+        attempt->key = (struct span){0};
+        return;
+    }
+    size_t principal_bytes = strlen(attempt->principal);
+    assert(principal_bytes + 1 + key.bytes <= KEY_TEXT_BYTES_MAX);
+    memcpy(attempt->key_text, attempt->principal, principal_bytes + 1);
+    memcpy(attempt->key_text + principal_bytes + 1, key.data, key.bytes);
+    attempt->key = span_of(attempt->key_text, principal_bytes + 1 + key.bytes);
+}
+
+static bool recall(struct attempt *attempt, struct outcome *outcome) {
+    if (attempt->key.bytes == 0) {
+        return false;
+    }
+    const struct key *known = keys_find(&attempt->ledger->keys, attempt->key);
+    if (known == NULL) {
+        return false;
+    }
+    *outcome = (struct outcome){
+        .code = known->code, .seq = known->seq, .detail = "the first result of this idempotency key", .repeated = true};
+    return true;
+}
+
+static struct outcome check_key_room(const struct attempt *attempt) {
+    const struct ledger *ledger = attempt->ledger;
+    if (attempt->key.bytes > 0 && ledger->keys.table.count + ledger->undo_count >= ledger->limits->keys_max) {
+        return refuse(AHORA_OVERLOADED, "too many idempotency keys are remembered");
+    }
+    return fine;
+}
+
+static void remember(struct attempt *attempt, const struct outcome *outcome) {
+    if (attempt->key.bytes == 0 || outcome->repeated || outcome->code == AHORA_STORE_FULL || outcome->code == AHORA_OVERLOADED) {
+        return; /* what may pass by itself is tried anew */
+    }
+    struct ledger *ledger = attempt->ledger;
+    if (keys_find(&ledger->keys, attempt->key) == NULL && ledger->keys.table.count < ledger->limits->keys_max) {
+        (void)keys_add(&ledger->keys, attempt->key, outcome->code, outcome->seq, ledger->mono_ms + ledger->limits->key_ms);
+    }
+}
+
+/* ---- 3: conditions ---- */
+
+static struct outcome check_conditions(const struct attempt *attempt) {
+    const struct change_request *request = &attempt->request;
+    bool is_there = exists(attempt);
+    int64_t seq = is_there ? attempt->topic->seq : 0;
+    if (request->has_if_seq && request->if_seq != seq) {
+        return (struct outcome){.code = AHORA_CONFLICT, .detail = "the topic's seq is another", .seq = seq};
+    }
+    if (!is_there && request->op != CHANGE_SET) {
+        return refuse(AHORA_NOT_FOUND, "the topic does not exist");
+    }
+    if (request->if_newer && is_there && attempt->at <= attempt->topic->at) {
+        return (struct outcome){.code = AHORA_SUPERSEDED, .detail = "the topic holds a later `at`", .seq = seq};
+    }
+    return fine;
+}
+
+/* ---- 4: the new document ---- */
+
+/* The two things a change makes: both may stay NULL. */
+struct made {
+    struct document *document;
+    struct document *patch;
+};
+
+typedef struct outcome make_function(struct attempt *attempt, struct made *made);
+
+static struct outcome make_set(struct attempt *attempt, struct made *made) {
+    if (attempt->request.data.bytes > attempt->ledger->limits->document_bytes_max) {
+        return refuse(AHORA_TOO_LARGE, "the document is too large");
+    }
+    made->document = document_create(attempt->request.data);
+    return made->document != NULL ? fine : refuse(AHORA_OVERLOADED, "no memory");
+}
+
+static struct outcome merge_into(struct attempt *attempt, struct span patch, struct made *made) {
+    struct buffer *scratch = &attempt->ledger->scratch;
+    buffer_cut(scratch, 0);
+    switch (document_merge(scratch, document_span(attempt->topic->document), patch)) {
+    case AHORA_OK:
+        break;
+    case AHORA_INVALID:
+        return refuse(AHORA_INVALID, "the patched document would have too many fields");
+    default:
+        return refuse(AHORA_TOO_LARGE, "the patched document is too large");
+    }
+    made->document = document_create(buffer_span(scratch));
+    made->patch = document_create(patch);
+    return made->document != NULL && made->patch != NULL ? fine : refuse(AHORA_OVERLOADED, "no memory");
+}
+
+static struct outcome make_patch(struct attempt *attempt, struct made *made) {
+    if (attempt->request.data.bytes > attempt->ledger->limits->document_bytes_max) {
+        return refuse(AHORA_TOO_LARGE, "the patch is too large");
+    }
+    return merge_into(attempt, attempt->request.data, made);
+}
+
+static struct outcome refuse_field(enum ahora_code code, struct span field, const char *detail) {
+    return (struct outcome){.code = code, .detail = detail, .field = field};
+}
+
+static struct span field_of(struct span map, struct span name) {
+    struct pack_reader reader = pack_reader_of(map);
+    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
+        struct span key = pack_read_text(&reader);
+        struct span value = pack_skip(&reader);
+        if (span_equal(key, name)) {
+            return value;
+        }
+    }
+    return (struct span){0};
+}
+
+static bool int_of(struct span value, int64_t *number) {
+    struct pack_reader reader = pack_reader_of(value);
+    if (pack_peek(&reader) != PACK_INT) {
+        return false;
+    }
+    *number = pack_read_int(&reader);
+    return !reader.failed;
+}
+
+/* One field of an adjust: the sum, within what the kind allows. */
+static struct outcome adjust_field(const struct attempt *attempt, struct span field, struct span delta, int64_t *sum) {
+    int64_t change = 0;
+    int64_t current = 0;
+    if (!int_of(delta, &change)) {
+        return refuse_field(AHORA_INVALID, field, "adjust takes integers");
+    }
+    struct span value = field_of(document_span(attempt->topic->document), field);
+    if (value.bytes > 0 && !int_of(value, &current)) {
+        return refuse_field(AHORA_INVALID, field, "the field does not hold an integer");
+    }
+    if (__builtin_add_overflow(current, change, sum)) {
+        return refuse_field(AHORA_OUT_OF_RANGE, field, "the sum does not fit an integer");
+    }
+    if (*sum < kind_minimum(attempt->kind, field)) {
+        return refuse_field(AHORA_OUT_OF_RANGE, field, "the sum is below the field's minimum");
+    }
+    return fine;
+}
+
+static struct outcome make_adjust(struct attempt *attempt, struct made *made) {
+    struct buffer *differs = &attempt->ledger->differs;
+    buffer_cut(differs, 0);
+    struct pack_reader reader = pack_reader_of(attempt->request.data);
+    uint32_t count = pack_read_map(&reader);
+    pack_put_map(differs, count);
+    for (; count > 0; count--) {
+        struct span field = pack_read_text(&reader);
+        int64_t sum = 0;
+        struct outcome outcome = adjust_field(attempt, field, pack_skip(&reader), &sum);
+        if (outcome.code != AHORA_OK) {
+            return outcome;
+        }
+        pack_put_text(differs, field);
+        pack_put_int(differs, sum);
+    }
+    if (differs->failed) {
+        return refuse(AHORA_TOO_LARGE, "the adjust is too large");
+    }
+    return merge_into(attempt, buffer_span(differs), made);
+}
+
+static struct outcome make_touch(struct attempt *attempt, struct made *made) {
+    made->document = document_ref(attempt->topic->document);
+    return fine;
+}
+
+static struct outcome make_delete(struct attempt *attempt, struct made *made) {
+    (void)attempt;
+    (void)made;
+    return fine;
+}
+
+static make_function *const makers[CHANGE_OPS] = {
+    [CHANGE_SET] = make_set,     [CHANGE_PATCH] = make_patch,   [CHANGE_ADJUST] = make_adjust,
+    [CHANGE_TOUCH] = make_touch, [CHANGE_DELETE] = make_delete,
+};
+
+/* ---- 5: room ---- */
+
+static struct outcome check_room(const struct attempt *attempt, const struct made *made) {
+    const struct ledger *ledger = attempt->ledger;
+    size_t data_bytes = made->document == NULL ? 0 : made->document->bytes;
+    if (!exists(attempt) && ledger->topic_count >= ledger->limits->topics_max) {
+        return refuse(AHORA_TOO_MANY, "the broker holds as many topics as it may");
+    }
+    if (ledger->documents_bytes + data_bytes > ledger->limits->documents_bytes_max) {
+        return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
+    }
+    size_t record_bytes = record_bytes_max(attempt->name.text.bytes, attempt->key.bytes, data_bytes);
+    if (ledger->records.bytes + record_bytes > ledger->room) {
+        return refuse(AHORA_STORE_FULL, "the store has no room");
+    }
+    if (ledger->seq >= AHORA_SEQ_MAX) {
+        return refuse(AHORA_INTERNAL, "all seqs are used up");
+    }
+    return fine;
+}
+
+static bool reserve_change(struct ledger *ledger) {
+    if (ledger->change_count < ledger->change_capacity) {
+        return true;
+    }
+    size_t capacity = ledger->change_capacity == 0 ? 256 : 2 * ledger->change_capacity;
+    struct change *changes = realloc(ledger->changes, capacity * sizeof *changes);
+    if (changes == NULL) {
+        return false;
+    }
+    ledger->changes = changes;
+    ledger->change_capacity = capacity;
+    return true;
+}
+
+/* ---- 6: the topic takes it ---- */
+
+static void save(struct attempt *attempt, struct topic *topic, bool created) {
+    struct ledger *ledger = attempt->ledger;
+    assert(ledger->undo_count < AHORA_CHANGES_MAX);
+    ledger->undos[ledger->undo_count++] = (struct undo){
+        .topic = topic,
+        .document = topic->document == NULL ? NULL : document_ref(topic->document),
+        .seq = topic->seq,
+        .seq_before = topic->seq_before,
+        .seq_created = topic->seq_created,
+        .at = topic->at,
+        .fresh_ms = topic->fresh_ms,
+        .expire_ms = topic->expire_ms,
+        .why = topic->why,
+        .stale = topic->stale,
+        .created = created,
+    };
+}
+
+static void put_topic_record(struct attempt *attempt, const struct topic *topic) {
+    const struct record record = {
+        .topic = topic_path(topic),
+        .data = topic_is_removed(topic) ? (struct span){0} : document_span(topic->document),
+        .key = attempt->key,
+        .seq = topic->seq,
+        .seq_created = topic->seq_created,
+        .at = topic->at,
+        .fresh_ms = topic->fresh_ms,
+        .expire_ms = topic->expire_ms,
+        .removed = topic_is_removed(topic),
+        .stale = topic->stale,
+        .why = (enum ahora_why)topic->why,
+    };
+    record_put(&attempt->ledger->records, &record);
+}
+
+static void note_change(struct attempt *attempt, struct topic *topic, struct document *patch) {
+    struct ledger *ledger = attempt->ledger;
+    ledger->changes[ledger->change_count++] = (struct change){
+        .topic = topic,
+        .document = topic->document == NULL ? NULL : document_ref(topic->document),
+        .patch = patch,
+        .seq = topic->seq,
+        .seq_before = topic->seq_before,
+        .at = topic->at,
+        .op = attempt->request.op,
+        .why = (enum ahora_why)topic->why,
+        .stale = topic->stale,
+    };
+}
+
+static void take(struct attempt *attempt, struct topic *topic, struct made *made) {
+    struct ledger *ledger = attempt->ledger;
+    const struct change_request *request = &attempt->request;
+    bool is_new = topic_is_removed(topic);
+    struct document *old = topic->document;
+    topic_hold(ledger, topic, made->document);
+    document_unref(old);
+    topic->seq_before = is_new ? 0 : topic->seq;
+    topic->seq = ++ledger->seq;
+    topic->seq_created = is_new ? topic->seq : topic->seq_created;
+    topic->at = attempt->at;
+    topic->fresh_ms = request->has_fresh_ms ? request->fresh_ms : is_new ? -1 : topic->fresh_ms;
+    topic->expire_ms = request->has_expire_ms ? request->expire_ms : is_new ? -1 : topic->expire_ms;
+    topic->stale = false;
+    topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
+    put_topic_record(attempt, topic);
+    note_change(attempt, topic, made->patch);
+}
+
+static struct outcome accept(struct attempt *attempt, struct made *made) {
+    struct ledger *ledger = attempt->ledger;
+    struct topic *topic = attempt->topic;
+    bool created = topic == NULL;
+    if (!reserve_change(ledger)) {
+        return refuse(AHORA_OVERLOADED, "no memory");
+    }
+    if (created && (topic = topic_create(ledger, &attempt->name, attempt->kind)) == NULL) {
+        return refuse(AHORA_OVERLOADED, "no memory");
+    }
+    if (attempt->atomic) {
+        save(attempt, topic, created);
+    }
+    take(attempt, topic, made);
+    if (!attempt->atomic) {
+        ledger_note_removal(ledger, topic);
+    }
+    *made = (struct made){0}; /* taken */
+    ledger->metrics->changes[attempt->request.op]++;
+    return (struct outcome){.code = AHORA_OK, .seq = topic->seq};
+}
+
+static struct outcome run(struct attempt *attempt) {
+    struct outcome outcome = check_form(attempt);
+    if (outcome.code != AHORA_OK) {
+        return outcome;
+    }
+    compose_key(attempt);
+    if (recall(attempt, &outcome)) {
+        attempt->ledger->metrics->keys_repeated++;
+        return outcome;
+    }
+    attempt->topic = ledger_find(attempt->ledger, attempt->name.text);
+    outcome = check_key_room(attempt);
+    if (outcome.code == AHORA_OK) {
+        outcome = check_conditions(attempt);
+    }
+    struct made made = {0};
+    if (outcome.code == AHORA_OK) {
+        outcome = makers[attempt->request.op](attempt, &made);
+    }
+    if (outcome.code == AHORA_OK) {
+        outcome = check_room(attempt, &made);
+    }
+    if (outcome.code == AHORA_OK) {
+        outcome = accept(attempt, &made);
+    }
+    document_unref(made.document);
+    document_unref(made.patch);
+    return outcome;
+}
+
+/* ---- results ---- */
+
+/* A field name as a JSON pointer below /data (RFC 6901: ~ is ~0, / is ~1), cut so that a result keeps its bound. */
+static void put_pointer(struct buffer *out, struct span field) {
+    uint8_t text[256];
+    size_t bytes = 0;
+    memcpy(text, "/data/", 6);
+    bytes += 6;
+    for (size_t i = 0; i < field.bytes && bytes + 2 <= sizeof text; i++) {
+        uint8_t byte = field.data[i];
+        if (byte == '~' || byte == '/') {
+            text[bytes++] = '~';
+            text[bytes++] = byte == '~' ? '0' : '1';
+        } else {
+            text[bytes++] = byte;
+        }
+    }
+    while (bytes > 0 && bytes < 6 + field.bytes && (text[bytes - 1] & 0xc0) == 0x80 && bytes + 2 > sizeof text) {
+        bytes--; /* never half a character */
+    }
+    pack_put_text(out, span_of(text, bytes));
+}
+
+static void put_result(struct buffer *out, const struct outcome *outcome) {
+    pack_put_map(out, 1);
+    if (outcome->code == AHORA_OK) {
+        pack_put_key(out, "seq");
+        pack_put_int(out, outcome->seq);
+        return;
+    }
+    bool has_seq = outcome->code == AHORA_CONFLICT;
+    bool has_field = outcome->field.data != NULL;
+    pack_put_key(out, "error");
+    pack_put_map(out, 2 + has_seq + has_field);
+    pack_put_key(out, "code");
+    pack_put_key(out, ahora_code_name(outcome->code));
+    pack_put_key(out, "detail");
+    pack_put_key(out, outcome->detail == NULL ? "" : outcome->detail);
+    if (has_seq) {
+        pack_put_key(out, "seq");
+        pack_put_int(out, outcome->seq);
+    }
+    if (has_field) {
+        pack_put_key(out, "errors");
+        pack_put_list(out, 1);
+        pack_put_map(out, 2);
+        pack_put_key(out, "pointer");
+        put_pointer(out, outcome->field);
+        pack_put_key(out, "detail");
+        pack_put_key(out, outcome->detail);
+    }
+}
+
+static void finish_result(struct ledger *ledger, struct buffer *results, const struct outcome *outcome) {
+    if (outcome->code != AHORA_OK) {
+        ledger->metrics->changes_refused[outcome->code]++;
+    }
+    put_result(results, outcome);
+}
+
+/* ---- lists ---- */
+
+static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *reader) {
+    const char *detail = NULL;
+    enum ahora_code code = change_decode(reader, &attempt->request, &detail);
+    return code == AHORA_OK ? run(attempt) : refuse(code, detail);
+}
+
+static void apply_each(struct attempt *attempt, struct pack_reader *reader, uint32_t count, struct buffer *results) {
+    for (; count > 0; count--) {
+        attempt->key = (struct span){0};
+        struct outcome outcome = read_and_run(attempt, reader);
+        remember(attempt, &outcome);
+        finish_result(attempt->ledger, results, &outcome);
+    }
+}
+
+static void put_back(struct ledger *ledger, const struct undo *undo) {
+    struct topic *topic = undo->topic;
+    struct document *now = topic->document;
+    topic_hold(ledger, topic, undo->document);
+    document_unref(now);
+    topic->seq = undo->seq;
+    topic->seq_before = undo->seq_before;
+    topic->seq_created = undo->seq_created;
+    topic->at = undo->at;
+    topic->fresh_ms = undo->fresh_ms;
+    topic->expire_ms = undo->expire_ms;
+    topic->why = undo->why;
+    topic->stale = undo->stale;
+    if (undo->created) {
+        topic_destroy(ledger, topic);
+        ledger->ref_last--;
+    }
+}
+
+/* Where an atomic list began. */
+struct mark {
+    int64_t seq;
+    size_t records_bytes;
+    size_t change_count;
+};
+
+static void roll_back(struct ledger *ledger, const struct mark *mark) {
+    while (ledger->change_count > mark->change_count) {
+        struct change *change = &ledger->changes[--ledger->change_count];
+        ledger->metrics->changes[change->op]--;
+        document_unref(change->document);
+        document_unref(change->patch);
+    }
+    while (ledger->undo_count > 0) {
+        put_back(ledger, &ledger->undos[--ledger->undo_count]);
+    }
+    buffer_cut(&ledger->records, mark->records_bytes);
+    ledger->seq = mark->seq;
+}
+
+static void keep(struct ledger *ledger) {
+    for (size_t i = 0; i < ledger->undo_count; i++) {
+        ledger_note_removal(ledger, ledger->undos[i].topic);
+        document_unref(ledger->undos[i].document);
+    }
+    ledger->undo_count = 0;
+}
+
+/* The keys of a kept list, read again: while the list ran, nothing might be remembered. */
+static void remember_list(struct attempt *attempt, struct span changes, uint32_t count, struct span results) {
+    struct pack_reader reader = pack_reader_of(changes);
+    struct pack_reader told = pack_reader_of(results);
+    (void)pack_read_list(&reader);
+    for (; count > 0; count--) {
+        const char *detail = NULL;
+        struct pack_reader result = pack_reader_of(pack_find(pack_skip(&told), "seq"));
+        if (change_decode(&reader, &attempt->request, &detail) == AHORA_OK) {
+            compose_key(attempt);
+            struct outcome outcome = {.code = AHORA_OK, .seq = pack_read_int(&result)};
+            remember(attempt, &outcome);
+        }
+    }
+}
+
+static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, const struct outcome *cause, struct buffer *results) {
+    const struct outcome aborted = refuse(AHORA_ABORTED, "another change of the atomic list failed");
+    for (uint32_t i = 0; i < count; i++) {
+        finish_result(ledger, results, i == failed ? cause : &aborted);
+    }
+}
+
+static void apply_all(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
+    struct ledger *ledger = attempt->ledger;
+    const struct mark mark = {ledger->seq, ledger->records.bytes, ledger->change_count};
+    const size_t results_before = results->bytes;
+    struct pack_reader reader = pack_reader_of(changes);
+    (void)pack_read_list(&reader);
+    assert(ledger->undo_count == 0);
+    for (uint32_t i = 0; i < count; i++) {
+        attempt->key = (struct span){0};
+        struct outcome outcome = read_and_run(attempt, &reader);
+        if (outcome.code != AHORA_OK) {
+            roll_back(ledger, &mark);
+            buffer_cut(results, results_before);
+            abort_list(ledger, count, i, &outcome, results);
+            return;
+        }
+        finish_result(ledger, results, &outcome);
+    }
+    keep(ledger);
+    remember_list(attempt, changes, count, span_of(results->data + results_before, results->bytes - results_before));
+}
+
+void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
+                  struct buffer *results) {
+    assert(count > 0 && count <= AHORA_CHANGES_MAX);
+    struct attempt attempt = {.ledger = ledger, .principal = principal, .atomic = atomic};
+    pack_put_list(results, count);
+    if (atomic) {
+        apply_all(&attempt, changes, count, results);
+        return;
+    }
+    struct pack_reader reader = pack_reader_of(changes);
+    (void)pack_read_list(&reader);
+    apply_each(&attempt, &reader, count, results);
+}

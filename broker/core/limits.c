@@ -1,0 +1,35 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/core/limits.h"
+
+#define KIB ((size_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+void limits_default(struct limits *limits) {
+    *limits = (struct limits){
+        .message_bytes_max = MIB,
+        .document_bytes_max = 64 * KIB,
+        .topics_max = 10 * 1000 * 1000,
+        .documents_bytes_max = 8 * GIB,
+        .removals_max = 65536,
+        .keys_max = 1000 * 1000,
+        .key_ms = 10 * 60 * 1000,
+        .at_ahead_ms_max = 5 * 60 * 1000,
+        .subscriptions_max = 1000,
+        .patterns_max = 64,
+        .view_topics_max = 10 * 1000 * 1000,
+        .every_ms_max = 60 * 60 * 1000,
+        .hello_ms = 5000,
+        .beat_ms = 15000,
+        .outbox_bytes_max = MIB,
+        .publishes_max = 1024,
+        .publish_rate_max = 0,
+        .get_items_max = 1000,
+        .get_bytes_max = MIB,
+        .block_bytes = 16 * KIB,
+    };
+}

@@ -1,0 +1,104 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * A view: the topics that one pattern selects, in the order of their last change. A change moves its topic to the tail, O(1).
+ *
+ *      order:  [place seq 3] [cursor A] [place seq 8] [place seq 9, removed] [cursor B] [place seq 12]
+ *                             A has everything up to 3, still needs 8, 9 and 12         B still needs 12
+ *
+ * A subscription that is behind keeps its place by a bookmark in that list, its cursor; one that is complete stands in `live` (or in
+ * `paced`, if it asked for every_ms) and costs nothing until the next change. Whatever changes moves past every bookmark, so a cursor
+ * that walks to the end has met each topic once, at its newest version: snapshot, catch-up, conflation and resume are this one walk.
+ *
+ * Removed topics keep their place until the ledger forgets them; `floor` is the last removal forgotten here.
+ * Views are shared by all subscriptions with the same pattern and vanish with the last one. Owned by `views`, one thread.
+ */
+#ifndef CORE_VIEW_H
+#define CORE_VIEW_H
+
+#include "broker/base/arena.h"
+#include "broker/base/list.h"
+#include "broker/core/ledger.h"
+#include "broker/core/tree.h"
+
+#define VIEW_ENCODINGS 3 /* enum encoding */
+
+enum spot_kind {
+    SPOT_PLACE,
+    SPOT_CURSOR,
+};
+
+/* What stands in the order of a view. */
+struct spot {
+    struct link link;
+    enum spot_kind kind;
+};
+
+/* A topic's place in a view. */
+struct place {
+    struct spot spot;
+    struct link of_topic; /* in topic->watches */
+    struct topic *topic;
+    struct view *view;
+    int64_t seq; /* of the last change shown here */
+};
+
+/* A change of the running turn, in the list of each view it touches. */
+struct mention {
+    struct mention *next;
+    struct frame *frame; /* delivery's: the change and its bytes */
+};
+
+struct view {
+    struct tree_node *node; /* its pattern's end in views.patterns */
+    struct link order;      /* of spots */
+    struct link live[VIEW_ENCODINGS]; /* cursors that are complete and get changes at once */
+    struct link paced;                /* cursors that are complete and wait for the next change */
+    size_t cursor_count;              /* all of them, behind or not; 0: the view goes */
+    size_t place_count;
+    uint64_t changes; /* shown here since the view exists: what `skipped` is counted with */
+    int64_t floor;
+
+    struct link dirty; /* in views.dirty while the turn touched it */
+    struct mention *mentions;
+    struct mention **mentions_end;
+    struct name pattern; /* points into text */
+    char text[];
+};
+
+struct views {
+    struct ledger *ledger; /* borrowed */
+    struct tree patterns;
+    struct link dirty;
+    size_t count;
+    struct tree_found found; /* reused */
+};
+
+bool views_init(struct views *views, struct ledger *ledger, const struct table_key *hash_key); /* false: no memory */
+void views_fini(struct views *views);                                                          /* no view may be left */
+
+/*
+ * The view of a pattern, made if nobody follows it yet: cost O(n log n) in its topics, the first time. The caller places a cursor or calls
+ * view_release. AHORA_OVERLOADED: no memory; AHORA_TOO_MANY: more topics than one view may hold.
+ */
+enum ahora_code views_take(struct views *views, const struct name *pattern, struct view **view);
+void view_release(struct views *views, struct view *view); /* destroys it if no cursor is left */
+
+/* Moves the change's topic to the tail of every view that selects it, and mentions the frame there. False: no memory, a view missed it
+   and cannot be trusted any more (the caller stops). */
+bool views_show(struct views *views, const struct change *change, struct frame *frame, struct arena *arena);
+
+/* A removal is being forgotten: its places go, and the floors rise. */
+void views_forget(struct views *views, struct topic *topic);
+
+/* The last spot whose change is at or below `seq`, or the head: where a cursor belongs that has everything up to seq.
+   Cost: the changes since. */
+struct link *view_spot_of(struct view *view, int64_t seq);
+
+/* The first place after the link, skipping cursors; NULL at the end. */
+struct place *view_place_after(struct view *view, struct link *link);
+
+#endif

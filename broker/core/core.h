@@ -29,6 +29,7 @@
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
 #include "broker/core/topic.h"
+#include "proto/json.h"
 #include "proto/message.h"
 #include "proto/name.h"
 
@@ -52,7 +53,7 @@ void core_destroy(struct core *core);                         /* closes every se
 enum result core_load(struct core *core, const struct record *record) MUST_CHECK;
 
 /* The end of loading. Removals at or below seq_floor are unknown. */
-void core_loaded(struct core *core, const char *epoch, int64_t seq_floor);
+enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) MUST_CHECK;
 
 /* ---- time ---- */
 
@@ -70,7 +71,8 @@ int64_t core_next_due(const struct core *core);
 /* How many bytes of records the store can take in this turn; changes past it are refused with store_full. */
 void core_set_room(struct core *core, size_t bytes);
 
-/* The records of the changes applied since the last turn, good until core_turn_stored. Empty: nothing to store. */
+/* The records of the changes applied since the last turn, good until core_turn_stored. Empty: nothing to store, but call
+   core_turn_stored all the same: publications in which nothing was accepted are answered there. */
 struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last);
 void core_turn_stored(struct core *core);
 void core_durable(struct core *core, int64_t seq);
@@ -145,6 +147,7 @@ struct ticket {
     struct link link;
     int64_t seq; /* waits for this seq */
     bool waiting;
+    bool of_core; /* the core's own */
     void *owner;
 };
 
@@ -156,6 +159,8 @@ struct ticket {
 enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 struct ticket *core_next_ticket(struct core *core);
 void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
+
+/* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_stored). */
 
 /* The topic if it exists now, else NULL. */
 const struct topic *core_get(const struct core *core, const struct name *topic);
@@ -175,7 +180,7 @@ void selection_fini(struct core *core, struct selection *selection);
 
 const char *core_epoch(const struct core *core);
 int64_t core_seq(const struct core *core);
-const struct metrics *core_metrics(const struct core *core);
+const struct metrics *core_metrics(struct core *core); /* brings the gauges up to date */
 const struct limits *core_limits(const struct core *core);
 
 #endif

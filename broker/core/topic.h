@@ -44,4 +44,7 @@ struct topic {
 struct span topic_path(const struct topic *topic);
 bool topic_is_removed(const struct topic *topic);
 
+/* Appends the packed map {topic, seq, at, data, stale?}: an item of a snapshot, the body of a GET. The topic exists. */
+void topic_put_item(struct buffer *out, const struct topic *topic);
+
 #endif

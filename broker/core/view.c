@@ -29,7 +29,7 @@ static struct view *view_create(const struct name *pattern, int64_t floor) {
     if (view == NULL) {
         return NULL;
     }
-    *view = (struct view){.pattern = *pattern, .floor = floor};
+    *view = (struct view){.turn.kind = SPOT_TURN, .pattern = *pattern, .floor = floor};
     memcpy(view->text, pattern->text.data, pattern->text.bytes);
     view->pattern.text.data = (const uint8_t *)view->text;
     for (unsigned i = 0; i < pattern->count; i++) {
@@ -144,10 +144,12 @@ static bool mention(struct views *views, struct view *view, struct frame *frame,
     *mention = (struct mention){.frame = frame};
     *view->mentions_end = mention;
     view->mentions_end = &mention->next;
-    view->changes++;
     if (!link_is_listed(&view->dirty)) {
         list_append(&views->dirty, &view->dirty);
+        list_append(&view->order, &view->turn.link);
+        view->changes_before = view->changes;
     }
+    view->changes++;
     return true;
 }
 
@@ -185,14 +187,20 @@ bool views_show(struct views *views, const struct change *change, struct frame *
     }
     for (struct link *link = topic->watches.next; link != &topic->watches; link = link->next) {
         struct place *place = CONTAINER_OF(link, struct place, of_topic);
-        place->seq = change->seq;
-        link_remove(&place->spot.link);
-        list_append(&place->view->order, &place->spot.link);
         if (!mention(views, place->view, frame, arena)) {
             return false;
         }
+        place->seq = change->seq;
+        link_remove(&place->spot.link);
+        list_append(&place->view->order, &place->spot.link);
     }
     return true;
+}
+
+void view_end_turn(struct view *view) {
+    link_remove(&view->turn.link);
+    view->mentions = NULL;
+    view->mentions_end = &view->mentions;
 }
 
 void views_forget(struct views *views, struct topic *topic) {

@@ -29,6 +29,7 @@
 enum spot_kind {
     SPOT_PLACE,
     SPOT_CURSOR,
+    SPOT_TURN,
 };
 
 /* What stands in the order of a view. */
@@ -60,9 +61,11 @@ struct view {
     size_t cursor_count;              /* all of them, behind or not; 0: the view goes */
     size_t place_count;
     uint64_t changes; /* shown here since the view exists: what `skipped` is counted with */
+    uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
 
     struct link dirty; /* in views.dirty while the turn touched it */
+    struct spot turn;  /* stands in `order` meanwhile: behind it is what this turn changed */
     struct mention *mentions;
     struct mention **mentions_end;
     struct name pattern; /* points into text */
@@ -93,6 +96,9 @@ bool views_show(struct views *views, const struct change *change, struct frame *
 
 /* A removal is being forgotten: its places go, and the floors rise. */
 void views_forget(struct views *views, struct topic *topic);
+
+/* The view's part in the turn is over: forgets the mentions and where the turn began. */
+void view_end_turn(struct view *view);
 
 /* The last spot whose change is at or below `seq`, or the head: where a cursor belongs that has everything up to seq.
    Cost: the changes since. */

@@ -1,0 +1,340 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/core/core.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/state.h"
+
+/* Work of one core_tick, so that a flood of deadlines does not stall what is live. */
+#define TIMERS_A_TICK 4096
+#define KEYS_A_TICK 1024
+#define INPUTS_A_TICK 256
+
+#define TICK_MS_MAX 1000
+
+/* ---- life ---- */
+
+static void init_buffers(struct core *core) {
+    buffer_init(&core->message, SIZE_MAX);
+    buffer_init(&core->text, SIZE_MAX);
+    buffer_init(&core->inbound, 2 * core->limits.message_bytes_max);
+    buffer_init(&core->results, SIZE_MAX);
+    buffer_init(&core->items, SIZE_MAX);
+    buffer_init(&core->piece, SIZE_MAX);
+}
+
+struct core *core_create(const struct core_options *options) {
+    struct core *core = calloc(1, sizeof *core);
+    if (core == NULL) {
+        return NULL;
+    }
+    core->limits = options->limits;
+    core->random = options->seed;
+    (void)snprintf(core->epoch, sizeof core->epoch, "%s", options->epoch);
+    (void)snprintf(core->server, sizeof core->server, "%s", options->server);
+    table_key_init(&core->hash_key, options->seed);
+    list_init(&core->sessions);
+    list_init(&core->ready);
+    list_init(&core->inputs);
+    list_init(&core->tickets_turn);
+    list_init(&core->tickets_durable);
+    list_init(&core->tickets_done);
+    init_buffers(core);
+    if (!ledger_init(&core->ledger, &core->limits, &core->hash_key, &core->metrics) ||
+        !views_init(&core->views, &core->ledger, &core->hash_key)) {
+        core_destroy(core);
+        return NULL;
+    }
+    return core;
+}
+
+void core_destroy(struct core *core) {
+    while (!list_is_empty(&core->sessions)) {
+        session_close(core, CONTAINER_OF(core->sessions.next, struct session, all));
+    }
+    assert(list_is_empty(&core->tickets_turn) && list_is_empty(&core->tickets_durable) && list_is_empty(&core->tickets_done));
+    views_fini(&core->views);
+    ledger_fini(&core->ledger);
+    heap_fini(&core->timers);
+    heap_fini(&core->paces);
+    arena_fini(&core->arena);
+    buffer_fini(&core->message);
+    buffer_fini(&core->text);
+    buffer_fini(&core->inbound);
+    buffer_fini(&core->results);
+    buffer_fini(&core->items);
+    buffer_fini(&core->piece);
+    free(core);
+}
+
+enum result core_load(struct core *core, const struct record *record) {
+    return ledger_load(&core->ledger, record);
+}
+
+enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {
+    (void)snprintf(core->epoch, sizeof core->epoch, "%s", epoch);
+    core->seq_shown = core->ledger.seq;
+    core->seq_durable = core->ledger.seq;
+    return ledger_loaded(&core->ledger, seq_floor);
+}
+
+/* ---- time ---- */
+
+void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms) {
+    assert(mono_ms >= core->mono_ms);
+    core->wall_ms = wall_ms;
+    core->mono_ms = mono_ms;
+    core->ledger.wall_ms = wall_ms;
+    core->ledger.mono_ms = mono_ms;
+}
+
+static struct timer *next_due(const struct heap *heap, int64_t now_ms) {
+    struct timer *timer = heap_first(heap);
+    return timer != NULL && timer->due <= now_ms ? timer : NULL;
+}
+
+static void resume_inputs(struct core *core) {
+    struct link *link;
+    for (int i = 0; i < INPUTS_A_TICK && (link = list_pop(&core->inputs)) != NULL; i++) {
+        session_process_inbox(core, CONTAINER_OF(link, struct session, stalled_input));
+    }
+}
+
+void core_tick(struct core *core) {
+    struct timer *timer;
+    for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->timers, core->mono_ms)) != NULL; i++) {
+        session_timer_due(core, CONTAINER_OF(timer, struct session, timer));
+    }
+    for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->paces, core->mono_ms)) != NULL; i++) {
+        delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
+    }
+    keys_expire(&core->ledger.keys, core->mono_ms, KEYS_A_TICK);
+    resume_inputs(core);
+}
+
+static int64_t earlier(int64_t due, const struct heap *heap) {
+    const struct timer *timer = heap_first(heap);
+    return timer != NULL && timer->due < due ? timer->due : due;
+}
+
+int64_t core_next_due(const struct core *core) {
+    if (core->inputs.next != &core->inputs) {
+        return core->mono_ms;
+    }
+    return earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+}
+
+/* ---- a turn ---- */
+
+void core_set_room(struct core *core, size_t bytes) {
+    core->ledger.room = bytes;
+}
+
+struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last) {
+    const struct ledger *ledger = &core->ledger;
+    *seq_first = core->seq_shown + 1;
+    *seq_last = ledger->seq;
+    assert((ledger->change_count > 0) == (ledger->seq > core->seq_shown));
+    return buffer_span(&ledger->records);
+}
+
+static void complete(struct core *core, struct ticket *ticket) {
+    link_remove(&ticket->link);
+    ticket->waiting = false;
+    if (!ticket->of_core) {
+        list_append(&core->tickets_done, &ticket->link);
+        return;
+    }
+    struct publication *publication = ticket->owner;
+    struct session *session = publication->session;
+    const struct reply reply = {
+        .op = REPLY_PUBLISHED, .id = publication->id, .results = span_of(publication->results, publication->bytes)};
+    session_reply(core, session, &reply);
+    link_remove(&publication->of_session);
+    session->publication_count--;
+    if (session->inbox.bytes > 0 && !link_is_listed(&session->stalled_input)) {
+        list_append(&core->inputs, &session->stalled_input);
+    }
+    free(publication);
+}
+
+static void complete_durable(struct core *core) {
+    while (!list_is_empty(&core->tickets_durable)) {
+        struct ticket *first = CONTAINER_OF(core->tickets_durable.next, struct ticket, link);
+        if (first->seq > core->seq_durable) {
+            return;
+        }
+        complete(core, first);
+    }
+}
+
+/* Removals beyond the bound, oldest first. Views that hold them learn that older tokens no longer resume. */
+static void trim_removals(struct core *core) {
+    for (struct topic *topic; (topic = ledger_surplus(&core->ledger)) != NULL;) {
+        views_forget(&core->views, topic);
+        ledger_forget(&core->ledger, topic);
+    }
+}
+
+void core_turn_stored(struct core *core) {
+    if (core->ledger.change_count > 0) {
+        delivery_show_turn(core);
+        ledger_end_turn(&core->ledger);
+        trim_removals(core);
+    }
+    while (!list_is_empty(&core->tickets_turn)) {
+        complete(core, CONTAINER_OF(core->tickets_turn.next, struct ticket, link));
+    }
+    complete_durable(core); /* lists in which nothing was accepted wait for nothing */
+}
+
+void core_durable(struct core *core, int64_t seq) {
+    assert(seq <= core->seq_shown && "durable is what was stored");
+    if (seq > core->seq_durable) {
+        core->seq_durable = seq;
+        complete_durable(core);
+    }
+}
+
+/* ---- tickets ---- */
+
+enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
+    assert(!ticket->waiting);
+    if (core->draining) {
+        return AHORA_DRAINING;
+    }
+    buffer_clear(&core->results, core->limits.block_bytes);
+    ledger_apply(&core->ledger, publish->principal, publish->changes, publish->change_count, publish->atomic, &core->results);
+    assert(!core->results.failed);
+    buffer_put_span(results, buffer_span(&core->results));
+    ticket->seq = core->ledger.seq;
+    ticket->waiting = true;
+    ticket->of_core = false;
+    list_append(publish->ack == ACK_DURABLE ? &core->tickets_durable : &core->tickets_turn, &ticket->link);
+    return AHORA_OK;
+}
+
+struct ticket *core_next_ticket(struct core *core) {
+    struct link *link = list_pop(&core->tickets_done);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct ticket, link);
+}
+
+void core_cancel(struct core *core, struct ticket *ticket) {
+    (void)core;
+    link_remove(&ticket->link);
+    ticket->waiting = false;
+}
+
+/* ---- drain ---- */
+
+void core_drain(struct core *core, const char *reason, int64_t retry_ms_max) {
+    core->draining = true;
+    const int64_t count = (int64_t)core->metrics.sessions;
+    int64_t index = 0;
+    for (struct link *link = core->sessions.next; link != &core->sessions; link = link->next) {
+        struct session *session = CONTAINER_OF(link, struct session, all);
+        const struct reply reply = {
+            .op = REPLY_BYE, .reason = span_of_text(reason), .retry_ms = 1 + retry_ms_max * index++ / count};
+        session_reply(core, session, &reply);
+        session_kick(core, session, AHORA_CLOSE_GOING_AWAY, ahora_code_name(AHORA_DRAINING));
+    }
+}
+
+bool core_is_draining(const struct core *core) {
+    return core->draining;
+}
+
+size_t core_session_count(const struct core *core) {
+    return (size_t)core->metrics.sessions;
+}
+
+/* ---- reading ---- */
+
+const struct topic *core_get(const struct core *core, const struct name *name) {
+    const struct topic *topic = ledger_find(&core->ledger, name->text);
+    return topic == NULL || topic_is_removed(topic) ? NULL : topic;
+}
+
+static int compare_paths(struct span a, struct span b) {
+    int order = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
+    return order != 0 ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
+}
+
+static int by_path(const void *a, const void *b) {
+    const struct topic *const *left = a;
+    const struct topic *const *right = b;
+    return compare_paths(topic_path(*left), topic_path(*right));
+}
+
+/* Keeps what exists, comes after `after` and is not there twice (patterns may overlap). The topics are sorted. */
+static size_t thin_out(struct topic **topics, size_t count, struct span after) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool repeats = kept > 0 && topics[kept - 1] == topics[i];
+        if (!repeats && !topic_is_removed(topics[i]) && (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0)) {
+            topics[kept++] = topics[i];
+        }
+    }
+    return kept;
+}
+
+enum ahora_code core_select(struct core *core, const struct name *patterns, size_t count, struct span after, size_t limit,
+                            struct selection *out) {
+    struct tree_found found = {0};
+    for (size_t i = 0; i < count; i++) {
+        tree_select(&core->ledger.tree, &patterns[i], &found);
+    }
+    if (found.failed) {
+        tree_found_fini(&found);
+        return AHORA_OVERLOADED;
+    }
+    if (found.count > 1) {
+        qsort(found.values, found.count, sizeof *found.values, by_path);
+    }
+    *out = (struct selection){.topics = (struct topic **)(void *)found.values};
+    out->count = thin_out(out->topics, found.count, after);
+    out->more = limit > 0 && out->count > limit;
+    out->count = out->more ? limit : out->count;
+    for (size_t i = 0; i < out->count; i++) {
+        ledger_pin(out->topics[i]);
+    }
+    return AHORA_OK;
+}
+
+void selection_fini(struct core *core, struct selection *selection) {
+    (void)core;
+    for (size_t i = 0; i < selection->count; i++) {
+        ledger_unpin(selection->topics[i]);
+    }
+    free(selection->topics);
+    *selection = (struct selection){0};
+}
+
+const char *core_epoch(const struct core *core) {
+    return core->epoch;
+}
+
+int64_t core_seq(const struct core *core) {
+    return core->seq_shown;
+}
+
+const struct limits *core_limits(const struct core *core) {
+    return &core->limits;
+}
+
+const struct metrics *core_metrics(struct core *core) {
+    struct metrics *metrics = &core->metrics;
+    metrics->topics = core->ledger.topic_count;
+    metrics->removals = core->ledger.removal_count;
+    metrics->documents_bytes = core->ledger.documents_bytes;
+    metrics->keys = core->ledger.keys.table.count;
+    metrics->views = core->views.count;
+    return metrics;
+}

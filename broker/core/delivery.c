@@ -1,0 +1,502 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Delivery: one rule, two speeds.
+ *
+ * The rule: a subscription gets every place of its view behind its cursor, in the order of change, each at its newest version. The
+ * walk (delivery_walk) does just that. The fast path does it for all complete cursors of a view at once: the turn's changes are encoded
+ * once per encoding, laid side by side in blocks, and each session gets the same bytes.
+ *
+ * What sends a complete cursor back to walking: its socket is choked; the subscription is paced (every_ms); or a patch in the block
+ * builds on a version that this connection was never sent (the client resumed, so it does not know the topic's `ref` yet).
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "broker/core/state.h"
+
+#define ARENA_KEEP_BYTES ((size_t)4 * 1024 * 1024)
+
+/* ---- encoding ---- */
+
+static struct span encode_sse(struct core *core, const struct reply *reply, int64_t seq) {
+    struct buffer *text = &core->text;
+    buffer_put_text(text, "event: ");
+    buffer_put_text(text, reply_op_name(reply->op));
+    if (seq > 0) {
+        buffer_put_text(text, "\nid: ");
+        token_put(text, core->epoch, seq);
+    }
+    buffer_put_text(text, "\ndata: ");
+    json_put(text, buffer_span(&core->message));
+    buffer_put_text(text, "\n\n");
+    return buffer_span(text);
+}
+
+struct span delivery_encode(struct core *core, enum encoding encoding, const struct reply *reply, int64_t seq) {
+    buffer_clear(&core->message, core->limits.block_bytes);
+    reply_put(&core->message, reply);
+    assert(!core->message.failed && "bounded by the document");
+    if (encoding == ENCODING_MSGPACK) {
+        return buffer_span(&core->message);
+    }
+    buffer_clear(&core->text, core->limits.block_bytes);
+    if (encoding == ENCODING_SSE) {
+        return encode_sse(core, reply, seq);
+    }
+    json_put(&core->text, buffer_span(&core->message));
+    return buffer_span(&core->text);
+}
+
+size_t delivery_frame_header(enum encoding encoding, uint8_t *end, size_t payload_bytes) {
+    if (encoding == ENCODING_SSE) {
+        return 0;
+    }
+    const uint8_t first = encoding == ENCODING_JSON ? 0x81 : 0x82; /* FIN, text or binary: RFC 6455 section 5.2 */
+    if (payload_bytes < 126) {
+        end[-2] = first;
+        end[-1] = (uint8_t)payload_bytes;
+        return 2;
+    }
+    const size_t length_bytes = payload_bytes <= UINT16_MAX ? 2 : 8;
+    for (size_t i = 1; i <= length_bytes; i++) {
+        end[-(ptrdiff_t)i] = (uint8_t)(payload_bytes >> (8 * (i - 1)));
+    }
+    end[-(ptrdiff_t)length_bytes - 1] = length_bytes == 2 ? 126 : 127;
+    end[-(ptrdiff_t)length_bytes - 2] = first;
+    return length_bytes + 2;
+}
+
+static struct reply reply_of_change(const struct change *change) {
+    struct reply reply = {.seq = change->seq, .at = change->at, .ref = change->topic->ref};
+    if (change->document == NULL) {
+        reply.op = REPLY_REMOVE;
+        reply.topic = topic_path(change->topic);
+        reply.why = change->why;
+    } else if (change->patch != NULL || change->op == CHANGE_TOUCH) {
+        reply.op = REPLY_PATCH;
+        reply.data = change->patch == NULL ? (struct span){0} : document_span(change->patch);
+    } else {
+        reply.op = REPLY_SET;
+        reply.topic = topic_path(change->topic);
+        reply.data = document_span(change->document);
+    }
+    reply.has_stale = change->stale;
+    reply.stale = change->stale;
+    return reply;
+}
+
+static struct reply reply_of_topic(const struct topic *topic) {
+    struct reply reply = {.op = REPLY_SET, .topic = topic_path(topic), .ref = topic->ref, .seq = topic->seq, .at = topic->at};
+    if (topic_is_removed(topic)) {
+        reply.op = REPLY_REMOVE;
+        reply.why = (enum ahora_why)topic->why;
+        return reply;
+    }
+    reply.data = document_span(topic->document);
+    reply.has_stale = topic->stale;
+    reply.stale = topic->stale;
+    return reply;
+}
+
+/* ---- cursors ---- */
+
+static void become_complete(struct cursor *cursor) {
+    struct subscription *subscription = cursor->subscription;
+    struct view *view = cursor->view;
+    link_remove(&cursor->spot.link);
+    list_append(subscription->paced ? &view->paced : &view->live[subscription->session->encoding], &cursor->spot.link);
+    assert(!cursor->complete);
+    cursor->complete = true;
+    subscription->complete_count++;
+}
+
+/* Puts a bookmark behind `after`: the cursor has everything up to seq, and `changes` were shown by then. */
+static void fall_behind(struct core *core, struct cursor *cursor, struct link *after, int64_t seq, uint64_t changes) {
+    assert(cursor->complete);
+    link_remove(&cursor->spot.link);
+    link_insert_after(after, &cursor->spot.link);
+    cursor->complete = false;
+    cursor->seq = seq;
+    cursor->removals_after = seq;
+    cursor->counts_after = seq;
+    cursor->changes_seen = changes;
+    cursor->delivered = 0;
+    struct subscription *subscription = cursor->subscription;
+    subscription->complete_count--;
+    if (link_is_listed(&subscription->behind) || timer_is_set(&subscription->pace)) {
+        return;
+    }
+    int64_t due = subscription->walked_ms + subscription->every_ms;
+    if (subscription->every_ms == 0 || due <= core->mono_ms || !heap_set(&core->paces, &subscription->pace, due)) {
+        list_append(&subscription->session->behind, &subscription->behind);
+        session_mark_ready(core, subscription->session);
+    }
+}
+
+static void start_cursor(struct core *core, struct cursor *cursor, int64_t since) {
+    struct view *view = cursor->view;
+    bool fresh = since < 0;
+    link_insert_after(fresh ? &view->order : view_spot_of(view, since), &cursor->spot.link);
+    cursor->complete = false;
+    cursor->seq = fresh ? 0 : since;
+    cursor->removals_after = fresh ? core->ledger.seq : since;
+    cursor->counts_after = core->seq_shown;
+    cursor->known_after = fresh ? 0 : since;
+    cursor->changes_seen = view->changes;
+    cursor->delivered = 0;
+}
+
+void delivery_start(struct core *core, struct subscription *subscription, int64_t since) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        start_cursor(core, &subscription->cursors[i], since);
+    }
+    subscription->complete_count = 0;
+    subscription->announced = false;
+    if (!link_is_listed(&subscription->behind)) {
+        list_append(&subscription->session->behind, &subscription->behind);
+    }
+    session_mark_ready(core, subscription->session);
+}
+
+void delivery_stop(struct core *core, struct subscription *subscription) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        struct cursor *cursor = &subscription->cursors[i];
+        link_remove(&cursor->spot.link);
+        cursor->view->cursor_count--;
+        view_release(&core->views, cursor->view);
+    }
+    link_remove(&subscription->behind);
+    heap_clear(&core->paces, &subscription->pace);
+}
+
+void delivery_pace_due(struct core *core, struct subscription *subscription) {
+    heap_clear(&core->paces, &subscription->pace);
+    list_append(&subscription->session->behind, &subscription->behind);
+    session_mark_ready(core, subscription->session);
+}
+
+/* ---- the fast path ---- */
+
+static bool encode_frame(struct core *core, struct frame *frame, enum encoding encoding) {
+    if (frame->encoded[encoding].data != NULL) {
+        return true;
+    }
+    const struct reply reply = reply_of_change(frame->change);
+    struct span bytes = delivery_encode(core, encoding, &reply, frame->change->seq);
+    uint8_t *kept = arena_take(&core->arena, bytes.bytes);
+    if (kept == NULL) {
+        return false;
+    }
+    memcpy(kept, bytes.data, bytes.bytes);
+    frame->encoded[encoding] = span_of(kept, bytes.bytes);
+    return true;
+}
+
+/* A run of mentions that goes into one block. */
+struct run {
+    const struct mention *first;
+    const struct mention *end;
+    size_t payload_bytes;
+    uint32_t messages;
+    int64_t builds_on;
+    int64_t seq_last;
+};
+
+static bool measure_run(struct core *core, enum encoding encoding, const struct mention *first, struct run *run) {
+    *run = (struct run){.first = first, .builds_on = INT64_MAX};
+    const struct mention *mention = first;
+    for (; mention != NULL && (run->messages == 0 || run->payload_bytes < core->limits.block_bytes); mention = mention->next) {
+        if (!encode_frame(core, mention->frame, encoding)) {
+            return false;
+        }
+        const struct change *change = mention->frame->change;
+        bool is_patch = change->document != NULL && (change->patch != NULL || change->op == CHANGE_TOUCH);
+        if (is_patch && change->seq_before < run->builds_on) {
+            run->builds_on = change->seq_before;
+        }
+        run->payload_bytes += mention->frame->encoded[encoding].bytes + (run->messages > 0 && encoding == ENCODING_JSON);
+        run->messages++;
+        run->seq_last = change->seq;
+    }
+    run->end = mention;
+    return true;
+}
+
+static struct block *lay_block(struct core *core, enum encoding encoding, const struct run *run) {
+    struct block *block = arena_take(&core->arena, sizeof *block + FRAME_HEADER_BYTES_MAX + run->payload_bytes);
+    if (block == NULL) {
+        return NULL;
+    }
+    uint8_t *payload = (uint8_t *)(block + 1) + FRAME_HEADER_BYTES_MAX;
+    uint8_t *at = payload;
+    for (const struct mention *mention = run->first; mention != run->end; mention = mention->next) {
+        if (encoding == ENCODING_JSON && at != payload) {
+            *at++ = '\n';
+        }
+        struct span bytes = mention->frame->encoded[encoding];
+        memcpy(at, bytes.data, bytes.bytes);
+        at += bytes.bytes;
+    }
+    assert((size_t)(at - payload) == run->payload_bytes);
+    size_t header_bytes = delivery_frame_header(encoding, payload, run->payload_bytes);
+    *block = (struct block){
+        .data = payload - header_bytes,
+        .bytes = header_bytes + run->payload_bytes,
+        .messages = run->messages,
+        .builds_on = run->builds_on,
+    };
+    return block;
+}
+
+/* The view's changes of this turn as blocks of about block_bytes; NULL: no memory, its cursors must walk. */
+static struct block *build_blocks(struct core *core, const struct view *view, enum encoding encoding, int64_t seq_before) {
+    struct block *blocks = NULL;
+    struct block **end = &blocks;
+    uint64_t changes_before = view->changes_before;
+    for (const struct mention *mention = view->mentions; mention != NULL;) {
+        struct run run;
+        struct block *block = measure_run(core, encoding, mention, &run) ? lay_block(core, encoding, &run) : NULL;
+        if (block == NULL) {
+            return NULL;
+        }
+        block->seq_before = seq_before;
+        block->changes_before = changes_before;
+        *end = block;
+        end = &block->next;
+        seq_before = run.seq_last;
+        changes_before += run.messages;
+        mention = run.end;
+    }
+    return blocks;
+}
+
+static bool knows_what_it_builds_on(const struct cursor *cursor, const struct block *blocks) {
+    for (; blocks != NULL; blocks = blocks->next) {
+        if (blocks->builds_on <= cursor->known_after) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool hand_slices(struct core *core, struct cursor *cursor, const struct block *blocks) {
+    struct session *session = cursor->subscription->session;
+    for (; blocks != NULL; blocks = blocks->next) {
+        struct slice *slice = arena_take(&core->arena, sizeof *slice);
+        if (slice == NULL) {
+            return false;
+        }
+        *slice = (struct slice){.block = blocks, .cursor = cursor};
+        *session->slices_end = slice;
+        session->slices_end = &slice->next;
+    }
+    session_mark_ready(core, session);
+    return true;
+}
+
+static void deliver_live(struct core *core, struct view *view, enum encoding encoding, struct link *anchor) {
+    struct link *live = &view->live[encoding];
+    if (list_is_empty(live)) {
+        return;
+    }
+    const int64_t seq_before = core->seq_shown;
+    const struct block *blocks = build_blocks(core, view, encoding, seq_before);
+    for (struct link *link = live->next, *next; link != live; link = next) {
+        next = link->next;
+        struct cursor *cursor = CONTAINER_OF(link, struct cursor, spot.link);
+        bool fast = blocks != NULL && !cursor->subscription->session->choked && knows_what_it_builds_on(cursor, blocks);
+        if (fast && hand_slices(core, cursor, blocks)) {
+            continue;
+        }
+        core->metrics.fell_behind += cursor->subscription->session->choked;
+        fall_behind(core, cursor, anchor, seq_before, view->changes_before);
+    }
+}
+
+static void deliver_view(struct core *core, struct view *view) {
+    struct link *anchor = view->turn.link.prev; /* everything behind it changed in this turn */
+    for (int encoding = 0; encoding < ENCODINGS; encoding++) {
+        deliver_live(core, view, (enum encoding)encoding, anchor);
+    }
+    for (struct link *link; (link = view->paced.next) != &view->paced;) {
+        fall_behind(core, CONTAINER_OF(link, struct cursor, spot.link), anchor, core->seq_shown, view->changes_before);
+    }
+    view_end_turn(view);
+}
+
+static bool show_changes(struct core *core) {
+    const struct ledger *ledger = &core->ledger;
+    for (size_t i = 0; i < ledger->change_count; i++) {
+        struct frame *frame = arena_take(&core->arena, sizeof *frame);
+        if (frame == NULL) {
+            return false;
+        }
+        *frame = (struct frame){.change = &ledger->changes[i]};
+        if (!views_show(&core->views, &ledger->changes[i], frame, &core->arena)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void delivery_show_turn(struct core *core) {
+    arena_reset(&core->arena, ARENA_KEEP_BYTES);
+    bool shown = show_changes(core);
+    assert(shown && "memory ran out with views half moved: stop, the journal has everything");
+    (void)shown;
+    for (struct link *link; (link = list_pop(&core->views.dirty)) != NULL;) {
+        deliver_view(core, CONTAINER_OF(link, struct view, dirty));
+    }
+    core->seq_shown = core->ledger.seq;
+}
+
+void delivery_drop_slices(struct core *core, struct session *session) {
+    for (const struct slice *slice = session->slices; slice != NULL; slice = slice->next) {
+        struct cursor *cursor = slice->cursor;
+        if (cursor->complete) {
+            const struct block *block = slice->block;
+            core->metrics.fell_behind++;
+            fall_behind(core, cursor, view_spot_of(cursor->view, block->seq_before), block->seq_before, block->changes_before);
+        }
+    }
+    session->slices = NULL;
+    session->slices_end = &session->slices;
+}
+
+/* ---- the walk ---- */
+
+static void put_message(struct core *core, struct session *session, const struct reply *reply, int64_t sse_id) {
+    struct buffer *piece = &core->piece;
+    if (session->encoding == ENCODING_JSON && piece->bytes > FRAME_HEADER_BYTES_MAX) {
+        buffer_put_byte(piece, '\n');
+    }
+    buffer_put_span(piece, delivery_encode(core, session->encoding, reply, sse_id));
+}
+
+/* A Server-Sent Events id resumes the whole stream, so it is only told where this one cursor is all there is to it. */
+static int64_t sse_id_of(const struct cursor *cursor, int64_t seq) {
+    return cursor->subscription->cursor_count == 1 ? seq : 0;
+}
+
+static bool is_news(const struct cursor *cursor, const struct place *place) {
+    if (!topic_is_removed(place->topic)) {
+        return true;
+    }
+    return place->seq > cursor->removals_after && place->topic->seq_created <= cursor->seq;
+}
+
+static void pass(struct core *core, struct cursor *cursor, struct place *place) {
+    if (is_news(cursor, place)) {
+        const struct reply reply = reply_of_topic(place->topic);
+        put_message(core, cursor->subscription->session, &reply, sse_id_of(cursor, place->seq));
+        cursor->delivered += place->seq > cursor->counts_after;
+        core->metrics.deliveries++;
+    }
+    cursor->seq = place->seq;
+    link_remove(&cursor->spot.link);
+    link_insert_after(&place->spot.link, &cursor->spot.link);
+}
+
+static void finish_cursor(struct cursor *cursor) {
+    uint64_t changes = cursor->view->changes - cursor->changes_seen;
+    if (changes > cursor->delivered) {
+        cursor->subscription->skipped += changes - cursor->delivered;
+    }
+    become_complete(cursor);
+}
+
+static bool piece_is_full(const struct core *core) {
+    return core->piece.bytes >= core->limits.block_bytes;
+}
+
+/* True: the cursor stands at the end of its view. */
+static bool walk_cursor(struct core *core, struct cursor *cursor) {
+    while (!piece_is_full(core)) {
+        struct place *place = view_place_after(cursor->view, &cursor->spot.link);
+        if (place == NULL) {
+            finish_cursor(cursor);
+            return true;
+        }
+        pass(core, cursor, place);
+    }
+    return false;
+}
+
+/* Removals that this cursor has not passed are forgotten: only a new snapshot is right. */
+static bool has_missed_removals(const struct cursor *cursor) {
+    return !cursor->complete && cursor->view->floor > cursor->seq && cursor->view->floor > cursor->removals_after;
+}
+
+static void resync(struct core *core, struct subscription *subscription) {
+    const struct reply reply = {.op = REPLY_SUBSCRIBED, .id = subscription->id, .resumed = false};
+    put_message(core, subscription->session, &reply, 0);
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        link_remove(&subscription->cursors[i].spot.link);
+    }
+    core->metrics.resyncs++;
+    delivery_start(core, subscription, -1);
+}
+
+static void announce_live(struct core *core, struct subscription *subscription) {
+    const struct reply reply = {
+        .op = REPLY_LIVE, .id = subscription->id, .seq = core->seq_shown, .skipped = (int64_t)subscription->skipped};
+    put_message(core, subscription->session, &reply, core->seq_shown);
+    core->metrics.skipped += subscription->skipped;
+    subscription->skipped = 0;
+    subscription->announced = true;
+    subscription->walked_ms = core->mono_ms;
+}
+
+static void walk_subscription(struct core *core, struct subscription *subscription) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        if (has_missed_removals(&subscription->cursors[i])) {
+            resync(core, subscription);
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        struct cursor *cursor = &subscription->cursors[i];
+        if (!cursor->complete && !walk_cursor(core, cursor)) {
+            return;
+        }
+    }
+    link_remove(&subscription->behind);
+    announce_live(core, subscription);
+}
+
+bool delivery_walk(struct core *core, struct session *session) {
+    if (list_is_empty(&session->behind)) {
+        return false;
+    }
+    buffer_clear(&core->piece, 4 * core->limits.block_bytes);
+    (void)buffer_extend(&core->piece, FRAME_HEADER_BYTES_MAX);
+    while (!list_is_empty(&session->behind) && !piece_is_full(core)) {
+        struct link *first = session->behind.next;
+        walk_subscription(core, CONTAINER_OF(first, struct subscription, behind));
+        if (link_is_listed(first) && session->behind.next == first) { /* not done: the others have their turn */
+            link_remove(first);
+            list_append(&session->behind, first);
+        }
+    }
+    assert(!core->piece.failed);
+    return core->piece.bytes > FRAME_HEADER_BYTES_MAX;
+}
+
+int64_t delivery_complete_seq(const struct core *core, const struct session *session) {
+    int64_t complete = core->seq_shown;
+    for (const struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
+        const struct subscription *subscription = (const struct subscription *)(const void *)link;
+        static_assert(offsetof(struct subscription, of_session) == 0, "the link comes first");
+        for (uint32_t i = 0; i < subscription->cursor_count && subscription->announced; i++) {
+            const struct cursor *cursor = &subscription->cursors[i];
+            if (!cursor->complete && cursor->seq < complete) {
+                complete = cursor->seq;
+            }
+        }
+    }
+    return complete;
+}

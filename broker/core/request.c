@@ -1,0 +1,406 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* What a client asks: one function for each op, in a table. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/state.h"
+
+typedef void request_function(struct core *core, struct session *session, const struct request *request);
+
+static void refuse(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail) {
+    session_reply_error(core, session, id, code, detail);
+}
+
+/* ---- hello, auth, ping ---- */
+
+static void put_limit(struct buffer *out, const char *key, size_t value) {
+    pack_put_key(out, key);
+    pack_put_int(out, value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+static struct span limits_told(struct core *core) {
+    const struct limits *limits = &core->limits;
+    struct buffer *out = &core->items;
+    buffer_clear(out, limits->block_bytes);
+    pack_put_map(out, 8);
+    put_limit(out, "message_bytes_max", limits->message_bytes_max);
+    put_limit(out, "document_bytes_max", limits->document_bytes_max);
+    put_limit(out, "subscriptions_max", limits->subscriptions_max);
+    put_limit(out, "patterns_max", limits->patterns_max);
+    put_limit(out, "changes_max", AHORA_CHANGES_MAX);
+    put_limit(out, "publishes_max", limits->publishes_max);
+    put_limit(out, "publish_rate_max", (size_t)limits->publish_rate_max);
+    put_limit(out, "get_items_max", (size_t)limits->get_items_max);
+    return buffer_span(out);
+}
+
+static void handle_hello(struct core *core, struct session *session, const struct request *request) {
+    if (session->greeted) {
+        refuse(core, session, request->id, AHORA_BAD_MESSAGE, "hello was said before");
+        return;
+    }
+    if (core->draining) {
+        refuse(core, session, 0, AHORA_DRAINING, "the broker is about to stop");
+        session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_DRAINING));
+        return;
+    }
+    session->greeted = true;
+    bool set = heap_set(&core->timers, &session->timer, core->mono_ms + core->limits.beat_ms / 2);
+    assert(set && "moving a timer needs no memory");
+    (void)set;
+    char number[24];
+    (void)snprintf(number, sizeof number, "s%llu", (unsigned long long)session->number);
+    const struct reply reply = {
+        .op = REPLY_WELCOME,
+        .session = span_of_text(number),
+        .epoch = span_of_text(core->epoch),
+        .seq = core->seq_shown,
+        .now = core->wall_ms,
+        .beat_ms = core->limits.beat_ms,
+        .limits = limits_told(core),
+        .server = span_of_text(core->server),
+    };
+    session_reply(core, session, &reply);
+}
+
+static void handle_auth(struct core *core, struct session *session, const struct request *request) {
+    const struct reply reply = {.op = REPLY_OK, .id = request->id};
+    session_reply(core, session, &reply); /* access is open: every token will do */
+}
+
+static void handle_ping(struct core *core, struct session *session, const struct request *request) {
+    const struct reply reply = {.op = REPLY_PONG, .id = request->id, .now = core->wall_ms};
+    session_reply(core, session, &reply);
+}
+
+/* ---- patterns ---- */
+
+/* One pattern of a request: legal, and of a kind that exists. */
+static enum ahora_code parse_pattern(struct span text, struct name *name, const char **detail) {
+    enum ahora_code code = name_parse_pattern(text, name, detail);
+    if (code != AHORA_OK) {
+        return code;
+    }
+    struct span kind = name->segments[0];
+    if (kind.data[0] != '*' && kind_find(kind) == NULL) {
+        *detail = "the first segment names no declared kind";
+        return AHORA_UNKNOWN_KIND;
+    }
+    return AHORA_OK;
+}
+
+/* `match`: a text or a list of them. The names point into the request. */
+static enum ahora_code parse_match(const struct core *core, struct span match, struct name *names, size_t *count,
+                                   const char **detail) {
+    struct pack_reader reader = pack_reader_of(match);
+    size_t left = pack_peek(&reader) == PACK_LIST ? pack_read_list(&reader) : 1;
+    if (left > core->limits.patterns_max) {
+        *detail = "too many patterns in one subscription";
+        return AHORA_TOO_MANY;
+    }
+    for (*count = 0; *count < left; ++*count) {
+        enum ahora_code code = parse_pattern(pack_read_text(&reader), &names[*count], detail);
+        if (code != AHORA_OK) {
+            return code;
+        }
+    }
+    return AHORA_OK;
+}
+
+#define PATTERNS_MAX 64 /* request_decode bounds `match` to it */
+
+/* ---- sub, unsub, move ---- */
+
+static struct subscription *subscription_of(const struct session *session, int64_t id) {
+    for (struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
+        if (subscription->id == id) {
+            return subscription;
+        }
+    }
+    return NULL;
+}
+
+static struct subscription *subscription_create(struct session *session, const struct request *request, size_t count) {
+    struct subscription *subscription = calloc(1, sizeof *subscription + count * sizeof subscription->cursors[0]);
+    if (subscription == NULL) {
+        return NULL;
+    }
+    subscription->session = session;
+    subscription->id = request->id;
+    subscription->every_ms = request->every_ms;
+    subscription->paced = request->every_ms > 0 || (session->encoding == ENCODING_SSE && count > 1);
+    list_init(&subscription->of_session);
+    list_init(&subscription->behind);
+    return subscription;
+}
+
+static void add_cursor(struct subscription *subscription, struct view *view) {
+    struct cursor *cursor = &subscription->cursors[subscription->cursor_count++];
+    *cursor = (struct cursor){.spot = {.kind = SPOT_CURSOR}, .view = view, .subscription = subscription};
+    list_init(&cursor->spot.link);
+    view->cursor_count++;
+}
+
+static enum ahora_code take_views(struct core *core, struct subscription *subscription, const struct name *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct view *view = NULL;
+        enum ahora_code code = views_take(&core->views, &names[i], &view);
+        if (code != AHORA_OK) {
+            return code;
+        }
+        add_cursor(subscription, view);
+    }
+    return AHORA_OK;
+}
+
+/* May the subscription go on from this token? Its epoch must be ours, its seq one we know the removals since. */
+static bool can_resume(const struct core *core, const struct subscription *subscription, struct span since, int64_t *seq) {
+    struct token token;
+    if (!token_parse(since, &token) || strcmp(token.epoch, core->epoch) != 0 || token.seq > core->seq_shown) {
+        return false;
+    }
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        if (token.seq < subscription->cursors[i].view->floor) {
+            return false;
+        }
+    }
+    *seq = token.seq;
+    return true;
+}
+
+static void begin(struct core *core, struct session *session, struct subscription *subscription, const struct request *request) {
+    int64_t since = -1;
+    bool resumed = request->since.data != NULL && can_resume(core, subscription, request->since, &since);
+    core->metrics.resumes += resumed;
+    core->metrics.resumes_refused += request->since.data != NULL && !resumed;
+    core->metrics.snapshots += !resumed;
+    core->metrics.subscriptions++;
+    session->subscription_count++;
+    list_append(&session->subscriptions, &subscription->of_session);
+    const struct reply reply = {.op = REPLY_SUBSCRIBED, .id = request->id, .resumed = resumed};
+    if (session->encoding != ENCODING_SSE) {
+        session_reply(core, session, &reply);
+    }
+    subscription->walked_ms = core->mono_ms - subscription->every_ms;
+    delivery_start(core, subscription, since);
+}
+
+static enum ahora_code check_sub(const struct core *core, const struct session *session, const struct request *request,
+                                 const char **detail) {
+    if (core->draining) {
+        *detail = "the broker is about to stop";
+        return AHORA_DRAINING;
+    }
+    if (request->where.data != NULL || request->near.data != NULL) {
+        *detail = "this broker does not offer `where` and `near`";
+        return AHORA_INVALID;
+    }
+    if (subscription_of(session, request->id) != NULL) {
+        *detail = "`id` is in use";
+        return AHORA_BAD_MESSAGE;
+    }
+    if (request->every_ms > core->limits.every_ms_max) {
+        *detail = "`every_ms` is too long";
+        return AHORA_INVALID;
+    }
+    if (session->subscription_count >= core->limits.subscriptions_max) {
+        *detail = "too many subscriptions in one session";
+        return AHORA_TOO_MANY;
+    }
+    return AHORA_OK;
+}
+
+static enum ahora_code subscribe(struct core *core, struct session *session, const struct request *request, const char **detail) {
+    struct name names[PATTERNS_MAX];
+    size_t count = 0;
+    enum ahora_code code = check_sub(core, session, request, detail);
+    if (code == AHORA_OK) {
+        code = parse_match(core, request->match, names, &count, detail);
+    }
+    if (code != AHORA_OK) {
+        return code;
+    }
+    struct subscription *subscription = subscription_create(session, request, count);
+    if (subscription == NULL) {
+        return AHORA_OVERLOADED;
+    }
+    code = take_views(core, subscription, names, count);
+    if (code != AHORA_OK) {
+        delivery_stop(core, subscription);
+        free(subscription);
+        return code;
+    }
+    begin(core, session, subscription, request);
+    return AHORA_OK;
+}
+
+static void handle_sub(struct core *core, struct session *session, const struct request *request) {
+    const char *detail = NULL;
+    enum ahora_code code = subscribe(core, session, request, &detail);
+    if (code != AHORA_OK) {
+        refuse(core, session, request->id, code, detail);
+    }
+}
+
+static void handle_unsub(struct core *core, struct session *session, const struct request *request) {
+    struct subscription *subscription = subscription_of(session, request->id);
+    if (subscription == NULL) {
+        refuse(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
+        return;
+    }
+    assert(session->slices == NULL && "slices live within the end of a turn");
+    delivery_stop(core, subscription);
+    link_remove(&subscription->of_session);
+    free(subscription);
+    session->subscription_count--;
+    core->metrics.subscriptions--;
+    const struct reply reply = {.op = REPLY_OK, .id = request->id};
+    session_reply(core, session, &reply);
+}
+
+static void handle_move(struct core *core, struct session *session, const struct request *request) {
+    if (subscription_of(session, request->id) == NULL) {
+        refuse(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
+        return;
+    }
+    refuse(core, session, request->id, AHORA_INVALID, "the subscription has no `near`");
+}
+
+/* ---- get ---- */
+
+static uint32_t put_items(struct core *core, const struct selection *selection) {
+    uint32_t count = 0;
+    buffer_clear(&core->items, core->limits.block_bytes);
+    while (count < selection->count && core->items.bytes < core->limits.get_bytes_max) {
+        topic_put_item(&core->items, selection->topics[count++]);
+    }
+    return count;
+}
+
+static void answer_get(struct core *core, struct session *session, int64_t id, const struct selection *selection) {
+    uint32_t count = put_items(core, selection);
+    buffer_clear(&core->results, core->limits.block_bytes);
+    pack_put_list(&core->results, count);
+    pack_put_raw(&core->results, buffer_span(&core->items));
+    const struct reply reply = {
+        .op = REPLY_SNAPSHOT,
+        .id = id,
+        .seq = core->ledger.seq,
+        .items = buffer_span(&core->results),
+        .more = selection->more || count < selection->count,
+    };
+    session_reply(core, session, &reply);
+}
+
+static void handle_get(struct core *core, struct session *session, const struct request *request) {
+    struct name names[PATTERNS_MAX];
+    size_t count = 0;
+    const char *detail = NULL;
+    enum ahora_code code = parse_match(core, request->match, names, &count, &detail);
+    struct selection selection = {0};
+    if (code == AHORA_OK) {
+        int64_t limit = request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit
+                                                                                            : core->limits.get_items_max;
+        code = core_select(core, names, count, (struct span){0}, (size_t)limit, &selection);
+    }
+    if (code != AHORA_OK) {
+        refuse(core, session, request->id, code, detail);
+        return;
+    }
+    answer_get(core, session, request->id, &selection);
+    selection_fini(core, &selection);
+}
+
+/* ---- pub ---- */
+
+/* Takes `count` changes off the session's allowance, a bucket of one second. How long to wait if it has not so many; 0: taken. */
+static int64_t take_allowance(struct core *core, struct session *session, int64_t count) {
+    const int64_t rate = core->limits.publish_rate_max;
+    if (rate == 0) {
+        return 0;
+    }
+    int64_t filled = session->allowance + (core->mono_ms - session->allowance_ms) * rate / 1000;
+    if (filled != session->allowance) {
+        session->allowance_ms = core->mono_ms;
+        session->allowance = filled < rate ? filled : rate;
+    }
+    if (session->allowance <= 0) {
+        return (1 - session->allowance) * 1000 / rate + 1;
+    }
+    session->allowance -= count; /* may go below zero: the next one waits longer */
+    return 0;
+}
+
+static bool wait_for_ack(struct core *core, struct session *session, const struct request *request, struct span results,
+                         const struct ticket *ticket) {
+    struct publication *publication = malloc(sizeof *publication + results.bytes);
+    if (publication == NULL) {
+        return false;
+    }
+    *publication = (struct publication){.session = session, .id = request->id, .bytes = results.bytes};
+    memcpy(publication->results, results.data, results.bytes);
+    publication->ticket.seq = ticket->seq;
+    publication->ticket.owner = publication;
+    publication->ticket.waiting = true;
+    list_append(&session->publications, &publication->of_session);
+    session->publication_count++;
+    list_append(request->ack == ACK_DURABLE ? &core->tickets_durable : &core->tickets_turn, &publication->ticket.link);
+    publication->ticket.of_core = true;
+    return true;
+}
+
+static void handle_pub(struct core *core, struct session *session, const struct request *request) {
+    if (core->draining) {
+        refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
+        return;
+    }
+    int64_t retry_ms = take_allowance(core, session, request->change_count);
+    if (retry_ms > 0) {
+        const struct reply reply = {.op = REPLY_ERROR,
+                                    .id = request->id,
+                                    .code = AHORA_RATE_LIMITED,
+                                    .detail = span_of_text("this session publishes faster than it may"),
+                                    .retry_ms = retry_ms};
+        core->metrics.errors[AHORA_RATE_LIMITED]++;
+        session_reply(core, session, &reply);
+        return;
+    }
+    buffer_clear(&core->results, core->limits.block_bytes);
+    ledger_apply(&core->ledger, session->principal, request->changes, request->change_count, request->atomic, &core->results);
+    assert(!core->results.failed);
+    const struct ticket ticket = {.seq = core->ledger.seq};
+    if (request->ack != ACK_NONE && !wait_for_ack(core, session, request, buffer_span(&core->results), &ticket)) {
+        session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+    }
+}
+
+/* ---- all of them ---- */
+
+static request_function *const handlers[] = {
+    [REQUEST_HELLO] = handle_hello, [REQUEST_SUB] = handle_sub, [REQUEST_UNSUB] = handle_unsub, [REQUEST_MOVE] = handle_move,
+    [REQUEST_GET] = handle_get,     [REQUEST_PUB] = handle_pub, [REQUEST_AUTH] = handle_auth,   [REQUEST_PING] = handle_ping,
+};
+
+void request_handle(struct core *core, struct session *session, struct span message) {
+    struct request request;
+    const char *detail = NULL;
+    core->metrics.messages_in++;
+    enum ahora_code code = request_decode(message, &request, &detail);
+    if (!session->greeted && (code != AHORA_OK || request.op != REQUEST_HELLO)) {
+        refuse(core, session, request.id, AHORA_BAD_MESSAGE, "the first message must be a hello");
+        session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+        return;
+    }
+    if (code != AHORA_OK) {
+        refuse(core, session, request.id, code, detail);
+        return;
+    }
+    handlers[request.op](core, session, &request);
+}

@@ -1,0 +1,356 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/core/state.h"
+
+/* Answers may pass outbox_bytes_max by the last one, never by more than this: one `get` or `published` in JSON. */
+#define OUTBOX_SLACK_BYTES ((size_t)16 * 1024 * 1024)
+
+/* Input that waits is at most one message that was being worked on, and what the socket had already given us. */
+#define INBOX_MESSAGES 4
+
+/* ---- life ---- */
+
+struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner) {
+    size_t principal_bytes = strnlen(principal, KEY_TEXT_BYTES_MAX - AHORA_KEY_BYTES_MAX - 1);
+    struct session *session = malloc(sizeof *session + principal_bytes + 1);
+    if (session == NULL) {
+        return NULL;
+    }
+    *session = (struct session){
+        .owner = owner,
+        .encoding = encoding,
+        .number = ++core->session_numbers,
+        .greeted = encoding == ENCODING_SSE,
+        .allowance = core->limits.publish_rate_max,
+        .allowance_ms = core->mono_ms,
+    };
+    memcpy(session->principal, principal, principal_bytes);
+    session->principal[principal_bytes] = '\0';
+    list_init(&session->subscriptions);
+    list_init(&session->behind);
+    list_init(&session->publications);
+    session->slices_end = &session->slices;
+    buffer_init(&session->outbox, core->limits.outbox_bytes_max + OUTBOX_SLACK_BYTES);
+    buffer_init(&session->inbox, INBOX_MESSAGES * core->limits.message_bytes_max);
+    int64_t due = core->mono_ms + (session->greeted ? core->limits.beat_ms / 2 : core->limits.hello_ms);
+    if (!heap_set(&core->timers, &session->timer, due)) {
+        free(session);
+        return NULL;
+    }
+    list_append(&core->sessions, &session->all);
+    core->metrics.sessions++;
+    core->metrics.sessions_total++;
+    return session;
+}
+
+static void drop_publications(struct core *core, struct session *session) {
+    for (struct link *link; (link = list_pop(&session->publications)) != NULL;) {
+        struct publication *publication = CONTAINER_OF(link, struct publication, of_session);
+        core_cancel(core, &publication->ticket);
+        free(publication);
+    }
+}
+
+void session_close(struct core *core, struct session *session) {
+    for (struct link *link; (link = list_pop(&session->subscriptions)) != NULL;) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
+        delivery_stop(core, subscription);
+        free(subscription);
+        core->metrics.subscriptions--;
+    }
+    drop_publications(core, session);
+    heap_clear(&core->timers, &session->timer);
+    link_remove(&session->all);
+    link_remove(&session->ready);
+    link_remove(&session->stalled_input);
+    buffer_fini(&session->outbox);
+    buffer_fini(&session->inbox);
+    free(session);
+    core->metrics.sessions--;
+}
+
+void *session_owner(const struct session *session) {
+    return session->owner;
+}
+
+void session_kick(struct core *core, struct session *session, int close_code, const char *reason) {
+    if (session->close_code != 0) {
+        return;
+    }
+    session->close_code = close_code;
+    session->close_reason = reason;
+    buffer_clear(&session->inbox, 0);
+    session_mark_ready(core, session);
+}
+
+int session_close_code(const struct session *session, const char **reason) {
+    *reason = session->close_reason;
+    return session->outbox.bytes == 0 ? session->close_code : 0;
+}
+
+void session_mark_ready(struct core *core, struct session *session) {
+    if (!session->choked && !link_is_listed(&session->ready)) {
+        list_append(&core->ready, &session->ready);
+    }
+}
+
+/* ---- output ---- */
+
+static void put_framed(struct core *core, struct session *session, struct span payload) {
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
+    size_t header_bytes = delivery_frame_header(session->encoding, header + sizeof header, payload.bytes);
+    (void)core;
+    size_t before = session->outbox.bytes;
+    buffer_put(&session->outbox, header + sizeof header - header_bytes, header_bytes);
+    buffer_put_span(&session->outbox, payload);
+    if (session->outbox.failed) {
+        buffer_cut(&session->outbox, before);
+        session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+    }
+}
+
+void session_reply(struct core *core, struct session *session, const struct reply *reply) {
+    put_framed(core, session, delivery_encode(core, session->encoding, reply, 0));
+    session_mark_ready(core, session);
+}
+
+void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail) {
+    const struct reply reply = {
+        .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail == NULL ? ahora_code_name(code) : detail)};
+    core->metrics.errors[code]++;
+    session_reply(core, session, &reply);
+}
+
+/* Hands the outbox over; the session starts an empty one. */
+static struct span take_outbox(struct core *core, struct session *session) {
+    struct buffer taken = session->outbox;
+    buffer_init(&session->outbox, taken.bytes_max);
+    buffer_fini(&core->piece);
+    core->piece = taken;
+    return buffer_span(&core->piece);
+}
+
+static struct span take_slice(struct core *core, struct session *session) {
+    const struct slice *slice = session->slices;
+    session->slices = slice->next;
+    if (session->slices == NULL) {
+        session->slices_end = &session->slices;
+    }
+    core->metrics.deliveries += slice->block->messages;
+    core->metrics.deliveries_live += slice->block->messages;
+    return span_of(slice->block->data, slice->block->bytes);
+}
+
+static struct span take_walk(struct core *core, struct session *session) {
+    struct buffer *piece = &core->piece;
+    if (piece->bytes_max != SIZE_MAX) { /* an outbox was lent here */
+        buffer_fini(piece);
+        buffer_init(piece, SIZE_MAX);
+    }
+    if (!delivery_walk(core, session)) {
+        return (struct span){0};
+    }
+    uint8_t *payload = piece->data + FRAME_HEADER_BYTES_MAX;
+    size_t payload_bytes = piece->bytes - FRAME_HEADER_BYTES_MAX;
+    size_t header_bytes = delivery_frame_header(session->encoding, payload, payload_bytes);
+    return span_of(payload - header_bytes, header_bytes + payload_bytes);
+}
+
+static struct span next_piece(struct core *core, struct session *session) {
+    if (session->outbox.bytes > 0) {
+        return take_outbox(core, session);
+    }
+    if (session->close_code != 0) {
+        return (struct span){0};
+    }
+    if (session->slices != NULL) {
+        return take_slice(core, session);
+    }
+    if (core->ledger.change_count > 0) { /* a walk would show what is not stored yet */
+        if (!list_is_empty(&session->behind)) {
+            session_mark_ready(core, session);
+        }
+        return (struct span){0};
+    }
+    return take_walk(core, session);
+}
+
+bool session_pull(struct core *core, struct session *session, struct span *piece) {
+    if (session->choked) {
+        return false;
+    }
+    if (session->outbox.bytes > 0 && core->ledger.change_count > 0) { /* answers may tell of changes not stored yet */
+        session_mark_ready(core, session);
+        return false;
+    }
+    *piece = next_piece(core, session);
+    session->wrote |= piece->bytes > 0;
+    if (session->outbox.bytes == 0 && session->inbox.bytes > 0 && !link_is_listed(&session->stalled_input)) {
+        list_append(&core->inputs, &session->stalled_input);
+    }
+    return piece->bytes > 0;
+}
+
+void session_set_choked(struct core *core, struct session *session, bool choked) {
+    session->choked = choked;
+    if (!choked) {
+        session_mark_ready(core, session);
+        return;
+    }
+    link_remove(&session->ready);
+    delivery_drop_slices(core, session);
+}
+
+void session_yield(struct core *core, struct session *session) {
+    delivery_drop_slices(core, session);
+    session_mark_ready(core, session);
+}
+
+struct session *core_next_ready(struct core *core) {
+    struct link *link = list_pop(&core->ready);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct session, ready);
+}
+
+/* ---- input ---- */
+
+bool session_wants_read(const struct session *session) {
+    return session->inbox.bytes == 0 && session->close_code == 0;
+}
+
+static bool may_go_on(const struct core *core, const struct session *session) {
+    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
+           session->publication_count < core->limits.publishes_max;
+}
+
+static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
+    session_reply_error(core, session, 0, AHORA_BAD_MESSAGE, detail);
+    session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+}
+
+/* Takes one message off the front of *input. */
+static void take_packed(struct core *core, struct session *session, struct span *input) {
+    size_t used = 0;
+    enum pack_fault fault = pack_check(*input, AHORA_DEPTH_MAX, &used);
+    if (fault != PACK_FINE) {
+        refuse_bytes(core, session, pack_fault_text(fault));
+        return;
+    }
+    struct span message = span_of(input->data, used);
+    *input = span_of(input->data + used, input->bytes - used);
+    request_handle(core, session, message);
+}
+
+static bool is_blank(struct span line) {
+    for (size_t i = 0; i < line.bytes; i++) {
+        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_line(struct core *core, struct session *session, struct span *input) {
+    const uint8_t *newline = memchr(input->data, '\n', input->bytes);
+    size_t bytes = newline == NULL ? input->bytes : (size_t)(newline - input->data);
+    struct span line = span_of(input->data, bytes);
+    size_t used = newline == NULL ? bytes : bytes + 1;
+    *input = span_of(input->data + used, input->bytes - used);
+    if (is_blank(line)) {
+        return;
+    }
+    const char *detail = NULL;
+    buffer_clear(&core->inbound, core->limits.block_bytes);
+    if (json_to_pack(line, AHORA_DEPTH_MAX, &core->inbound, &detail) != AHORA_OK) {
+        refuse_bytes(core, session, detail);
+        return;
+    }
+    request_handle(core, session, buffer_span(&core->inbound));
+}
+
+/* Works on the input as far as answers and publications have room; returns what is left. */
+static struct span process(struct core *core, struct session *session, struct span input) {
+    while (input.bytes > 0 && may_go_on(core, session)) {
+        if (session->encoding == ENCODING_JSON) {
+            take_line(core, session, &input);
+        } else {
+            take_packed(core, session, &input);
+        }
+    }
+    return session->close_code != 0 ? (struct span){0} : input;
+}
+
+static void keep_input(struct core *core, struct session *session, struct span rest) {
+    if (session->encoding == ENCODING_JSON && session->inbox.bytes > 0) {
+        buffer_put_byte(&session->inbox, '\n');
+    }
+    buffer_put_span(&session->inbox, rest);
+    if (session->inbox.failed) {
+        session_kick(core, session, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_TOO_MANY));
+    }
+}
+
+void session_receive(struct core *core, struct session *session, struct span message) {
+    assert(message.bytes <= core->limits.message_bytes_max && "the caller bounds messages");
+    if (session->close_code != 0) {
+        return;
+    }
+    if (message.bytes == 0) {
+        refuse_bytes(core, session, "an empty message");
+        return;
+    }
+    if (session->inbox.bytes > 0) {
+        keep_input(core, session, message);
+        return;
+    }
+    struct span rest = process(core, session, message);
+    if (rest.bytes > 0) {
+        keep_input(core, session, rest);
+    }
+}
+
+void session_receive_packed(struct core *core, struct session *session, struct span messages) {
+    while (messages.bytes > 0 && session->close_code == 0) {
+        take_packed(core, session, &messages);
+    }
+}
+
+void session_process_inbox(struct core *core, struct session *session) {
+    struct span rest = process(core, session, buffer_span(&session->inbox));
+    buffer_consume(&session->inbox, session->inbox.bytes - rest.bytes);
+    if (session->inbox.bytes == 0) {
+        buffer_clear(&session->inbox, 0);
+    }
+    session_mark_ready(core, session); /* the caller asks again whether to read */
+}
+
+/* ---- time ---- */
+
+static void beat(struct core *core, struct session *session) {
+    const struct reply reply = {.op = REPLY_BEAT, .seq = delivery_complete_seq(core, session), .now = core->wall_ms};
+    core->metrics.beats++;
+    session_reply(core, session, &reply);
+}
+
+void session_timer_due(struct core *core, struct session *session) {
+    if (!session->greeted) {
+        core->metrics.hello_timeouts++;
+        session_kick(core, session, AHORA_CLOSE_NO_HELLO, "no_hello");
+        heap_clear(&core->timers, &session->timer);
+        return;
+    }
+    /* Looked at twice in beat_ms: a session that heard nothing in between is told, so it never waits longer than beat_ms. */
+    if (!session->wrote && !session->choked && session->close_code == 0) {
+        beat(core, session);
+    }
+    session->wrote = false;
+    bool set = heap_set(&core->timers, &session->timer, core->mono_ms + core->limits.beat_ms / 2);
+    assert(set && "moving a timer needs no memory");
+    (void)set;
+}

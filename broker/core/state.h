@@ -1,0 +1,196 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The structs behind core.h, shared by core.c (turns, tickets, time), session.c (one client), request.c (what it asks) and delivery.c
+ * (what it gets). Nobody outside core includes this.
+ *
+ * A session's output, in the order it is pulled:
+ *
+ *   outbox    answers, framed, bounded by outbox_bytes_max (then its input waits)
+ *   slices    this turn's blocks of its live subscriptions: shared bytes, never kept past the turn
+ *   behind    subscriptions with a walk to do: made on the spot while the socket takes it
+ */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "broker/base/arena.h"
+#include "broker/base/heap.h"
+#include "broker/core/core.h"
+#include "broker/core/ledger.h"
+#include "broker/core/view.h"
+
+/* WebSocket frame headers of a server have 2, 4 or 10 bytes; blocks leave room for the longest in front. */
+#define FRAME_HEADER_BYTES_MAX 10
+
+/* A subscription's place in one view. Complete: in view->live or view->paced. Behind: a bookmark in view->order. */
+struct cursor {
+    struct spot spot;
+    struct view *view;
+    struct subscription *subscription;
+    int64_t seq;            /* behind: everything in the view up to here was handed over */
+    int64_t removals_after; /* removals at or below this seq are no news */
+    int64_t counts_after;   /* messages at or below this seq do not count against `skipped` */
+    int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
+    uint64_t changes_seen;  /* view->changes when counting began */
+    uint64_t delivered;     /* since then */
+    bool complete;
+};
+
+struct subscription {
+    struct link of_session;
+    struct link behind; /* in session->behind while it may walk */
+    struct timer pace;  /* in core->paces while it must wait */
+    struct session *session;
+    int64_t id;
+    int64_t every_ms;
+    int64_t walked_ms;  /* when the last walk ended (monotonic) */
+    uint64_t skipped;   /* since the last `live` */
+    bool paced;         /* changes wait for a walk, never the fast path */
+    bool announced;     /* `live` was sent since the (re)start */
+    uint32_t complete_count;
+    uint32_t cursor_count;
+    struct cursor cursors[];
+};
+
+/* One view's changes of a turn in one encoding, ready for any socket. */
+struct block {
+    struct block *next;
+    const uint8_t *data; /* with its WebSocket header */
+    size_t bytes;
+    uint32_t messages;
+    int64_t seq_before;      /* a cursor that did not get this block has everything up to here */
+    uint64_t changes_before; /* view->changes before it */
+    int64_t builds_on;       /* the oldest version a patch in it builds on; INT64_MAX: none does */
+};
+
+/* A block for one session. */
+struct slice {
+    struct slice *next;
+    const struct block *block;
+    struct cursor *cursor;
+};
+
+/* A change of the running turn and its bytes, made on first need. */
+struct frame {
+    const struct change *change;
+    struct span encoded[ENCODINGS];
+};
+
+/* A `pub` that waits for its acknowledgement. */
+struct publication {
+    struct ticket ticket;
+    struct link of_session;
+    struct session *session;
+    int64_t id;
+    size_t bytes;
+    uint8_t results[];
+};
+
+struct session {
+    struct link all;   /* core->sessions */
+    struct link ready; /* core->ready */
+    struct link stalled_input; /* core->inputs: inbox can go on */
+    struct timer timer; /* hello deadline, then beats */
+    void *owner;
+    struct link subscriptions;
+    struct link behind;
+    struct link publications;
+    struct slice *slices;
+    struct slice **slices_end;
+    struct buffer outbox;
+    struct buffer inbox; /* input that waits until answers were read */
+    uint32_t subscription_count;
+    uint32_t publication_count;
+    int64_t allowance;      /* publish rate: changes left */
+    int64_t allowance_ms;   /* when it was last filled */
+    uint64_t number;
+    int close_code;
+    const char *close_reason;
+    enum encoding encoding;
+    bool greeted;
+    bool choked;
+    bool wrote; /* since the last look at its beat */
+    char principal[];
+};
+
+struct core {
+    struct limits limits;
+    struct metrics metrics;
+    struct table_key hash_key;
+    struct ledger ledger;
+    struct views views;
+    char epoch[AHORA_EPOCH_BYTES_MAX + 1];
+    char server[64];
+    uint64_t random;
+    int64_t wall_ms;
+    int64_t mono_ms;
+    int64_t seq_shown;
+    int64_t seq_durable;
+    bool draining;
+
+    struct link sessions;
+    struct link ready;
+    struct link inputs;
+    struct heap timers; /* sessions */
+    struct heap paces;  /* subscriptions */
+    uint64_t session_numbers;
+
+    struct link tickets_turn;    /* wait for the turn to be stored */
+    struct link tickets_durable; /* wait for the disk, oldest first */
+    struct link tickets_done;    /* for core_next_ticket */
+
+    struct arena arena;      /* this turn's frames, blocks and slices */
+    struct buffer message;   /* one message as MessagePack */
+    struct buffer text;      /* the same as JSON */
+    struct buffer inbound;   /* one received JSON line as MessagePack */
+    struct buffer results;
+    struct buffer items;
+    struct buffer piece;     /* what session_pull hands out */
+};
+
+/* ---- session.c ---- */
+
+/* Queues a message of the broker for the session. What does not fit the outbox's hard bound closes the session. */
+void session_reply(struct core *core, struct session *session, const struct reply *reply);
+void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail);
+void session_mark_ready(struct core *core, struct session *session);
+void session_timer_due(struct core *core, struct session *session);
+void session_process_inbox(struct core *core, struct session *session);
+
+/* ---- request.c ---- */
+
+/* One checked MessagePack message of the session. */
+void request_handle(struct core *core, struct session *session, struct span message);
+
+/* ---- delivery.c ---- */
+
+/* Encodes core->message (MessagePack) for the encoding: the returned bytes are in core->message or core->text. `seq`: the SSE id,
+   0 for none. */
+struct span delivery_encode(struct core *core, enum encoding encoding, const struct reply *reply, int64_t seq);
+
+/* Writes the header of a frame of `payload_bytes` so that it ends at `end`; its length, 0 for SSE. */
+size_t delivery_frame_header(enum encoding encoding, uint8_t *end, size_t payload_bytes);
+
+/* Starts a subscription; `since` < 0: from nothing, with a snapshot. Takes the views' cursors. */
+void delivery_start(struct core *core, struct subscription *subscription, int64_t since);
+void delivery_stop(struct core *core, struct subscription *subscription);
+
+/* The subscription's wait for its next walk is over. */
+void delivery_pace_due(struct core *core, struct subscription *subscription);
+
+/* Shows the turn's changes: moves views, builds blocks, hands slices to live sessions. */
+void delivery_show_turn(struct core *core);
+
+/* The session cannot take its slices in this turn: their cursors fall behind. */
+void delivery_drop_slices(struct core *core, struct session *session);
+
+/* Walks the session's subscriptions and appends about block_bytes of frames to core->piece. False: nothing to walk. */
+bool delivery_walk(struct core *core, struct session *session);
+
+/* The lowest seq up to which everything the session was told to be live on is complete. */
+int64_t delivery_complete_seq(const struct core *core, const struct session *session);
+
+#endif

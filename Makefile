@@ -10,7 +10,7 @@ VERSION := 0.1.0
 
 PACKAGES := libuv libwebsockets msgpack jansson lmdb inih libxxhash openssl
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef -Wvla \
-            -Wpointer-arith -Wwrite-strings -Wformat=2 -Wcast-qual -Wswitch-enum -Werror
+            -Wpointer-arith -Wwrite-strings -Wformat=2 -Wcast-qual -Werror
 OPTIMIZE := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2)
 SANITIZE := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
 , := ,

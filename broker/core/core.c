@@ -278,7 +278,8 @@ static size_t thin_out(struct topic **topics, size_t count, struct span after) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         bool repeats = kept > 0 && topics[kept - 1] == topics[i];
-        if (!repeats && !topic_is_removed(topics[i]) && (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0)) {
+        if (!repeats && !topic_is_removed(topics[i]) &&
+            (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0)) {
             topics[kept++] = topics[i];
         }
     }

@@ -8,7 +8,7 @@
 static const char *const stock_counts[] = {"available", "on_hand", "reserved", "committed", "damaged", "incoming", NULL};
 static const char *const room_counts[] = {"booking_limit", "capacity", NULL};
 static const char *const order_counts[] = {"stops_remaining", NULL};
-static const char *const service_counts[] = {"num_available", "num_online", "num_docks_available",
+static const char *const service_counts[] = {"num_available", "num_online",   "num_docks_available",
                                              "capacity",      "queue_length", NULL};
 
 static const struct kind kinds[] = {

@@ -11,7 +11,8 @@
 
 #include "broker/core/ledger_internal.h"
 
-bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key, struct metrics *metrics) {
+bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key,
+                 struct metrics *metrics) {
     *ledger = (struct ledger){.limits = limits, .metrics = metrics, .hash_key = hash_key};
     list_init(&ledger->removals);
     buffer_init(&ledger->records, SIZE_MAX);

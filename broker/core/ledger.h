@@ -56,8 +56,8 @@ struct ledger {
     int64_t wall_ms;
     int64_t mono_ms;
 
-    struct buffer records; /* of this turn */
-    size_t room;           /* how long `records` may become */
+    struct buffer records;  /* of this turn */
+    size_t room;            /* how long `records` may become */
     struct change *changes; /* of this turn */
     size_t change_count;
     size_t change_capacity;

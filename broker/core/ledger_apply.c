@@ -112,7 +112,8 @@ static struct outcome check_key_room(const struct attempt *attempt) {
 }
 
 static void remember(struct attempt *attempt, const struct outcome *outcome) {
-    if (attempt->key.bytes == 0 || outcome->repeated || outcome->code == AHORA_STORE_FULL || outcome->code == AHORA_OVERLOADED) {
+    if (attempt->key.bytes == 0 || outcome->repeated || outcome->code == AHORA_STORE_FULL ||
+        outcome->code == AHORA_OVERLOADED) {
         return; /* what may pass by itself is tried anew */
     }
     struct ledger *ledger = attempt->ledger;
@@ -562,7 +563,8 @@ static void remember_list(struct attempt *attempt, struct span changes, uint32_t
     }
 }
 
-static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, const struct outcome *cause, struct buffer *results) {
+static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, const struct outcome *cause,
+                       struct buffer *results) {
     const struct outcome aborted = refuse(AHORA_ABORTED, "another change of the atomic list failed");
     for (uint32_t i = 0; i < count; i++) {
         finish_result(ledger, results, i == failed ? cause : &aborted);

@@ -11,26 +11,27 @@
 #include <stdint.h>
 
 struct limits {
-    size_t message_bytes_max;        /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */
-    size_t document_bytes_max;       /* one document as MessagePack; 64 KiB: a document is a state, not a file */
-    size_t topics_max;               /* 10 million: about 6 GB, the whole of a mid-size machine */
-    size_t documents_bytes_max;      /* sum over all documents; 8 GiB */
-    size_t removals_max;             /* removals remembered for resume; 65,536 */
-    size_t keys_max;                 /* idempotency keys remembered; 1 million: about 150 MB at worst */
-    int64_t key_ms;                  /* how long; 10 minutes (protocol.md) */
-    int64_t at_ahead_ms_max;         /* `at` may lie so far ahead; 5 minutes (protocol.md) */
-    size_t subscriptions_max;        /* per session; 1,000 */
-    size_t patterns_max;             /* per subscription; 64 */
-    size_t view_topics_max;          /* topics one view may hold; 10 million */
-    int64_t every_ms_max;            /* 1 hour */
-    int64_t hello_ms;                /* hello must arrive within; 5 s */
-    int64_t beat_ms;                 /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
-    size_t outbox_bytes_max;         /* answers a session has not read yet; 1 MiB: past it we stop reading from it */
-    size_t publishes_max;            /* `pub` messages of one session that wait for the disk; 1,024: past it we stop reading from it */
-    int64_t publish_rate_max;        /* changes a second of one session; 0: unlimited */
-    int64_t get_items_max;           /* items of one `get` or page; 1,000 */
-    size_t get_bytes_max;            /* bytes of one `get` answer; 1 MiB */
-    size_t block_bytes;              /* changes of one view are laid into messages of about this size; 16 KiB: what a choked socket may still have to take */
+    size_t message_bytes_max;   /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */
+    size_t document_bytes_max;  /* one document as MessagePack; 64 KiB: a document is a state, not a file */
+    size_t topics_max;          /* 10 million: about 6 GB, the whole of a mid-size machine */
+    size_t documents_bytes_max; /* sum over all documents; 8 GiB */
+    size_t removals_max;        /* removals remembered for resume; 65,536 */
+    size_t keys_max;            /* idempotency keys remembered; 1 million: about 150 MB at worst */
+    int64_t key_ms;             /* how long; 10 minutes (protocol.md) */
+    int64_t at_ahead_ms_max;    /* `at` may lie so far ahead; 5 minutes (protocol.md) */
+    size_t subscriptions_max;   /* per session; 1,000 */
+    size_t patterns_max;        /* per subscription; 64 */
+    size_t view_topics_max;     /* topics one view may hold; 10 million */
+    int64_t every_ms_max;       /* 1 hour */
+    int64_t hello_ms;           /* hello must arrive within; 5 s */
+    int64_t beat_ms;            /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
+    size_t outbox_bytes_max;    /* answers a session has not read yet; 1 MiB: past it we stop reading from it */
+    size_t publishes_max;     /* `pub` messages of one session that wait for the disk; 1,024: past it we stop reading from it */
+    int64_t publish_rate_max; /* changes a second of one session; 0: unlimited */
+    int64_t get_items_max;    /* items of one `get` or page; 1,000 */
+    size_t get_bytes_max;     /* bytes of one `get` answer; 1 MiB */
+    size_t
+        block_bytes; /* changes of one view are laid into messages of about this size; 16 KiB: what a choked socket may still have to take */
 };
 
 void limits_default(struct limits *limits);

@@ -14,18 +14,18 @@ struct metrics {
     uint64_t sessions, subscriptions, subscriptions_live, views, topics, removals, documents_bytes, keys;
     /* counters */
     uint64_t sessions_total;
-    uint64_t messages_in;                /* protocol messages received */
-    uint64_t changes[5];                 /* accepted, by enum change_op */
+    uint64_t messages_in; /* protocol messages received */
+    uint64_t changes[5];  /* accepted, by enum change_op */
     uint64_t changes_refused[AHORA_CODES];
-    uint64_t keys_repeated;              /* a known idempotency key returned its first result */
-    uint64_t deliveries;                 /* set, patch and remove messages handed to sockets */
-    uint64_t deliveries_live;            /* of these, by the fast path */
-    uint64_t skipped;                    /* versions that slow readers passed over, told in `live` */
-    uint64_t fell_behind;                /* live subscriptions that met a choked socket */
-    uint64_t resumes, resumes_refused;   /* `since` honoured; answered with a snapshot */
-    uint64_t resyncs;                    /* a stalled subscription outlived the history of removals and was given a new snapshot */
+    uint64_t keys_repeated;            /* a known idempotency key returned its first result */
+    uint64_t deliveries;               /* set, patch and remove messages handed to sockets */
+    uint64_t deliveries_live;          /* of these, by the fast path */
+    uint64_t skipped;                  /* versions that slow readers passed over, told in `live` */
+    uint64_t fell_behind;              /* live subscriptions that met a choked socket */
+    uint64_t resumes, resumes_refused; /* `since` honoured; answered with a snapshot */
+    uint64_t resyncs; /* a stalled subscription outlived the history of removals and was given a new snapshot */
     uint64_t snapshots;
-    uint64_t errors[AHORA_CODES];        /* `error` messages sent */
+    uint64_t errors[AHORA_CODES]; /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;
 };

@@ -31,7 +31,7 @@ struct record {
     int64_t expire_ms;   /* -1: the kind's default */
     bool removed;
     bool stale;
-    enum ahora_why why;  /* of a removal */
+    enum ahora_why why; /* of a removal */
 };
 
 /* Upper bound of record_put's bytes. */

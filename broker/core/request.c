@@ -148,7 +148,8 @@ static void add_cursor(struct subscription *subscription, struct view *view) {
     view->cursor_count++;
 }
 
-static enum ahora_code take_views(struct core *core, struct subscription *subscription, const struct name *names, size_t count) {
+static enum ahora_code take_views(struct core *core, struct subscription *subscription, const struct name *names,
+                                  size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct view *view = NULL;
         enum ahora_code code = views_take(&core->views, &names[i], &view);
@@ -175,7 +176,8 @@ static bool can_resume(const struct core *core, const struct subscription *subsc
     return true;
 }
 
-static void begin(struct core *core, struct session *session, struct subscription *subscription, const struct request *request) {
+static void begin(struct core *core, struct session *session, struct subscription *subscription,
+                  const struct request *request) {
     int64_t since = -1;
     bool resumed = request->since.data != NULL && can_resume(core, subscription, request->since, &since);
     core->metrics.resumes += resumed;
@@ -217,7 +219,8 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
     return AHORA_OK;
 }
 
-static enum ahora_code subscribe(struct core *core, struct session *session, const struct request *request, const char **detail) {
+static enum ahora_code subscribe(struct core *core, struct session *session, const struct request *request,
+                                 const char **detail) {
     struct name names[PATTERNS_MAX];
     size_t count = 0;
     enum ahora_code code = check_sub(core, session, request, detail);
@@ -306,8 +309,8 @@ static void handle_get(struct core *core, struct session *session, const struct 
     enum ahora_code code = parse_match(core, request->match, names, &count, &detail);
     struct selection selection = {0};
     if (code == AHORA_OK) {
-        int64_t limit = request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit
-                                                                                            : core->limits.get_items_max;
+        int64_t limit =
+            request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit : core->limits.get_items_max;
         code = core_select(core, names, count, (struct span){0}, (size_t)limit, &selection);
     }
     if (code != AHORA_OK) {

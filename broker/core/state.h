@@ -46,10 +46,10 @@ struct subscription {
     struct session *session;
     int64_t id;
     int64_t every_ms;
-    int64_t walked_ms;  /* when the last walk ended (monotonic) */
-    uint64_t skipped;   /* since the last `live` */
-    bool paced;         /* changes wait for a walk, never the fast path */
-    bool announced;     /* `live` was sent since the (re)start */
+    int64_t walked_ms; /* when the last walk ended (monotonic) */
+    uint64_t skipped;  /* since the last `live` */
+    bool paced;        /* changes wait for a walk, never the fast path */
+    bool announced;    /* `live` was sent since the (re)start */
     uint32_t complete_count;
     uint32_t cursor_count;
     struct cursor cursors[];
@@ -90,10 +90,10 @@ struct publication {
 };
 
 struct session {
-    struct link all;   /* core->sessions */
-    struct link ready; /* core->ready */
+    struct link all;           /* core->sessions */
+    struct link ready;         /* core->ready */
     struct link stalled_input; /* core->inputs: inbox can go on */
-    struct timer timer; /* hello deadline, then beats */
+    struct timer timer;        /* hello deadline, then beats */
     void *owner;
     struct link subscriptions;
     struct link behind;
@@ -104,8 +104,8 @@ struct session {
     struct buffer inbox; /* input that waits until answers were read */
     uint32_t subscription_count;
     uint32_t publication_count;
-    int64_t allowance;      /* publish rate: changes left */
-    int64_t allowance_ms;   /* when it was last filled */
+    int64_t allowance;    /* publish rate: changes left */
+    int64_t allowance_ms; /* when it was last filled */
     uint64_t number;
     int close_code;
     const char *close_reason;
@@ -142,13 +142,13 @@ struct core {
     struct link tickets_durable; /* wait for the disk, oldest first */
     struct link tickets_done;    /* for core_next_ticket */
 
-    struct arena arena;      /* this turn's frames, blocks and slices */
-    struct buffer message;   /* one message as MessagePack */
-    struct buffer text;      /* the same as JSON */
-    struct buffer inbound;   /* one received JSON line as MessagePack */
+    struct arena arena;    /* this turn's frames, blocks and slices */
+    struct buffer message; /* one message as MessagePack */
+    struct buffer text;    /* the same as JSON */
+    struct buffer inbound; /* one received JSON line as MessagePack */
     struct buffer results;
     struct buffer items;
-    struct buffer piece;     /* what session_pull hands out */
+    struct buffer piece; /* what session_pull hands out */
 };
 
 /* ---- session.c ---- */

@@ -22,23 +22,23 @@ struct tree_node;
 struct topic {
     struct document *document; /* NULL when removed */
     const struct kind *kind;
-    int64_t ref;         /* its number on the wire; never used again in this process */
-    int64_t seq;         /* of the last change */
-    int64_t seq_before;  /* of the change before that; 0 if the last one created the topic */
-    int64_t seq_created; /* of the change that brought it into being the last time */
-    int64_t at;          /* Unix ms, as the source said */
-    int64_t fresh_ms;    /* -1: the kind's default */
-    int64_t expire_ms;   /* -1: the kind's default */
-    struct link removal; /* in the ledger's removals, oldest first */
-    struct link watches; /* its places in views: struct place.of_topic */
+    int64_t ref;              /* its number on the wire; never used again in this process */
+    int64_t seq;              /* of the last change */
+    int64_t seq_before;       /* of the change before that; 0 if the last one created the topic */
+    int64_t seq_created;      /* of the change that brought it into being the last time */
+    int64_t at;               /* Unix ms, as the source said */
+    int64_t fresh_ms;         /* -1: the kind's default */
+    int64_t expire_ms;        /* -1: the kind's default */
+    struct link removal;      /* in the ledger's removals, oldest first */
+    struct link watches;      /* its places in views: struct place.of_topic */
     struct table_node hashed; /* in the ledger's table, by path */
     struct tree_node *node;   /* in the ledger's tree */
-    uint32_t pins;       /* selections that hold it */
-    uint8_t why;         /* enum ahora_why of a removal, 0 while it exists */
+    uint32_t pins;            /* selections that hold it */
+    uint8_t why;              /* enum ahora_why of a removal, 0 while it exists */
     bool stale;
-    bool forgotten;      /* trimmed, waits for its pins */
+    bool forgotten; /* trimmed, waits for its pins */
     uint8_t path_bytes;
-    char path[];         /* not terminated */
+    char path[]; /* not terminated */
 };
 
 struct span topic_path(const struct topic *topic);

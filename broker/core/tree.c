@@ -39,7 +39,8 @@ void tree_fini(struct tree *tree) {
 
 static uint64_t hash_of(const struct tree *tree, const struct tree_node *parent, struct span text) {
     uint8_t bytes[sizeof parent->hashed.hash + AHORA_SEGMENT_BYTES_MAX];
-    memcpy(bytes, &parent->hashed.hash, sizeof parent->hashed.hash); /* the parent by its own hash: addresses differ from run to run */
+    memcpy(bytes, &parent->hashed.hash,
+           sizeof parent->hashed.hash); /* the parent by its own hash: addresses differ from run to run */
     memcpy(bytes + sizeof parent->hashed.hash, text.data, text.bytes);
     return table_hash(tree->key, bytes, sizeof parent->hashed.hash + text.bytes);
 }

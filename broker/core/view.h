@@ -54,13 +54,13 @@ struct mention {
 };
 
 struct view {
-    struct tree_node *node; /* its pattern's end in views.patterns */
-    struct link order;      /* of spots */
+    struct tree_node *node;           /* its pattern's end in views.patterns */
+    struct link order;                /* of spots */
     struct link live[VIEW_ENCODINGS]; /* cursors that are complete and get changes at once */
     struct link paced;                /* cursors that are complete and wait for the next change */
     size_t cursor_count;              /* all of them, behind or not; 0: the view goes */
     size_t place_count;
-    uint64_t changes; /* shown here since the view exists: what `skipped` is counted with */
+    uint64_t changes;        /* shown here since the view exists: what `skipped` is counted with */
     uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
 

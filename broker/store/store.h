@@ -22,6 +22,7 @@
 
 #include "broker/base/result.h"
 #include "broker/core/record.h"
+#include "broker/store/disk.h"
 
 enum sync_mode {
     SYNC_EVERY,    /* as soon as anything waits, in groups */
@@ -30,13 +31,15 @@ enum sync_mode {
 };
 
 struct store_options {
-    const char *path;          /* directory, created if missing (mode 0700) */
-    size_t segment_bytes;      /* of one journal segment, preallocated; default 64 MiB; a turn must fit */
-    size_t journal_bytes_max;  /* all segments together: when the checkpoint cannot keep up, publishing gets store_full */
+    const char *path;            /* directory, created if missing (mode 0700) */
+    size_t segment_bytes;        /* of one journal segment, preallocated; default 64 MiB; a turn must fit */
+    size_t journal_bytes_max;    /* all segments together: when the checkpoint cannot keep up, publishing gets store_full */
     size_t checkpoint_bytes_max; /* LMDB map limit; grows up to it in steps */
-    size_t removals_max;       /* removals kept for resume tokens */
+    size_t removals_max;         /* removals kept for resume tokens */
     enum sync_mode sync;
-    int64_t sync_ms;           /* SYNC_INTERVAL */
+    int64_t sync_ms;         /* SYNC_INTERVAL */
+    const struct disk *disk; /* NULL: the real one; tests give one that fails */
+    const char *boot_id;     /* NULL: the machine's; tests give one to play a power loss */
 };
 
 void store_options_default(struct store_options *options); /* all but path */
@@ -45,16 +48,17 @@ void store_options_default(struct store_options *options); /* all but path */
 struct store_report {
     char epoch[AHORA_EPOCH_BYTES_MAX + 1]; /* in force from now on */
     bool epoch_is_new;
-    const char *epoch_reason;   /* static text, for the log: "first start", "power loss", "restored copy", "damaged", "clean", "killed" */
-    int64_t seq_checkpoint;     /* the checkpoint stands for this seq */
-    int64_t seq_floor;          /* removals at or below this are forgotten: older tokens get a snapshot */
-    uint64_t damaged;           /* records that failed their checksum: not served; known after the load ended */
+    const char
+        *epoch_reason; /* for the log: "first start", "power loss", "restored copy", "damaged", "clean", "killed"; static */
+    int64_t seq_checkpoint; /* the checkpoint stands for this seq */
+    int64_t seq_floor;      /* removals at or below this are forgotten: older tokens get a snapshot */
+    uint64_t damaged;       /* records that failed their checksum: not served; known after the load ended */
 };
 
 struct store;
 
-enum result store_open(struct store **store, const struct store_options *options, struct store_report *report,
-                       char *detail, size_t detail_bytes) MUST_CHECK; /* detail: path and cause, for people */
+enum result store_open(struct store **store, const struct store_options *options, struct store_report *report, char *detail,
+                       size_t detail_bytes) MUST_CHECK; /* detail: path and cause, for people */
 
 /*
  * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields the records of the checkpoint in any order, then those of the

@@ -1,0 +1,456 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/store/checkpoint.h"
+
+#include "broker/base/bytes.h"
+#include "broker/base/checksum.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAP_BYTES_FIRST ((size_t)16 << 20) /* grows by doubling: few steps to any size, and an idle store stays small */
+#define VALUE_VERSION 1
+#define VALUE_VERSION_AT 8
+#define VALUE_RECORD_AT 9
+
+static enum result result_of_mdb(int code) {
+    switch (code) {
+    case MDB_SUCCESS:
+        return RESULT_OK;
+    case MDB_NOTFOUND:
+        return RESULT_NOT_FOUND;
+    case MDB_MAP_FULL:
+        return RESULT_AGAIN;
+    case MDB_VERSION_MISMATCH:
+        return RESULT_VERSION;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_PANIC:
+        return RESULT_DAMAGED;
+    default:
+        return code > 0 ? result_of_errno(code) : RESULT_IO;
+    }
+}
+
+/* ---- the meta ---- */
+
+/* u32 version | u32 clean | i64 seq | i64 floor | epoch | boot id | place | u64 checksum */
+#define META_EPOCH_AT 24
+#define META_BOOT_AT (META_EPOCH_AT + AHORA_EPOCH_BYTES_MAX)
+#define META_PLACE_AT (META_BOOT_AT + IDENTITY_BOOT_BYTES)
+#define META_CHECKSUM_AT (META_PLACE_AT + IDENTITY_PLACE_BYTES)
+#define META_BYTES (META_CHECKSUM_AT + 8)
+
+static void meta_encode(uint8_t *bytes, const struct checkpoint_meta *meta) {
+    bytes_put_u32(bytes, CHECKPOINT_VERSION);
+    bytes_put_u32(bytes + 4, meta->clean);
+    bytes_put_u64(bytes + 8, (uint64_t)meta->seq);
+    bytes_put_u64(bytes + 16, (uint64_t)meta->floor);
+    memcpy(bytes + META_EPOCH_AT, meta->epoch, AHORA_EPOCH_BYTES_MAX);
+    memcpy(bytes + META_BOOT_AT, meta->boot_id, IDENTITY_BOOT_BYTES);
+    memcpy(bytes + META_PLACE_AT, meta->place, IDENTITY_PLACE_BYTES);
+    bytes_put_u64(bytes + META_CHECKSUM_AT, checksum_of(bytes, META_CHECKSUM_AT, 0));
+}
+
+/* A newer version may be longer, but keeps the version in front and the checksum behind. */
+static enum result meta_decode(struct checkpoint_meta *meta, const uint8_t *bytes, size_t length) {
+    if (length < 12 || bytes_get_u64(bytes + length - 8) != checksum_of(bytes, length - 8, 0)) {
+        return RESULT_DAMAGED;
+    }
+    if (bytes_get_u32(bytes) != CHECKPOINT_VERSION || length != META_BYTES) {
+        return RESULT_VERSION;
+    }
+    *meta = (struct checkpoint_meta){
+        .clean = bytes_get_u32(bytes + 4) != 0,
+        .seq = (int64_t)bytes_get_u64(bytes + 8),
+        .floor = (int64_t)bytes_get_u64(bytes + 16),
+    };
+    memcpy(meta->epoch, bytes + META_EPOCH_AT, AHORA_EPOCH_BYTES_MAX);
+    memcpy(meta->boot_id, bytes + META_BOOT_AT, IDENTITY_BOOT_BYTES);
+    memcpy(meta->place, bytes + META_PLACE_AT, IDENTITY_PLACE_BYTES);
+    return RESULT_OK;
+}
+
+static char meta_name[] = "meta";
+
+static MDB_val meta_key(void) {
+    return (MDB_val){sizeof meta_name - 1, meta_name};
+}
+
+static int meta_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct checkpoint_meta *meta) {
+    uint8_t bytes[META_BYTES];
+    meta_encode(bytes, meta);
+    MDB_val key = meta_key();
+    MDB_val value = {sizeof bytes, bytes};
+    return mdb_put(txn, checkpoint->meta_table, &key, &value, 0);
+}
+
+/* ---- opening ---- */
+
+static bool path_join(char *out, const char *path, const char *name) {
+    return snprintf(out, PATH_MAX, "%s/%s", path, name) < PATH_MAX;
+}
+
+static int open_tables(struct checkpoint *checkpoint, MDB_txn *txn) {
+    int code = mdb_dbi_open(txn, "topics", MDB_CREATE, &checkpoint->topics);
+    code = code == 0 ? mdb_dbi_open(txn, "removals", MDB_CREATE, &checkpoint->removals) : code;
+    return code == 0 ? mdb_dbi_open(txn, "meta", MDB_CREATE, &checkpoint->meta_table) : code;
+}
+
+static enum result read_meta(struct checkpoint *checkpoint) {
+    MDB_txn *txn;
+    int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    enum result result = result_of_mdb(open_tables(checkpoint, txn));
+    MDB_val key = meta_key();
+    MDB_val value;
+    if (result == RESULT_OK) {
+        result = result_of_mdb(mdb_get(txn, checkpoint->meta_table, &key, &value));
+        checkpoint->has_meta = result == RESULT_OK;
+    }
+    if (result == RESULT_OK) {
+        result = meta_decode(&checkpoint->meta, value.mv_data, value.mv_size);
+        checkpoint->is_meta_damaged = result == RESULT_DAMAGED;
+    }
+    if (result == RESULT_OK || result == RESULT_NOT_FOUND || checkpoint->is_meta_damaged) {
+        return result_of_mdb(mdb_txn_commit(txn));
+    }
+    mdb_txn_abort(txn);
+    return result;
+}
+
+static enum result open_env(struct checkpoint *checkpoint, const char *directory) {
+    int code = mdb_env_create(&checkpoint->env);
+    code = code == 0 ? mdb_env_set_maxdbs(checkpoint->env, 3) : code;
+    code = code == 0 ? mdb_env_set_mapsize(checkpoint->env, checkpoint->map_bytes) : code;
+    /* Without the sync of the meta page a power loss may undo the last transactions, never tear one. The one that lets segments go
+       is followed by a full sync. */
+    code = code == 0 ? mdb_env_open(checkpoint->env, directory, MDB_NOTLS | MDB_NOMETASYNC, 0600) : code;
+    return result_of_mdb(code);
+}
+
+static size_t file_bytes(const char *directory) {
+    char name[PATH_MAX + 16];
+    struct stat status;
+    snprintf(name, sizeof name, "%s/data.mdb", directory);
+    return stat(name, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max) {
+    *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max};
+    char directory[PATH_MAX];
+    if (!path_join(directory, path, "checkpoint")) {
+        return RESULT_INVALID;
+    }
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        return result_of_errno(errno);
+    }
+    size_t stored = file_bytes(directory);
+    checkpoint->map_bytes = MAP_BYTES_FIRST < bytes_max ? MAP_BYTES_FIRST : bytes_max;
+    checkpoint->map_bytes = checkpoint->map_bytes < stored ? stored : checkpoint->map_bytes;
+    enum result result = open_env(checkpoint, directory);
+    result = result == RESULT_OK ? read_meta(checkpoint) : result;
+    if (result != RESULT_OK) {
+        checkpoint_close(checkpoint);
+    }
+    return result;
+}
+
+/* ---- values ---- */
+
+static uint64_t value_checksum(MDB_val key, MDB_val value) {
+    uint64_t seed = checksum_of(key.mv_data, key.mv_size, 0);
+    return checksum_of((const uint8_t *)value.mv_data + VALUE_VERSION_AT, value.mv_size - VALUE_VERSION_AT, seed);
+}
+
+static enum result value_decode(MDB_val key, MDB_val value, struct record *record) {
+    const uint8_t *bytes = value.mv_data;
+    if (value.mv_size <= VALUE_RECORD_AT || bytes_get_u64(bytes) != value_checksum(key, value)) {
+        return RESULT_DAMAGED;
+    }
+    struct span rest = {bytes + VALUE_RECORD_AT, value.mv_size - VALUE_RECORD_AT};
+    if (bytes[VALUE_VERSION_AT] != VALUE_VERSION || !record_read(&rest, record) || rest.bytes > 0) {
+        return RESULT_VERSION;
+    }
+    return RESULT_OK;
+}
+
+static int value_put(struct checkpoint *checkpoint, MDB_txn *txn, MDB_val key, struct span record) {
+    MDB_val value = {VALUE_RECORD_AT + record.bytes, NULL};
+    int code = mdb_put(txn, checkpoint->topics, &key, &value, MDB_RESERVE);
+    if (code == 0) {
+        uint8_t *bytes = value.mv_data;
+        bytes[VALUE_VERSION_AT] = VALUE_VERSION;
+        memcpy(bytes + VALUE_RECORD_AT, record.data, record.bytes);
+        bytes_put_u64(bytes, value_checksum(key, value));
+    }
+    return code;
+}
+
+/* ---- loading ---- */
+
+static enum result load_begin(struct checkpoint *checkpoint) {
+    int code = mdb_txn_begin(checkpoint->env, NULL, MDB_RDONLY, &checkpoint->load);
+    code = code == 0 ? mdb_cursor_open(checkpoint->load, checkpoint->topics, &checkpoint->load_cursor) : code;
+    return result_of_mdb(code);
+}
+
+static void load_end(struct checkpoint *checkpoint) {
+    if (checkpoint->load_cursor != NULL) {
+        mdb_cursor_close(checkpoint->load_cursor);
+    }
+    if (checkpoint->load != NULL) {
+        mdb_txn_abort(checkpoint->load);
+    }
+    checkpoint->load_cursor = NULL;
+    checkpoint->load = NULL;
+}
+
+enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record) {
+    enum result result = checkpoint->load == NULL ? load_begin(checkpoint) : RESULT_OK;
+    while (result == RESULT_OK) {
+        MDB_val key;
+        MDB_val value;
+        result = result_of_mdb(mdb_cursor_get(checkpoint->load_cursor, &key, &value, MDB_NEXT));
+        if (result != RESULT_OK) {
+            break;
+        }
+        result = value_decode(key, value, record);
+        if (result == RESULT_OK) {
+            return RESULT_OK;
+        }
+        if (result == RESULT_DAMAGED) {
+            checkpoint->damaged++;
+            result = RESULT_OK;
+        }
+    }
+    load_end(checkpoint);
+    return result;
+}
+
+static int drop_damaged(struct checkpoint *checkpoint, MDB_txn *txn) {
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn, checkpoint->topics, &cursor);
+    if (code != 0) {
+        return code;
+    }
+    MDB_val key;
+    MDB_val value;
+    while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        struct record record;
+        if (value_decode(key, value, &record) == RESULT_DAMAGED && (code = mdb_cursor_del(cursor, 0)) != 0) {
+            break;
+        }
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* ---- writing ---- */
+
+static enum result commit(MDB_txn *txn, int code) {
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return result_of_mdb(code);
+    }
+    return result_of_mdb(mdb_txn_commit(txn));
+}
+
+enum result checkpoint_drop_damaged(struct checkpoint *checkpoint) {
+    assert(checkpoint->load == NULL);
+    MDB_txn *txn;
+    int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
+    return code != 0 ? result_of_mdb(code) : commit(txn, drop_damaged(checkpoint, txn));
+}
+
+enum result checkpoint_write_meta(struct checkpoint *checkpoint) {
+    assert(checkpoint->load == NULL);
+    MDB_txn *txn;
+    int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    enum result result = commit(txn, meta_put(checkpoint, txn, &checkpoint->meta));
+    return result == RESULT_OK ? result_of_mdb(mdb_env_sync(checkpoint->env, 1)) : result;
+}
+
+static int removal_put(struct checkpoint *checkpoint, MDB_txn *txn, int64_t seq, MDB_val topic) {
+    uint8_t bytes[8];
+    bytes_put_u64_sorting(bytes, (uint64_t)seq);
+    MDB_val key = {sizeof bytes, bytes};
+    return mdb_put(txn, checkpoint->removals, &key, &topic, 0);
+}
+
+static int removal_delete(struct checkpoint *checkpoint, MDB_txn *txn, int64_t seq) {
+    uint8_t bytes[8];
+    bytes_put_u64_sorting(bytes, (uint64_t)seq);
+    MDB_val key = {sizeof bytes, bytes};
+    int code = mdb_del(txn, checkpoint->removals, &key, NULL);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* One entry, unless something as new is stored; a tombstone it replaces leaves the removals. */
+static int entry_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct newest_entry *entry) {
+    MDB_val key = {entry->topic.bytes, (void *)(uintptr_t)entry->topic.data}; /* MDB_val has no const; LMDB only reads */
+    MDB_val value;
+    int code = mdb_get(txn, checkpoint->topics, &key, &value);
+    struct record stored;
+    if (code == 0 && value_decode(key, value, &stored) == RESULT_OK) {
+        if (stored.seq >= entry->seq) {
+            return 0;
+        }
+        code = stored.removed ? removal_delete(checkpoint, txn, stored.seq) : 0;
+    }
+    if (code != 0 && code != MDB_NOTFOUND) {
+        return code;
+    }
+    code = value_put(checkpoint, txn, key, entry->bytes);
+    return code == 0 && entry->removed ? removal_put(checkpoint, txn, entry->seq, key) : code;
+}
+
+/* The oldest removal goes, and its tombstone if the topic has not come back since. */
+static int removal_forget(struct checkpoint *checkpoint, MDB_txn *txn, MDB_cursor *cursor, int64_t *floor) {
+    MDB_val seq;
+    MDB_val topic;
+    int code = mdb_cursor_get(cursor, &seq, &topic, MDB_FIRST);
+    if (code != 0) {
+        return code;
+    }
+    int64_t removed_at = (int64_t)bytes_get_u64_sorting(seq.mv_data);
+    char name[AHORA_TOPIC_BYTES_MAX]; /* a delete may move the pages that LMDB lent us */
+    if (topic.mv_size > sizeof name) {
+        return MDB_CORRUPTED;
+    }
+    memcpy(name, topic.mv_data, topic.mv_size);
+    topic.mv_data = name;
+    MDB_val value;
+    struct record stored;
+    code = mdb_get(txn, checkpoint->topics, &topic, &value);
+    if (code == 0 && value_decode(topic, value, &stored) == RESULT_OK && stored.removed && stored.seq == removed_at) {
+        code = mdb_del(txn, checkpoint->topics, &topic, NULL);
+    }
+    *floor = removed_at > *floor ? removed_at : *floor;
+    return code == 0 || code == MDB_NOTFOUND ? mdb_cursor_del(cursor, 0) : code;
+}
+
+static int removals_trim(struct checkpoint *checkpoint, MDB_txn *txn, int64_t *floor) {
+    MDB_stat stat;
+    MDB_cursor *cursor;
+    int code = mdb_stat(txn, checkpoint->removals, &stat);
+    code = code == 0 ? mdb_cursor_open(txn, checkpoint->removals, &cursor) : code;
+    if (code != 0) {
+        return code;
+    }
+    for (size_t count = stat.ms_entries; code == 0 && count > checkpoint->removals_max; count--) {
+        code = removal_forget(checkpoint, txn, cursor, floor);
+    }
+    mdb_cursor_close(cursor);
+    return code;
+}
+
+static enum result fold_once(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count, int64_t seq) {
+    MDB_txn *txn;
+    int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    struct checkpoint_meta meta = checkpoint->meta;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        code = entry_put(checkpoint, txn, &entries[i]);
+    }
+    code = code == 0 ? removals_trim(checkpoint, txn, &meta.floor) : code;
+    meta.seq = seq > meta.seq ? seq : meta.seq;
+    code = code == 0 ? meta_put(checkpoint, txn, &meta) : code;
+    enum result result = commit(txn, code);
+    if (result == RESULT_OK) {
+        checkpoint->meta = meta;
+    }
+    return result;
+}
+
+static bool map_grow(struct checkpoint *checkpoint) {
+    size_t bytes =
+        checkpoint->map_bytes < checkpoint->map_bytes_max / 2 ? checkpoint->map_bytes * 2 : checkpoint->map_bytes_max;
+    if (bytes <= checkpoint->map_bytes || mdb_env_set_mapsize(checkpoint->env, bytes) != 0) {
+        return false;
+    }
+    checkpoint->map_bytes = bytes;
+    return true;
+}
+
+enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count, int64_t seq) {
+    assert(count <= CHECKPOINT_PUTS_MAX && checkpoint->load == NULL);
+    enum result result;
+    do {
+        result = fold_once(checkpoint, entries, count, seq);
+    } while (result == RESULT_AGAIN && map_grow(checkpoint));
+    if (result == RESULT_OK && seq > 0) {
+        result = result_of_mdb(mdb_env_sync(checkpoint->env, 1));
+    }
+    return result;
+}
+
+size_t checkpoint_bytes(const struct checkpoint *checkpoint) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(checkpoint->env, &info) != 0 || mdb_env_stat(checkpoint->env, &stat) != 0) {
+        return 0;
+    }
+    return (info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint) {
+    load_end(checkpoint);
+    if (checkpoint->env != NULL) {
+        mdb_env_close(checkpoint->env);
+    }
+    *checkpoint = (struct checkpoint){0};
+}
+
+/* ---- copying ---- */
+
+static enum result sync_file(const char *directory, const char *name) {
+    char full[PATH_MAX];
+    if (!path_join(full, directory, name)) {
+        return RESULT_INVALID;
+    }
+    int file = open(full, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return result_of_errno(errno);
+    }
+    enum result result = fsync(file) == 0 ? RESULT_OK : result_of_errno(errno);
+    close(file);
+    return result;
+}
+
+enum result checkpoint_copy(const char *from, const char *to) {
+    char source[PATH_MAX];
+    char target[PATH_MAX];
+    if (!path_join(source, from, "checkpoint") || !path_join(target, to, "checkpoint")) {
+        return RESULT_INVALID;
+    }
+    MDB_env *env;
+    int code = mdb_env_create(&env);
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    code = mdb_env_open(env, source, MDB_RDONLY | MDB_NOTLS, 0600);
+    code = code == 0 ? mdb_env_copy2(env, target, 0) : code;
+    mdb_env_close(env);
+    enum result result = result_of_mdb(code);
+    result = result == RESULT_OK ? sync_file(target, "data.mdb") : result;
+    return result == RESULT_OK ? sync_file(target, ".") : result;
+}

@@ -1,0 +1,62 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The journal as found at start: the segments of a directory in the order of their first seq, and the records in them.
+ * Used by the thread that opens the store, before any other exists; then its segments go to the writer.
+ *
+ *   open -> load … load (RESULT_NOT_FOUND) -> damaged? -> cut -> take the segments
+ *
+ * What is bad at the end of the last turns may be a write that was cut short, which is no damage: nobody was shown it. After a
+ * clean end there can be none. After the death of the process it is one turn that lacks its end. After a power loss it may be
+ * anything that no intact turn follows.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "broker/core/record.h"
+#include "broker/store/scan.h"
+#include "broker/store/segment.h"
+
+enum ending {
+    ENDING_CLEAN,
+    ENDING_KILLED,
+    ENDING_POWER_LOSS,
+};
+
+struct journal {
+    int directory;
+    struct link segments; /* struct segment */
+    struct segment *at;   /* being read */
+    struct scan scan;
+    struct span rest; /* of the turn being read */
+    int64_t seq_last; /* of the last intact turn */
+    uint64_t damaged; /* bad places that an intact turn follows */
+    uint64_t pending; /* bad places since the last intact turn */
+    bool torn;        /* the only one of them may be a write cut short */
+};
+
+/* Lists DIR/journal, creating it if missing. `path` is DIR. */
+enum result journal_open(struct journal *journal, const char *path) MUST_CHECK;
+
+/* RESULT_NOT_FOUND at the end. Spans live until the next call. */
+enum result journal_load(struct journal *journal, struct record *record) MUST_CHECK;
+
+/* After the load. */
+uint64_t journal_damaged(const struct journal *journal, enum ending ending);
+
+/* Cuts each segment behind its last intact turn, on disk, so that what is bad there is not met again; drops those without any. */
+enum result journal_cut(struct journal *journal) MUST_CHECK;
+
+size_t journal_bytes(const struct journal *journal);
+
+/* Closes the directory and forgets the segments; accepts a zeroed journal. */
+void journal_close(struct journal *journal);
+
+/* The segments of a directory into a list, in order; names only. */
+enum result journal_list(int directory, struct link *segments) MUST_CHECK;
+void journal_list_free(struct link *segments);
+
+#endif

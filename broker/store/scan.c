@@ -1,0 +1,208 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/store/scan.h"
+
+#include "broker/base/bytes.h"
+#include "broker/base/checksum.h"
+#include "broker/store/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WINDOW_BYTES_MIN (size_t)(1 << 20) /* enough that a read call costs nothing beside the checksums */
+#define FILE_BYTES_MAX ((size_t)UINT32_MAX)
+
+static bool window_reserve(struct scan *scan, size_t bytes) {
+    if (bytes <= scan->window_capacity) {
+        return true;
+    }
+    uint8_t *window = realloc(scan->window, bytes);
+    if (window == NULL) {
+        scan->failure = RESULT_NO_MEMORY;
+        return false;
+    }
+    scan->window = window;
+    scan->window_capacity = bytes;
+    return true;
+}
+
+static bool window_read(struct scan *scan, size_t offset, size_t bytes) {
+    scan->window_offset = offset;
+    for (scan->window_bytes = 0; scan->window_bytes < bytes;) {
+        ssize_t count = pread(scan->file, scan->window + scan->window_bytes, bytes - scan->window_bytes,
+                              (off_t)(offset + scan->window_bytes));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) { /* 0: the file shrank while we read it */
+            scan->failure = count < 0 ? result_of_errno(errno) : RESULT_IO;
+            return false;
+        }
+        scan->window_bytes += (size_t)count;
+    }
+    return true;
+}
+
+/* The bytes at that place of the file, which has them; NULL on failure. */
+static const uint8_t *look_at(struct scan *scan, size_t offset, size_t bytes) {
+    assert(offset + bytes <= scan->bytes);
+    size_t window_end = scan->window_offset + scan->window_bytes;
+    if (offset < scan->window_offset || offset + bytes > window_end) {
+        size_t wanted = bytes > WINDOW_BYTES_MIN ? bytes : WINDOW_BYTES_MIN;
+        wanted = wanted > scan->bytes - offset ? scan->bytes - offset : wanted;
+        if (!window_reserve(scan, wanted) || !window_read(scan, offset, wanted)) {
+            return NULL;
+        }
+    }
+    return scan->window + (offset - scan->window_offset);
+}
+
+static enum result read_header(struct scan *scan) {
+    struct stat status;
+    if (fstat(scan->file, &status) != 0) {
+        return result_of_errno(errno);
+    }
+    if (status.st_size < SEGMENT_HEADER_BYTES || (uint64_t)status.st_size > FILE_BYTES_MAX) {
+        return RESULT_DAMAGED;
+    }
+    scan->bytes = (size_t)status.st_size;
+    const uint8_t *header = look_at(scan, 0, SEGMENT_HEADER_BYTES);
+    if (header == NULL) {
+        return scan->failure;
+    }
+    uint32_t version;
+    if (!segment_header_read(header, &scan->nonce, &version)) {
+        return RESULT_DAMAGED;
+    }
+    return version == SEGMENT_VERSION ? RESULT_OK : RESULT_VERSION;
+}
+
+enum result scan_open(struct scan *scan, int directory, const char *name) {
+    *scan = (struct scan){0};
+    scan->file = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    if (scan->file < 0) {
+        return result_of_errno(errno);
+    }
+    scan->is_open = true;
+    enum result result = read_header(scan);
+    if (result != RESULT_OK) {
+        scan_close(scan);
+        return result;
+    }
+    scan->offset = SEGMENT_HEADER_BYTES;
+    scan->end = SEGMENT_HEADER_BYTES;
+    return RESULT_OK;
+}
+
+enum result scan_open_whole(struct scan *scan, int directory, const char *name) {
+    enum result result = scan_open(scan, directory, name);
+    if (result != RESULT_OK || (window_reserve(scan, scan->bytes) && window_read(scan, 0, scan->bytes))) {
+        return result;
+    }
+    result = scan->failure;
+    scan_close(scan);
+    return result;
+}
+
+enum found {
+    FOUND_TURN,
+    FOUND_BROKEN,  /* a good head, but not the records it promises */
+    FOUND_NOTHING, /* no head */
+    FOUND_FAILURE,
+};
+
+/* What lies at scan->offset. The bytes to pass over are in *bytes. */
+static enum found examine(struct scan *scan, struct turn *turn, size_t *bytes) {
+    *bytes = 8;
+    const uint8_t *head = look_at(scan, scan->offset, TURN_HEAD_BYTES);
+    if (head == NULL) {
+        return FOUND_FAILURE;
+    }
+    if (!segment_head_is_intact(head, scan->nonce, scan->offset)) {
+        return FOUND_NOTHING;
+    }
+    size_t record_bytes = bytes_get_u32(head + 4);
+    if (segment_turn_bytes(record_bytes) > scan->bytes - scan->offset) {
+        *bytes = scan->bytes - scan->offset;
+        scan->torn = true; /* the file was cut here */
+        return FOUND_BROKEN;
+    }
+    *bytes = segment_turn_bytes(record_bytes);
+    head = look_at(scan, scan->offset, *bytes);
+    if (head == NULL) {
+        return FOUND_FAILURE;
+    }
+    turn->seq_first = (int64_t)bytes_get_u64(head + 8);
+    turn->seq_last = (int64_t)bytes_get_u64(head + 16);
+    turn->records = (struct span){head + TURN_HEAD_BYTES, record_bytes};
+    uint64_t stored = bytes_get_u64(head + *bytes - 8);
+    uint64_t wanted = checksum_of(turn->records.data, record_bytes, bytes_get_u64(head + TURN_HEAD_BYTES - 8));
+    scan->torn = stored == 0;
+    return stored == wanted ? FOUND_TURN : FOUND_BROKEN;
+}
+
+/*
+ * Passes over bytes that are no head, up to one or the end. Zeros at the end are the unwritten rest. A head cut short begins here and
+ * lacks its checksum and all that follows; any other bytes are a bad place, as are zeros that a turn follows: turns lie end to end.
+ */
+static bool pass_over(struct scan *scan) {
+    size_t from = scan->offset;
+    bool is_empty = true;
+    bool is_torn = true;
+    for (; scan->offset + 8 <= scan->bytes; scan->offset += 8) {
+        size_t wanted = scan->offset + TURN_HEAD_BYTES <= scan->bytes ? TURN_HEAD_BYTES : 8;
+        const uint8_t *place = look_at(scan, scan->offset, wanted);
+        if (place == NULL) {
+            return false;
+        }
+        if (bytes_get_u64(place) == 0) {
+            continue;
+        }
+        if (wanted == TURN_HEAD_BYTES && segment_head_is_intact(place, scan->nonce, scan->offset)) {
+            scan->bad++;
+            return true;
+        }
+        is_torn = is_torn && (!is_empty || scan->offset == from) && scan->offset < from + TURN_HEAD_BYTES - 8;
+        is_empty = false;
+    }
+    scan->bad += !is_empty;
+    scan->torn = is_empty ? scan->torn : is_torn;
+    return true;
+}
+
+enum result scan_next(struct scan *scan, struct turn *turn) {
+    scan->bad = 0;
+    scan->torn = false;
+    while (scan->offset + TURN_HEAD_BYTES <= scan->bytes) {
+        size_t bytes;
+        enum found found = examine(scan, turn, &bytes);
+        if (found == FOUND_FAILURE || (found == FOUND_NOTHING && !pass_over(scan))) {
+            return scan->failure;
+        }
+        if (found == FOUND_NOTHING) {
+            continue;
+        }
+        scan->offset += bytes;
+        if (found == FOUND_TURN) {
+            scan->end = scan->offset;
+            return RESULT_OK;
+        }
+        scan->bad++;
+    }
+    return RESULT_NOT_FOUND;
+}
+
+void scan_close(struct scan *scan) {
+    if (scan->is_open) {
+        close(scan->file);
+    }
+    free(scan->window);
+    *scan = (struct scan){0};
+}

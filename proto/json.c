@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <string.h>
 
 /*
  * jansson recurses as deep as the text nests, so the nesting is counted before it sees the text. Brackets inside strings do not
@@ -129,6 +130,10 @@ enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer
     assert(depth_max <= PACK_DEPTH_LIMIT);
     if (out->failed) {
         return refuse(AHORA_TOO_LARGE, "does not fit", detail);
+    }
+    /* jansson (2.14) loses a NUL that follows a number, and would take "[1\\0]" for "[1]". */
+    if (text.bytes > 0 && memchr(text.data, '\0', text.bytes) != NULL) {
+        return refuse(AHORA_BAD_MESSAGE, "holds a NUL character", detail);
     }
     if (!is_shallow(text, depth_max)) {
         return refuse(AHORA_BAD_MESSAGE, pack_fault_text(PACK_TOO_DEEP), detail);

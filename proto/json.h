@@ -13,12 +13,14 @@
 #include "include/ahora/protocol.h"
 #include "proto/buffer.h"
 
+#define JSON_MEMORY_FACTOR 96
+
 /*
  * Translates one JSON value (white space around it is allowed, anything else after it is not) and appends it to `out`.
  * AHORA_OK, AHORA_BAD_MESSAGE (syntax, UTF-8, repeated key, integer out of int64, number out of double, deeper than
  * depth_max, "\u0000"), or AHORA_TOO_LARGE (`out` is full). On failure `out` is as before, and *detail, if not NULL,
  * a static text for people.
- * Memory: at most 64 times `text.bytes` while it runs; nothing afterwards.
+ * Memory: at most JSON_MEMORY_FACTOR times `text.bytes` while it runs (reached by a list of many `{}`); nothing afterwards.
  */
 enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer *out, const char **detail);
 

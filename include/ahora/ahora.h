@@ -7,7 +7,7 @@
  * libahora: follow and change documents that live in an ahora broker.
  *
  *     struct ahora *client = ahora_open(uv_default_loop(), &(struct ahora_options){.url = "http://127.0.0.1:7600"});
- *     ahora_subscribe(client, &(struct ahora_view){.match = {"stock/4711/*"}, .match_count = 1}, on_event, NULL);
+ *     ahora_subscribe(client, &(struct ahora_view){.match = {"order/2301"}, .match_count = 1}, on_event, NULL);
  *     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
  *
  * A client keeps one WebSocket open and comes back by itself when the line is lost: after a random wait of up to 0.5 s, 1 s, 2 s
@@ -25,7 +25,7 @@
 #ifndef AHORA_H
 #define AHORA_H
 
-#include "include/ahora/protocol.h"
+#include "protocol.h"
 
 struct uv_loop_s; /* uv_loop_t of <uv.h> */
 
@@ -94,7 +94,7 @@ struct ahora_options {
 struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *options, const char **detail);
 
 /* Says goodbye and gives everything back. Unanswered publishes are reported as AHORA_CANCELLED before this returns, other
-   callbacks are not called any more; `on_closed`, if not NULL, is called from the loop when the memory is free. */
+   callbacks are not called any more; what a callback was given is gone when it calls this. `on_closed`, if not NULL, is called from the loop when the memory is free. */
 void ahora_close(struct ahora *client, void (*on_closed)(void *user), void *user);
 
 /* ---- subscriptions ---- */
@@ -134,7 +134,7 @@ struct ahora_event {
 typedef void ahora_event_fn(struct ahora_sub *sub, const struct ahora_event *event, void *user);
 
 struct ahora_view {
-    const char *match[AHORA_PATTERNS_MAX]; /* patterns: "stock/4711/ *" without the space, "order/ **" … */
+    const char *match[AHORA_PATTERNS_MAX]; /* topics, or patterns with a star for one segment and a final double star for more */
     unsigned match_count;
     const char *since; /* token to resume from, or NULL. What did not change since then is not sent. */
     int64_t every_ms;  /* not more often than; 0: every change */

@@ -131,7 +131,7 @@ enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer
     if (out->failed) {
         return refuse(AHORA_TOO_LARGE, "does not fit", detail);
     }
-    /* jansson (2.14) loses a NUL that follows a number, and would take "[1\\0]" for "[1]". */
+    /* jansson (2.14) loses a NUL that follows a number, and would take `[1\0]` for `[1]`. */
     if (text.bytes > 0 && memchr(text.data, '\0', text.bytes) != NULL) {
         return refuse(AHORA_BAD_MESSAGE, "holds a NUL character", detail);
     }

@@ -7,39 +7,50 @@ BUILD ?= build
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN ?=
 VERSION := 0.1.0
+, := ,
 
-PACKAGES := libuv libwebsockets msgpack jansson lmdb inih libxxhash openssl
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wundef -Wvla \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -Wcast-qual -Werror
 OPTIMIZE := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2)
 SANITIZE := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all)$(if $(filter thread,$(SAN)),-fsanitize=thread)
-, := ,
 
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DAHORA_VERSION='"$(VERSION)"' -I. -isystem /usr/include -g $(OPTIMIZE) $(SANITIZE) -fno-strict-aliasing -fstack-protector-strong \
-              -fPIC -pthread $(WARNINGS) -MMD -MP $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DAHORA_VERSION='"$(VERSION)"' -I. -g $(OPTIMIZE) $(SANITIZE) -fno-strict-aliasing \
+              -fstack-protector-strong -fPIC -pthread $(WARNINGS) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANITIZE) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := -luv -lwebsockets -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
-PROTO_OBJECTS := $(call objects,proto)
-BASE_OBJECTS := $(call objects,broker/base)
-CORE_OBJECTS := $(call objects,broker/core)
-STORE_OBJECTS := $(call objects,broker/store)
-NET_OBJECTS := $(call objects,broker/net)
-CLIENT_OBJECTS := $(call objects,clients/c)
-
-ARCHIVES := $(BUILD)/libnet.a $(BUILD)/libstore.a $(BUILD)/libcore.a $(BUILD)/libbase.a $(BUILD)/libproto.a
+ARCHIVES := $(addprefix $(BUILD)/lib,net.a store.a core.a base.a proto.a)
 
 .PHONY: all
-all: $(BUILD)/ahorad $(BUILD)/ahora ## build the broker and the command line client
+all: $(BUILD)/ahorad $(BUILD)/ahora ## build the broker (build/ahorad) and the command line client (build/ahora)
 
-$(BUILD)/libproto.a: $(PROTO_OBJECTS)
-$(BUILD)/libbase.a: $(BASE_OBJECTS)
-$(BUILD)/libcore.a: $(CORE_OBJECTS)
-$(BUILD)/libstore.a: $(STORE_OBJECTS)
-$(BUILD)/libnet.a: $(NET_OBJECTS)
-$(BUILD)/libahora.a: $(CLIENT_OBJECTS) $(PROTO_OBJECTS)
+.PHONY: run
+run: deps-run ## install what is missing, build, start the broker with a live demo feed and say which URL to open
+	@$(MAKE) --no-print-directory -j2 all
+	@packaging/demo.sh $(BUILD)
+
+.PHONY: test
+test: deps-test ## install what is missing, build, run every test (about 15 minutes on 2 cores)
+	@BUILD=$(BUILD) tests/run.sh
+
+.PHONY: deps-run
+deps-run: ## install the packages that building and running need
+	@packaging/deps.sh run
+
+.PHONY: deps-test
+deps-test: ## install the packages that testing needs besides
+	@packaging/deps.sh test
+
+# ---- archives and programs ----
+
+$(BUILD)/libproto.a: $(call objects,proto)
+$(BUILD)/libbase.a: $(call objects,broker/base)
+$(BUILD)/libcore.a: $(call objects,broker/core)
+$(BUILD)/libstore.a: $(call objects,broker/store)
+$(BUILD)/libnet.a: $(call objects,broker/net)
+$(BUILD)/libahora.a: $(call objects,clients/c proto)
 
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
@@ -59,16 +70,38 @@ $(BUILD)/ahora: $(call objects,clients/cli) $(BUILD)/libahora.a
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# ---- tests: each tests/unit/test_*.c is a program ----
+# ---- tests: each tests/unit/test_*.c is a program; more in tests/*.mk ----
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libstore.a $(BUILD)/libcore.a $(BUILD)/libbase.a $(BUILD)/libproto.a
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libahora.a $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
 
+.PHONY: unit
+unit: $(UNIT_TESTS) ## build the unit tests
+
+-include $(wildcard tests/*.mk)
+
+# ---- checks ----
+
+.PHONY: format
+format: ## format every C file
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: tidy
+tidy: $(BUILD)/libcore.a ## check formatting, folder arrows, third-party headers, banned calls, stale files
+	@BUILD=$(BUILD) tests/tidy.sh
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: install
+install: all ## install the two programs and the example configuration (PREFIX, DESTDIR)
+	install -D -m 755 $(BUILD)/ahorad $(DESTDIR)$(PREFIX)/bin/ahorad
+	install -D -m 755 $(BUILD)/ahora $(DESTDIR)$(PREFIX)/bin/ahora
+	install -D -m 644 packaging/ahora.conf $(DESTDIR)$(PREFIX)/share/doc/ahora/ahora.conf
+PREFIX ?= /usr/local
 
 .PHONY: clean
 clean: ## remove what was built
@@ -76,4 +109,5 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  %-18s %s\n' "$$t" "$$d"; done
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  %-14s %s\n' "$$target" "$$text"; done

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian 12 packages that are missing. Usage: deps.sh run|test
+set -eu
+
+# Why each: the README, "Built on".
+run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libssl-dev zlib1g-dev ca-certificates"
+test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git curl procps"
+
+case "${1:-run}" in
+run) wanted=$run ;;
+test) wanted=$test ;;
+*)
+    echo "usage: $0 run|test" >&2
+    exit 2
+    ;;
+esac
+
+missing=""
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+
+echo "installing:$missing"
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+    command -v sudo >/dev/null || {
+        echo "not root and no sudo; install by hand: apt-get install$missing" >&2
+        exit 1
+    }
+fi
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# shellcheck disable=SC2086
+$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every test, in the order in which a failure says most: builds, rules, units, simulation, fuzz, the real binaries, real traces.
+# Each step prints a line with its time; the log of a failed one is printed whole. Ends with "N passed, M failed, K skipped".
+# Usage: tests/run.sh [name...]   only the steps whose name contains one of the words
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+logs=$build/logs
+mkdir -p "$logs"
+passed=0
+failed=0
+skipped=0
+failures=()
+only=("$@")
+
+wanted() {
+    [ ${#only[@]} -eq 0 ] && return 0
+    local word
+    for word in "${only[@]}"; do
+        [[ $1 == *"$word"* ]] && return 0
+    done
+    return 1
+}
+
+# step NAME COMMAND...: skipped if the log has a line "NAME-ish: skipped ..." and the command succeeded
+step() {
+    local name=$1
+    shift
+    wanted "$name" || return 0
+    local log=$logs/${name//[ \/]/-}.log start=$SECONDS
+    [ -t 1 ] && printf '  ....  %s\r' "$name"
+    if "$@" >"$log" 2>&1; then
+        local note
+        note=$(grep -E '(^|: )skipped' "$log" | head -1)
+        if [ -n "$note" ] && ! grep -qE '[1-9][0-9]* (test\(s\)|passed)' "$log"; then
+            skipped=$((skipped + 1))
+            printf '  skip  %-44s %4ds  %s\n' "$name" $((SECONDS - start)) "$note"
+        else
+            passed=$((passed + 1))
+            printf '  ok    %-44s %4ds  %s\n' "$name" $((SECONDS - start)) "$(grep -E '^[0-9]+ passed' "$log" | tail -1)"
+        fi
+    else
+        failed=$((failed + 1))
+        failures+=("$name")
+        printf '  FAIL  %-44s %4ds\n' "$name" $((SECONDS - start))
+        tail -80 "$log"
+    fi
+}
+
+build_with() { # folder, then make variables
+    local folder=$1
+    shift
+    make --no-print-directory -j"$(nproc)" BUILD="$folder" "$@"
+}
+
+echo "ahora: tests"
+step "build gcc" build_with "$build" all
+step "build clang" build_with "$build/clang" CC=clang all
+step "tidy" build_with "$build" tidy
+step "build tests" build_with "$build" unit sim integration
+step "build tests asan" build_with "$build/asan" SAN=address all unit sim
+step "build tests tsan" build_with "$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store"
+
+for source in tests/unit/test_*.c; do
+    name=$(basename "$source" .c)
+    step "unit ${name#test_} (asan)" "$build/asan/tests/unit/$name"
+done
+step "unit store (tsan)" "$build/tsan/tests/unit/test_store"
+
+step "simulation: 1500 seeds" "$build/tests/sim" --seeds 1..1500
+step "simulation: 150 seeds (asan)" "$build/asan/tests/sim" --seeds 2001..2150
+
+step "fuzz, 15 s each" make --no-print-directory BUILD="$build" fuzz FUZZ_SECONDS=15
+
+for source in tests/integration/test_*.c; do
+    name=$(basename "$source" .c)
+    step "integration ${name#test_}" env AHORAD="$build/ahorad" AHORA="$build/ahora" "$build/tests/integration/$name"
+done
+for source in tests/integration/test_*.c; do
+    name=$(basename "$source" .c)
+    step "integration ${name#test_} (asan broker)" env AHORAD="$build/asan/ahorad" AHORA="$build/asan/ahora" \
+        ASAN_OPTIONS=detect_leaks=1 "$build/tests/integration/$name"
+done
+
+step "traces" make --no-print-directory BUILD="$build" check-traces
+
+if [ ${#failures[@]} -gt 0 ]; then
+    printf 'failed: %s\n' "${failures[@]}"
+    echo "logs: $logs"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

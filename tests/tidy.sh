@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Rules that matter, run as checks. Prints each violation as file:line and why; exits 1 if there is one.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+bad=0
+
+complain() {
+    echo "tidy: $*"
+    bad=1
+}
+
+c_files=$(git ls-files '*.c' '*.h')
+
+# ---- formatting ----
+for file in $c_files; do
+    clang-format --dry-run --Werror "$file" >/dev/null 2>&1 || complain "$file: not formatted (make format)"
+done
+while IFS= read -r line; do
+    complain "$line: trailing white space"
+done < <(git ls-files '*.c' '*.h' '*.md' '*.sh' '*.mk' Makefile | xargs grep -nE '[ 	]+$' | cut -d: -f1,2)
+
+# ---- licence ----
+for file in $c_files $(git ls-files '*.sh' '*.mk' Makefile); do
+    head -5 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || complain "$file: no SPDX header"
+done
+
+# ---- arrows between folders: "folder: what it may include besides itself" (docs/architecture.md) ----
+arrows() {
+    case $1 in
+    include) echo "" ;;
+    proto) echo "include" ;;
+    broker/base) echo "" ;;
+    broker/core) echo "include proto broker/base" ;;
+    broker/store | broker/net) echo "include proto broker/base broker/core $([ "$1" = broker/net ] && echo broker/store)" ;;
+    broker) echo "include proto broker/base broker/core broker/store broker/net" ;;
+    clients/c | clients/c/examples) echo "include proto clients/c" ;;
+    clients/cli) echo "include proto clients/c" ;;
+    tests/support) echo "" ;;
+    tests/traces | tests/integration) echo "include tests/support" ;;
+    tests/*) echo "include proto broker/base broker/core broker/store broker/net clients/c" ;;
+    bench) echo "include proto" ;;
+    *) echo "" ;;
+    esac
+}
+
+folder_of() { # include/ahora/x.h -> include; broker/core/x.h -> broker/core
+    case $1 in
+    include/*) echo include ;;
+    *) dirname "$1" ;;
+    esac
+}
+
+for file in $c_files; do
+    from=$(folder_of "$file")
+    allowed=" $from $(arrows "$from") "
+    while IFS=: read -r number text; do
+        header=$(sed -E 's/.*"(.*)".*/\1/' <<<"$text")
+        to=$(folder_of "$header")
+        [[ $allowed == *" $to "* ]] || complain "$file:$number: $from may not include $header"
+    done < <(grep -nE '^#include "' "$file")
+done
+
+# ---- third-party headers in one place each ----
+third_party() { # header pattern, then the folders that may
+    local pattern=$1
+    shift
+    while IFS=: read -r file number _; do
+        local folder
+        folder=$(folder_of "$file")
+        [[ " $* " == *" $folder "* ]] || complain "$file:$number: $pattern belongs in: $*"
+    done < <(grep -nE "^#include <$pattern" $c_files)
+}
+third_party 'msgpack' proto tests/support tests/unit
+third_party 'jansson' proto tests/support tests/traces tests/integration tests/unit
+third_party 'lmdb' broker/store
+third_party 'uv\.h' broker/net clients/c clients/cli
+third_party 'libwebsockets' broker/net clients/c
+third_party 'ini\.h' broker/net
+third_party 'zlib' clients/cli tests/traces
+third_party 'openssl' broker/net
+
+# ---- banned calls ----
+while IFS= read -r line; do
+    complain "$line: banned call"
+done < <(grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtok|rand|srand|localtime|gmtime|asctime|ctime|system|alloca)\(' $c_files |
+    grep -vE '^[^:]+:[0-9]+: *(/?\*|//)')
+
+# ---- no reasonless TODO, nothing about where this was made ----
+while IFS= read -r line; do
+    complain "$line: TODO without a reason to wait"
+done < <(grep -nE 'TODO|FIXME|XXX' $c_files | grep -vE 'TODO\([a-z].*\)')
+
+# ---- the core does no I/O: its undefined symbols are on a short list ----
+allowed_symbols='^(malloc|calloc|realloc|free|qsort|mem(cpy|move|set|cmp|chr|mem)|str(len|nlen|cmp|ncmp|chr)|snprintf|__snprintf_chk|__mem(cpy|move|set)_chk|__assert_fail|__stack_chk_fail|abort|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|lsan|sancov)_.*)$'
+if [ -f "$build/libcore.a" ]; then
+    own=$(nm --defined-only "$build"/libcore.a "$build"/libbase.a "$build"/libproto.a 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u)
+    while IFS= read -r symbol; do
+        grep -qxF "$symbol" <<<"$own" && continue
+        [[ $symbol =~ $allowed_symbols ]] || complain "broker/core needs $symbol: the core does no I/O"
+    done < <(nm --undefined-only "$build/libcore.a" | awk 'NF == 2 {print $2}' | sort -u)
+fi
+
+# ---- every folder opens with a page ----
+for folder in broker clients proto include bench tests; do
+    [ -f "$folder/README.md" ] || complain "$folder: no README.md"
+done
+
+[ $bad = 0 ] && echo "tidy: fine"
+exit $bad

@@ -38,17 +38,17 @@ enum ack {
 /* Absent text and values are spans of data NULL; absent numbers are 0 unless said otherwise. */
 struct request {
     enum request_op op;
-    int64_t id;           /* >= 1; 0 where absent (hello, or a pub with ack none) */
-    struct span token;    /* hello, auth: text */
-    struct span client;   /* hello: text */
-    struct span source;   /* hello: text */
-    struct span match;    /* sub, get: the packed value, a text or a list of 1..64 texts; patterns not yet parsed */
-    struct span since;    /* sub: text */
-    int64_t every_ms;     /* sub */
-    struct span where;    /* sub: packed map */
-    struct span near;     /* sub, move: packed map */
-    int64_t limit;        /* get, sub */
-    struct span changes;  /* pub: the packed list, 1..AHORA_CHANGES_MAX maps; each read by change_decode */
+    int64_t id;          /* >= 1; 0 where absent (hello, or a pub with ack none) */
+    struct span token;   /* hello, auth: text */
+    struct span client;  /* hello: text */
+    struct span source;  /* hello: text */
+    struct span match;   /* sub, get: the packed value, a text or a list of 1..64 texts; patterns not yet parsed */
+    struct span since;   /* sub: text */
+    int64_t every_ms;    /* sub */
+    struct span where;   /* sub: packed map */
+    struct span near;    /* sub, move: packed map */
+    int64_t limit;       /* get, sub */
+    struct span changes; /* pub: the packed list, 1..AHORA_CHANGES_MAX maps; each read by change_decode */
     uint32_t change_count;
     bool atomic;
     enum ack ack;
@@ -116,31 +116,31 @@ const char *reply_op_name(enum reply_op op);
 /* Any message of the broker; which fields an op has is the table in protocol.md section 4. */
 struct reply {
     enum reply_op op;
-    int64_t id;            /* 0: absent */
-    struct span session;   /* welcome */
-    struct span epoch;     /* welcome */
-    struct span server;    /* welcome */
-    struct span limits;    /* welcome: packed map */
-    int64_t beat_ms;       /* welcome */
+    int64_t id;          /* 0: absent */
+    struct span session; /* welcome */
+    struct span epoch;   /* welcome */
+    struct span server;  /* welcome */
+    struct span limits;  /* welcome: packed map */
+    int64_t beat_ms;     /* welcome */
     int64_t seq;
     int64_t now;
-    bool resumed;          /* subscribed */
-    struct span topic;     /* set, remove; empty in patch */
-    int64_t ref;           /* 0: absent */
+    bool resumed;      /* subscribed */
+    struct span topic; /* set, remove; empty in patch */
+    int64_t ref;       /* 0: absent */
     int64_t at;
-    struct span data;      /* set, patch: packed map; data NULL if absent */
-    bool has_stale;        /* `stale` is present */
+    struct span data; /* set, patch: packed map; data NULL if absent */
+    bool has_stale;   /* `stale` is present */
     bool stale;
-    enum ahora_why why;    /* remove */
-    int64_t skipped;       /* live; 0: absent */
-    struct span items;     /* snapshot: packed list of {topic, seq, at, data, stale?} */
-    bool more;             /* snapshot */
-    struct span results;   /* published: packed list of {seq} or {error: {code, detail, seq?, errors?, retry_ms?}} */
-    enum ahora_code code;  /* error */
-    struct span detail;    /* error */
-    struct span errors;    /* error: packed list of {pointer, detail} */
-    int64_t retry_ms;      /* error, bye; 0: absent in error */
-    struct span reason;    /* bye */
+    enum ahora_why why;   /* remove */
+    int64_t skipped;      /* live; 0: absent */
+    struct span items;    /* snapshot: packed list of {topic, seq, at, data, stale?} */
+    bool more;            /* snapshot */
+    struct span results;  /* published: packed list of {seq} or {error: {code, detail, seq?, errors?, retry_ms?}} */
+    enum ahora_code code; /* error */
+    struct span detail;   /* error */
+    struct span errors;   /* error: packed list of {pointer, detail} */
+    int64_t retry_ms;     /* error, bye; 0: absent in error */
+    struct span reason;   /* bye */
 };
 
 enum ahora_code reply_decode(struct span message, struct reply *out, const char **detail);

@@ -38,13 +38,13 @@ struct pack_reader {
 
 enum pack_fault {
     PACK_FINE = 0,
-    PACK_TRUNCATED,     /* ends inside a value */
-    PACK_ILLEGAL_TYPE,  /* binary, extension, 0xc1, integer above INT64_MAX, NaN, infinity */
-    PACK_BAD_TEXT,      /* not UTF-8 (RFC 3629), or a NUL byte: JSON text may not hold one here */
-    PACK_BAD_KEY,       /* a map key that is not text */
+    PACK_TRUNCATED,    /* ends inside a value */
+    PACK_ILLEGAL_TYPE, /* binary, extension, 0xc1, integer above INT64_MAX, NaN, infinity */
+    PACK_BAD_TEXT,     /* not UTF-8 (RFC 3629), or a NUL byte: JSON text may not hold one here */
+    PACK_BAD_KEY,      /* a map key that is not text */
     PACK_REPEATED_KEY,
-    PACK_TOO_DEEP,      /* more than depth_max nested lists and maps */
-    PACK_TOO_WIDE,      /* a map of more than AHORA_MAP_ENTRIES_MAX entries */
+    PACK_TOO_DEEP, /* more than depth_max nested lists and maps */
+    PACK_TOO_WIDE, /* a map of more than AHORA_MAP_ENTRIES_MAX entries */
 };
 
 /*

@@ -67,9 +67,16 @@ static void depth_is_counted_outside_of_text_only(void **state) {
 
 static void bytes_that_are_not_text_are_refused(void **state) {
     static const struct span rows[] = {
-        {(const uint8_t *)"\"\xff\"", 3},         {(const uint8_t *)"\"\xc0\xaf\"", 4},     {(const uint8_t *)"\"\xed\xa0\x80\"", 5},
-        {(const uint8_t *)"\"\xf4\x90\x80\x80\"", 6}, {(const uint8_t *)"\"\xe2\x82\"", 4}, {(const uint8_t *)"\"a\0b\"", 5},
-        {(const uint8_t *)"\0", 1},               {(const uint8_t *)"1\0", 2}, {(const uint8_t *)"[1\0]", 4},              {(const uint8_t *)"\xff\xfe", 2},
+        {(const uint8_t *)"\"\xff\"", 3},
+        {(const uint8_t *)"\"\xc0\xaf\"", 4},
+        {(const uint8_t *)"\"\xed\xa0\x80\"", 5},
+        {(const uint8_t *)"\"\xf4\x90\x80\x80\"", 6},
+        {(const uint8_t *)"\"\xe2\x82\"", 4},
+        {(const uint8_t *)"\"a\0b\"", 5},
+        {(const uint8_t *)"\0", 1},
+        {(const uint8_t *)"1\0", 2},
+        {(const uint8_t *)"[1\0]", 4},
+        {(const uint8_t *)"\xff\xfe", 2},
         {NULL, 0},
     };
     struct buffer out;
@@ -122,7 +129,8 @@ static void heap_give(void *memory) {
 }
 
 static void reading_stays_within_the_promised_memory(void **state) {
-    static const char *const items[] = {"[]", "{}", "[[]]", "[1]", "1", "\"\"", "\"a\"", "{\"a\":1}", "1.5", "null", "{\"\":{}}", "[{}]", "[[],[]]"};
+    static const char *const items[] = {"[]",        "{}",  "[[]]", "[1]",       "1",    "\"\"",   "\"a\"",
+                                        "{\"a\":1}", "1.5", "null", "{\"\":{}}", "[{}]", "[[],[]]"};
     json_malloc_t malloc_before;
     json_free_t free_before;
     struct buffer text, out;
@@ -172,7 +180,8 @@ static void full_buffer_fails_the_writer(void **state) {
 
     (void)state;
     buffer_init(&packed, BYTES_MAX);
-    assert_int_equal(json_to_pack(span_of_text("{\"a\":[1,2.5,\"x\\n\",null,true]}"), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
+    assert_int_equal(json_to_pack(span_of_text("{\"a\":[1,2.5,\"x\\n\",null,true]}"), AHORA_DEPTH_MAX, &packed, NULL),
+                     AHORA_OK);
     for (size_t room = 0; room < 29; room++) {
         buffer_init(&out, room);
         json_put(&out, buffer_span(&packed));
@@ -194,7 +203,8 @@ static uint32_t random_below(struct random *random, uint32_t bound) {
 }
 
 static uint64_t random_bits(struct random *random) {
-    return (uint64_t)random_below(random, 1u << 31) << 33 ^ (uint64_t)random_below(random, 1u << 31) << 11 ^ random_below(random, 1u << 20);
+    return (uint64_t)random_below(random, 1u << 31) << 33 ^ (uint64_t)random_below(random, 1u << 31) << 11 ^
+           random_below(random, 1u << 20);
 }
 
 static double random_float(struct random *random) {
@@ -210,7 +220,8 @@ static double random_float(struct random *random) {
 }
 
 static json_t *random_text(struct random *random) {
-    static const char *const pieces[] = {"a", "\"", "\\", "/", "\n", "\x01", "\x1f", "\x7f", "é", "\xe2\x80\xa8", "😀", "plain text of some length"};
+    static const char *const pieces[] = {
+        "a", "\"", "\\", "/", "\n", "\x01", "\x1f", "\x7f", "é", "\xe2\x80\xa8", "😀", "plain text of some length"};
     char text[128] = "";
 
     for (uint32_t i = random_below(random, 5); i > 0; i--) {

@@ -87,8 +87,9 @@ static void hello_holds_its_texts(void **state) {
 }
 
 static void sub_holds_its_conditions(void **state) {
-    struct request request = request_of("{\"op\":\"sub\",\"id\":3,\"match\":[\"a/*\",\"b/c\"],\"since\":\"e-1\",\"every_ms\":250,"
-                                        "\"where\":{\"x\":{\"gt\":1}},\"near\":{\"lat\":1.5},\"limit\":9}");
+    struct request request =
+        request_of("{\"op\":\"sub\",\"id\":3,\"match\":[\"a/*\",\"b/c\"],\"since\":\"e-1\",\"every_ms\":250,"
+                   "\"where\":{\"x\":{\"gt\":1}},\"near\":{\"lat\":1.5},\"limit\":9}");
 
     (void)state;
     assert_int_equal(request.op, REQUEST_SUB);
@@ -130,8 +131,12 @@ static void legible_id_survives_a_refusal(void **state) {
         const char *json;
         int64_t id;
     } rows[] = {
-        {"{\"op\":\"dance\",\"id\":5}", 5}, {"{\"op\":\"sub\",\"match\":5,\"id\":6}", 6}, {"{\"op\":\"sub\",\"id\":-6}", 0},
-        {"{\"id\":7}", 7},                  {"[1]", 0},                                   {"{\"op\":\"sub\",\"id\":\"x\"}", 0},
+        {"{\"op\":\"dance\",\"id\":5}", 5},
+        {"{\"op\":\"sub\",\"match\":5,\"id\":6}", 6},
+        {"{\"op\":\"sub\",\"id\":-6}", 0},
+        {"{\"id\":7}", 7},
+        {"[1]", 0},
+        {"{\"op\":\"sub\",\"id\":\"x\"}", 0},
     };
     struct request request;
 
@@ -144,8 +149,9 @@ static void legible_id_survives_a_refusal(void **state) {
 }
 
 static void change_holds_what_was_given(void **state) {
-    struct pack_reader reader = pack_reader_of(message_of("{\"op\":\"adjust\",\"topic\":\"a/b\",\"data\":{\"n\":-1},\"key\":\"k1\",\"at\":0,"
-                                                          "\"if_seq\":0,\"if_newer\":true,\"fresh_ms\":0,\"expire_ms\":7}"));
+    struct pack_reader reader =
+        pack_reader_of(message_of("{\"op\":\"adjust\",\"topic\":\"a/b\",\"data\":{\"n\":-1},\"key\":\"k1\",\"at\":0,"
+                                  "\"if_seq\":0,\"if_newer\":true,\"fresh_ms\":0,\"expire_ms\":7}"));
     struct change_request change;
 
     (void)state;
@@ -169,7 +175,8 @@ static void change_tells_absence_from_zero(void **state) {
 }
 
 static void touch_and_delete_drop_their_data(void **state) {
-    static const char *const rows[] = {"{\"op\":\"touch\",\"topic\":\"a/b\",\"data\":{\"x\":1}}", "{\"data\":5,\"op\":\"delete\",\"topic\":\"a/b\"}"};
+    static const char *const rows[] = {"{\"op\":\"touch\",\"topic\":\"a/b\",\"data\":{\"x\":1}}",
+                                       "{\"data\":5,\"op\":\"delete\",\"topic\":\"a/b\"}"};
     struct change_request change;
 
     (void)state;
@@ -182,8 +189,9 @@ static void touch_and_delete_drop_their_data(void **state) {
 }
 
 static void reader_stands_behind_a_refused_change(void **state) {
-    struct pack_reader reader = pack_reader_of(message_of("[{\"op\":\"set\",\"at\":\"x\",\"data\":{\"y\":[1,2]}},5,{\"op\":\"set\",\"topic\":\"a/b\"},"
-                                                          "{\"op\":\"delete\",\"topic\":\"a/b\"}]"));
+    struct pack_reader reader =
+        pack_reader_of(message_of("[{\"op\":\"set\",\"at\":\"x\",\"data\":{\"y\":[1,2]}},5,{\"op\":\"set\",\"topic\":\"a/b\"},"
+                                  "{\"op\":\"delete\",\"topic\":\"a/b\"}]"));
     struct change_request change;
     const char *detail = NULL;
 
@@ -200,7 +208,8 @@ static void reader_stands_behind_a_refused_change(void **state) {
 }
 
 static void data_messages_hold_their_fields(void **state) {
-    struct reply reply = reply_of("{\"op\":\"set\",\"topic\":\"a/b\",\"ref\":7,\"seq\":8,\"at\":9,\"data\":{\"x\":1},\"stale\":false}");
+    struct reply reply =
+        reply_of("{\"op\":\"set\",\"topic\":\"a/b\",\"ref\":7,\"seq\":8,\"at\":9,\"data\":{\"x\":1},\"stale\":false}");
 
     (void)state;
     assert_int_equal(reply.op, REPLY_SET);
@@ -225,7 +234,8 @@ static void answers_hold_their_fields(void **state) {
     assert_true(span_is(reply.session, "s") && span_is(reply.epoch, "e") && span_is(reply.server, "ahora"));
     assert_true(reply.seq == 1 && reply.now == 2 && reply.beat_ms == 3);
     assert_json(reply.limits, "{\"l\":4}");
-    reply = reply_of("{\"op\":\"error\",\"id\":5,\"code\":\"conflict\",\"detail\":\"d\",\"seq\":6,\"errors\":[],\"retry_ms\":7}");
+    reply =
+        reply_of("{\"op\":\"error\",\"id\":5,\"code\":\"conflict\",\"detail\":\"d\",\"seq\":6,\"errors\":[],\"retry_ms\":7}");
     assert_int_equal(reply.code, AHORA_CONFLICT);
     assert_true(reply.id == 5 && reply.seq == 6 && reply.retry_ms == 7 && span_is(reply.detail, "d"));
     assert_json(reply.errors, "[]");

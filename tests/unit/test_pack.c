@@ -38,10 +38,26 @@ static void integers_take_the_shortest_form(void **state) {
     static const struct {
         int64_t value;
         size_t bytes;
-    } rows[] = {{0, 1},         {127, 1},        {128, 2},         {255, 2},       {256, 3},        {65535, 3},
-                {65536, 5},     {UINT32_MAX, 5}, {1LL << 32, 9},   {INT64_MAX, 9}, {-1, 1},         {-32, 1},
-                {-33, 2},       {-128, 2},       {-129, 3},        {-32768, 3},    {-32769, 5},     {INT32_MIN, 5},
-                {-(1LL << 31) - 1, 9},           {INT64_MIN, 9}};
+    } rows[] = {{0, 1},
+                {127, 1},
+                {128, 2},
+                {255, 2},
+                {256, 3},
+                {65535, 3},
+                {65536, 5},
+                {UINT32_MAX, 5},
+                {1LL << 32, 9},
+                {INT64_MAX, 9},
+                {-1, 1},
+                {-32, 1},
+                {-33, 2},
+                {-128, 2},
+                {-129, 3},
+                {-32768, 3},
+                {-32769, 5},
+                {INT32_MIN, 5},
+                {-(1LL << 31) - 1, 9},
+                {INT64_MIN, 9}};
     struct buffer buffer;
 
     (void)state;
@@ -307,7 +323,8 @@ static uint32_t random_below(struct random *random, uint32_t bound) {
 }
 
 static void random_text_put(struct random *random, msgpack_packer *packer) {
-    static const char *const pieces[] = {"a", "b", "id", "é", "€", "😀", "\xc0\xaf", "\xed\xa0\x80", "\xff", "0123456789012345678901234567"};
+    static const char *const pieces[] = {"a", "b",        "id",           "é",    "€",
+                                         "😀", "\xc0\xaf", "\xed\xa0\x80", "\xff", "0123456789012345678901234567"};
     char text[128] = "";
     uint32_t count = random_below(random, 4);
 

@@ -238,7 +238,8 @@ static void value_run(const json_t *vector) {
     assert_same(name, "JSON to MessagePack", buffer_span(&packed), buffer_span(&wanted));
     buffer_init(&text, BYTES_MAX);
     json_put(&text, buffer_span(&wanted));
-    assert_same(name, "MessagePack to JSON", buffer_span(&text), span_of_text(text_of(vector, writes != NULL ? "writes" : "json")));
+    assert_same(name, "MessagePack to JSON", buffer_span(&text),
+                span_of_text(text_of(vector, writes != NULL ? "writes" : "json")));
     buffer_clear(&packed, BYTES_MAX);
     assert_int_equal(json_to_pack(buffer_span(&text), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
     assert_same(name, "and back", buffer_span(&packed), buffer_span(&wanted));

@@ -1,0 +1,332 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/base/bytes.h"
+#include "broker/base/checksum.h"
+#include "broker/store/journal.h"
+
+#include "tests/unit/store_model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define SEGMENT_BYTES ((size_t)64 << 10)
+#define TURNS 40
+
+/* A journal of one segment with turns of 1 to 5 changes, and the file as bytes. */
+struct fixture {
+    char *path;
+    int directory;
+    struct segment *segment;
+    int64_t seq_last[TURNS + 1]; /* after so many turns */
+    size_t end[TURNS + 1];
+    uint8_t *image;
+};
+
+static int setup(void **state) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->path = directory_create();
+    struct journal journal;
+    assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
+    fixture->directory = dup(journal.directory);
+    journal_close(&journal);
+    assert_int_equal(segment_create(&fixture->segment, &disk_real, fixture->directory, SEGMENT_BYTES), RESULT_OK);
+    assert_int_equal(segment_rename(fixture->segment, fixture->directory, 1), RESULT_OK);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *fixture = *state;
+    segment_destroy(fixture->segment);
+    close(fixture->directory);
+    directory_destroy(fixture->path);
+    free(fixture->image);
+    free(fixture);
+    return 0;
+}
+
+static enum result append_with(struct fixture *fixture, const struct disk *disk, int64_t seq_first, int64_t seq_last) {
+    struct buffer buffer;
+    buffer_init(&buffer, SEGMENT_BYTES);
+    for (int64_t seq = seq_first; seq <= seq_last; seq++) {
+        model_put(&buffer, seq);
+    }
+    assert_false(buffer.failed);
+    enum result result = segment_append(fixture->segment, disk, buffer_span(&buffer), seq_first, seq_last);
+    buffer_fini(&buffer);
+    return result;
+}
+
+static void append_turns(struct fixture *fixture) {
+    fixture->end[0] = fixture->segment->used;
+    for (int i = 1; i <= TURNS; i++) {
+        fixture->seq_last[i] = fixture->seq_last[i - 1] + 1 + i % 5;
+        assert_int_equal(append_with(fixture, &disk_real, fixture->seq_last[i - 1] + 1, fixture->seq_last[i]), RESULT_OK);
+        fixture->end[i] = fixture->segment->used;
+    }
+    fixture->image = malloc(SEGMENT_BYTES);
+    assert_int_equal(pread(fixture->segment->file, fixture->image, SEGMENT_BYTES, 0), SEGMENT_BYTES);
+}
+
+static void write_image(struct fixture *fixture, const uint8_t *image, size_t bytes) {
+    assert_int_equal(ftruncate(fixture->segment->file, (off_t)bytes), 0);
+    assert_int_equal(pwrite(fixture->segment->file, image, bytes, 0), bytes);
+}
+
+/* Loads everything; the journal stays open. */
+static enum result load(struct fixture *fixture, struct journal *journal, struct model *model) {
+    *model = (struct model){0};
+    assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
+    struct record record;
+    enum result result;
+    while ((result = journal_load(journal, &record)) == RESULT_OK) {
+        model_take(model, &record);
+    }
+    return result;
+}
+
+static void turns_come_back_in_order(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    struct journal journal;
+    assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
+    int64_t seq = 0;
+    struct record record;
+    while (journal_load(&journal, &record) == RESULT_OK) {
+        assert_int_equal(record.seq, ++seq);
+    }
+    assert_int_equal(seq, fixture->seq_last[TURNS]);
+    assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
+    journal_close(&journal);
+}
+
+static int turns_before(const struct fixture *fixture, size_t bytes) {
+    int turns = 0;
+    while (turns < TURNS && fixture->end[turns + 1] <= bytes) {
+        turns++;
+    }
+    return turns;
+}
+
+/* The process died inside a write: a part of the last turn is there, then the zeros of the preallocated file. */
+static void a_thousand_kills_keep_whole_turns_and_no_half_one(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    uint8_t *image = malloc(SEGMENT_BYTES);
+    srandom(1);
+    for (int i = 0; i < 1000; i++) {
+        size_t span = fixture->end[TURNS] - fixture->end[0];
+        size_t cut = fixture->end[0] + (size_t)random() % (span / 8 + 1) * 8;
+        memcpy(image, fixture->image, SEGMENT_BYTES);
+        memset(image + cut, 0, SEGMENT_BYTES - cut);
+        write_image(fixture, image, SEGMENT_BYTES);
+        struct journal journal;
+        struct model model;
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        model_expect(&model, fixture->seq_last[turns_before(fixture, cut)]);
+        assert_int_equal(journal_damaged(&journal, ENDING_KILLED), 0);
+        journal_close(&journal);
+    }
+    free(image);
+}
+
+/* The machine died: of what was not synced anything may be missing, down to the length of the file. */
+static void a_file_cut_anywhere_is_a_tear_after_a_power_loss(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    srandom(2);
+    for (int i = 0; i < 300; i++) {
+        size_t cut = fixture->end[0] + (size_t)random() % (fixture->end[TURNS] - fixture->end[0]);
+        write_image(fixture, fixture->image, cut);
+        struct journal journal;
+        struct model model;
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        model_expect(&model, fixture->seq_last[turns_before(fixture, cut)]);
+        assert_int_equal(journal_damaged(&journal, ENDING_POWER_LOSS), 0);
+        journal_close(&journal);
+    }
+}
+
+static void every_flipped_bit_is_reported_and_what_it_hit_not_served(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    uint8_t *image = malloc(SEGMENT_BYTES);
+    srandom(3);
+    for (int i = 0; i < 1000; i++) {
+        size_t bit = (size_t)random() % (fixture->end[TURNS] * 8);
+        memcpy(image, fixture->image, SEGMENT_BYTES);
+        image[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        write_image(fixture, image, SEGMENT_BYTES);
+        struct journal journal;
+        struct model model; /* takes only what was written */
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        bool is_reported = journal_damaged(&journal, ENDING_CLEAN) > 0 && journal_damaged(&journal, ENDING_KILLED) > 0;
+        if (!is_reported) { /* only the padding behind records carries nothing */
+            model_expect(&model, fixture->seq_last[TURNS]);
+        }
+        journal_close(&journal);
+    }
+    free(image);
+}
+
+static void turns_behind_a_damaged_one_are_found(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    for (size_t at = 0; at < 48; at += 8) { /* head, checksum of the head, records */
+        memset(fixture->image + fixture->end[10] + at, 0xff, 8);
+        write_image(fixture, fixture->image, SEGMENT_BYTES);
+        struct journal journal;
+        struct model model;
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        assert_int_equal(model.seq_last, fixture->seq_last[TURNS]);
+        assert_int_equal(journal_damaged(&journal, ENDING_POWER_LOSS), 1);
+        journal_close(&journal);
+    }
+}
+
+/* What a publisher could put into a document: a turn, well-formed in every respect but the secret of this segment. */
+static void a_turn_imitated_inside_a_document_is_not_taken(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    size_t bytes = fixture->end[1] - fixture->end[0];
+    size_t at = 8 * ((fixture->end[20] - fixture->end[0]) / 8);
+    segment_destroy(fixture->segment);
+    assert_int_equal(segment_create(&fixture->segment, &disk_real, fixture->directory, SEGMENT_BYTES), RESULT_OK);
+    assert_int_equal(segment_rename(fixture->segment, fixture->directory, 1), RESULT_OK);
+    assert_int_equal(pwrite(fixture->segment->file, fixture->image + fixture->end[0], bytes, (off_t)at), bytes);
+    assert_int_equal(pwrite(fixture->segment->file, fixture->image + fixture->end[0], bytes, (off_t)fixture->end[0]), bytes);
+    struct journal journal;
+    struct model model;
+    assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+    assert_int_equal(model.seq_last, 0);
+    assert_true(journal_damaged(&journal, ENDING_KILLED) > 0);
+    journal_close(&journal);
+}
+
+static void a_newer_format_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    bytes_put_u32(fixture->image + 8, SEGMENT_VERSION + 1);
+    bytes_put_u64(fixture->image + SEGMENT_HEADER_BYTES - 8, checksum_of(fixture->image, SEGMENT_HEADER_BYTES - 8, 0));
+    write_image(fixture, fixture->image, SEGMENT_BYTES);
+    struct journal journal;
+    struct model model;
+    assert_int_equal(load(fixture, &journal, &model), RESULT_VERSION);
+    journal_close(&journal);
+}
+
+static void a_cut_journal_is_whole_and_loses_its_empty_segments(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    memset(fixture->image + fixture->end[30] + 64, 0, SEGMENT_BYTES - fixture->end[30] - 64);
+    write_image(fixture, fixture->image, SEGMENT_BYTES);
+    struct segment *empty;
+    assert_int_equal(segment_create(&empty, &disk_real, fixture->directory, SEGMENT_BYTES), RESULT_OK);
+    assert_int_equal(segment_rename(empty, fixture->directory, 99999), RESULT_OK);
+    segment_destroy(empty);
+    struct journal journal;
+    struct model model;
+    assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+    assert_int_equal(journal_damaged(&journal, ENDING_KILLED), 0);
+    assert_int_equal(journal_cut(&journal), RESULT_OK);
+    assert_int_equal(journal_bytes(&journal), fixture->end[30]);
+    journal_close(&journal);
+    assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+    assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
+    model_expect(&model, fixture->seq_last[30]);
+    journal_close(&journal);
+}
+
+/* ---- a failing disk ---- */
+
+static ssize_t write_half(int file, const struct iovec *pieces, int count, off_t offset) {
+    (void)count;
+    return pwrite(file, pieces[0].iov_base, pieces[0].iov_len > 16 ? 16 : pieces[0].iov_len, offset);
+}
+
+static ssize_t write_some_then_fail(int file, const struct iovec *pieces, int count, off_t offset) {
+    if (pieces[0].iov_len == TURN_HEAD_BYTES) {
+        return write_half(file, pieces, count, offset);
+    }
+    errno = ENOSPC;
+    return -1;
+}
+
+static void writes_cut_short_by_the_kernel_are_completed(void **state) {
+    struct fixture *fixture = *state;
+    struct disk disk = disk_real;
+    disk.write_at = write_half;
+    assert_int_equal(append_with(fixture, &disk, 1, 3), RESULT_OK);
+    struct journal journal;
+    struct model model;
+    assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+    model_expect(&model, 3);
+    journal_close(&journal);
+}
+
+static void a_failed_write_leaves_no_trace_behind_the_next(void **state) {
+    struct fixture *fixture = *state;
+    struct disk disk = disk_real;
+    disk.write_at = write_some_then_fail;
+    assert_int_equal(append_with(fixture, &disk_real, 1, 2), RESULT_OK);
+    assert_int_equal(append_with(fixture, &disk, 3, 9), RESULT_NO_SPACE);
+    assert_int_equal(append_with(fixture, &disk_real, 3, 4), RESULT_OK);
+    struct journal journal;
+    struct model model;
+    assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+    model_expect(&model, 4);
+    assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
+    journal_close(&journal);
+}
+
+static void the_room_is_exactly_what_fits(void **state) {
+    struct fixture *fixture = *state;
+    assert_int_equal(segment_room(fixture->segment), segment_room_new(SEGMENT_BYTES));
+    size_t bytes = segment_room(fixture->segment);
+    uint8_t *records = calloc(1, bytes);
+    assert_int_equal(segment_append(fixture->segment, &disk_real, span_of(records, bytes), 1, 1), RESULT_OK);
+    assert_int_equal(fixture->segment->used, SEGMENT_BYTES);
+    assert_int_equal(segment_room(fixture->segment), 0);
+    free(records);
+}
+
+static int fail_to_reserve(int file, off_t bytes) {
+    (void)file;
+    (void)bytes;
+    errno = ENOSPC;
+    return -1;
+}
+
+static void a_full_disk_leaves_no_spare(void **state) {
+    struct fixture *fixture = *state;
+    struct disk disk = disk_real;
+    disk.reserve = fail_to_reserve;
+    struct segment *segment = NULL;
+    assert_int_equal(segment_create(&segment, &disk, fixture->directory, SEGMENT_BYTES), RESULT_NO_SPACE);
+    assert_null(segment);
+    assert_int_equal(faccessat(fixture->directory, SEGMENT_SPARE_NAME, F_OK, 0), -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(turns_come_back_in_order),
+        TEST(a_thousand_kills_keep_whole_turns_and_no_half_one),
+        TEST(a_file_cut_anywhere_is_a_tear_after_a_power_loss),
+        TEST(every_flipped_bit_is_reported_and_what_it_hit_not_served),
+        TEST(turns_behind_a_damaged_one_are_found),
+        TEST(a_turn_imitated_inside_a_document_is_not_taken),
+        TEST(a_newer_format_is_refused),
+        TEST(a_cut_journal_is_whole_and_loses_its_empty_segments),
+        TEST(writes_cut_short_by_the_kernel_are_completed),
+        TEST(a_failed_write_leaves_no_trace_behind_the_next),
+        TEST(the_room_is_exactly_what_fits),
+        TEST(a_full_disk_leaves_no_spare),
+    };
+    return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}

@@ -382,7 +382,7 @@ static void take_subscribed(struct follower *follower, const json_t *message) {
     subscription->state = SUBSCRIPTION_CATCHING_UP;
     if (json_is_true(resumed)) {
         follower->resumed++;
-        if (!has_token || (!follower->is_stream && strcmp(subscription->epoch, follower->epoch) != 0)) {
+        if (!follower->is_stream && (!has_token || strcmp(subscription->epoch, follower->epoch) != 0)) {
             follower_violate(follower, "resumed without a token of this epoch");
         }
         return;

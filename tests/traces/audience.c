@@ -18,7 +18,8 @@
 #define EVENTS_MAX 64
 #define DIFFERENCES_PRINTED 5
 #define DEAD_LINES_MS 3000 /* for what a dead broker's kernel still delivers */
-#define STREAMS 8          /* of the subscribers, by Server-Sent Events */
+#define CONNECTS_A_TICK 8
+#define STREAMS 8 /* of the subscribers, by Server-Sent Events */
 
 static int64_t clock_ms(void) {
     struct timespec now;
@@ -223,7 +224,8 @@ static void subscriber_follow_plan(struct audience *audience, struct subscriber 
         return;
     }
     if (subscriber_fd(subscriber) < 0) {
-        if (share >= subscriber->returns_at || audience->is_load_over) {
+        if (audience->connects_left > 0 && (share >= subscriber->returns_at || audience->is_load_over)) {
+            audience->connects_left--;
             subscriber_connect(subscriber, audience->port);
         }
     } else if (subscriber->cuts_done < plan->cut_count && share >= plan->cuts[subscriber->cuts_done]) {
@@ -251,6 +253,7 @@ void audience_tick(struct audience *audience, double share) {
     int64_t now_ms = clock_ms();
     if (now_ms >= audience->next_tick_ms) {
         audience->next_tick_ms = now_ms + TICK_MS;
+        audience->connects_left = CONNECTS_A_TICK;
         for (size_t i = 0; i < audience->count; i++) {
             subscriber_follow_plan(audience, &audience->subscribers[i], share);
         }

@@ -27,6 +27,7 @@ struct audience {
     bool is_broker_down; /* lines end, nobody connects */
     bool is_load_over;   /* slow readers may read freely */
     int64_t next_tick_ms;
+    size_t connects_left; /* in this tick: an upgrade waits for the broker's turn, and the others wait with it */
 };
 
 bool audience_init(struct audience *audience, struct trace *traces, size_t trace_count, uint64_t seed, uint16_t port);

@@ -59,7 +59,9 @@ static void listing_take(struct listing *listing, const json_t *item) {
     } else if (data == NULL || !codec_values_equal(data, expected->expected)) {
         listing_differ(listing, topic, "holds", data, expected->expected);
     } else if (json_integer_value(json_object_get(item, "seq")) != expected->seq) {
-        listing_differ(listing, topic, "has seq", json_object_get(item, "seq"), NULL);
+        json_t *seq = json_integer(expected->seq);
+        listing_differ(listing, topic, "has seq", json_object_get(item, "seq"), seq);
+        json_decref(seq);
     }
 }
 

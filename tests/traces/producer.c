@@ -411,11 +411,10 @@ void crew_allow(struct crew *crew, double share, bool only_repeatable) {
     }
 }
 
-bool crew_is_done(struct crew *crew, bool is_adjusting_only) {
+bool crew_is_done(struct crew *crew) {
     for (size_t i = 0; i < crew->count; i++) {
         struct producer *producer = &crew->producers[i];
-        if ((!is_adjusting_only || producer->trace->has_adjusts) &&
-            atomic_load(&producer->acked) < atomic_load(&producer->limit)) {
+        if (atomic_load(&producer->acked) < atomic_load(&producer->limit)) {
             return false;
         }
     }

@@ -77,7 +77,7 @@ void crew_fini(struct crew *crew);
 
 /* Lets each producer go on to this share (0..1) of its trace; with `only_repeatable` those without adjusts alone. */
 void crew_allow(struct crew *crew, double share, bool only_repeatable);
-bool crew_is_done(struct crew *crew, bool is_adjusting_only); /* all that was allowed is acknowledged */
+bool crew_is_done(struct crew *crew); /* all that was allowed is acknowledged */
 size_t crew_acked(struct crew *crew);
 size_t crew_total(const struct crew *crew);
 const char *crew_failure(struct crew *crew); /* NULL: none */

@@ -1,0 +1,309 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/base/bytes.h"
+#include "broker/base/checksum.h"
+#include "broker/store/checkpoint.h"
+
+#include "tests/unit/store_model.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define MAP_BYTES ((size_t)64 << 20)
+
+struct fixture {
+    char *path;
+    struct checkpoint checkpoint;
+    struct buffer records;
+    struct newest newest;
+};
+
+static void open_checkpoint(struct fixture *fixture, size_t bytes_max, size_t removals_max) {
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, bytes_max, removals_max), RESULT_OK);
+}
+
+static int setup(void **state) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->path = directory_create();
+    buffer_init(&fixture->records, (size_t)256 << 20);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *fixture = *state;
+    checkpoint_close(&fixture->checkpoint);
+    newest_fini(&fixture->newest);
+    buffer_fini(&fixture->records);
+    directory_destroy(fixture->path);
+    free(fixture);
+    return 0;
+}
+
+/* Folds what was put into fixture->records. */
+static enum result fold(struct fixture *fixture, int64_t seq) {
+    assert_false(fixture->records.failed);
+    newest_fini(&fixture->newest);
+    assert_int_equal(newest_add(&fixture->newest, buffer_span(&fixture->records)), RESULT_OK);
+    newest_sort(&fixture->newest);
+    enum result result = checkpoint_fold(&fixture->checkpoint, fixture->newest.entries, fixture->newest.count, seq);
+    buffer_clear(&fixture->records, SIZE_MAX);
+    return result;
+}
+
+static void fold_model(struct fixture *fixture, int64_t seq_first, int64_t seq_last) {
+    for (int64_t seq = seq_first; seq <= seq_last; seq++) {
+        model_put(&fixture->records, seq);
+    }
+    assert_int_equal(fold(fixture, seq_last), RESULT_OK);
+}
+
+static void load_model(struct fixture *fixture, struct model *model) {
+    *model = (struct model){0};
+    struct record record;
+    enum result result;
+    while ((result = checkpoint_load(&fixture->checkpoint, &record)) == RESULT_OK) {
+        model_take(model, &record);
+    }
+    assert_int_equal(result, RESULT_NOT_FOUND);
+}
+
+static void put_topic(struct fixture *fixture, const char *topic, int64_t seq, bool removed, size_t data_bytes) {
+    char *data = calloc(1, data_bytes + 1);
+    memset(data, 'x', data_bytes);
+    snprintf(data, data_bytes + 1, "%s@%lld", topic, (long long)seq);
+    record_put(&fixture->records, &(struct record){
+                                      .topic = span_of_text(topic),
+                                      .data = span_of(data, removed ? 0 : data_bytes),
+                                      .seq = seq,
+                                      .fresh_ms = -1,
+                                      .expire_ms = -1,
+                                      .removed = removed,
+                                  });
+    free(data);
+}
+
+/* The seq stored for a topic, 0 if none. */
+static int64_t seq_of(struct fixture *fixture, const char *topic) {
+    int64_t seq = 0;
+    struct record record;
+    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+        seq = span_is(record.topic, topic) ? record.seq : seq;
+    }
+    return seq;
+}
+
+static void the_newest_of_each_topic_comes_back(void **state) {
+    struct fixture *fixture = *state;
+    fold_model(fixture, 1, 500);
+    fold_model(fixture, 501, 777);
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    struct model model;
+    load_model(fixture, &model);
+    model_expect(&model, 777);
+    assert_true(fixture->checkpoint.has_meta);
+    assert_int_equal(fixture->checkpoint.meta.seq, 777);
+}
+
+static void folding_again_changes_nothing(void **state) {
+    struct fixture *fixture = *state;
+    fold_model(fixture, 1, 500);
+    fold_model(fixture, 100, 400);
+    struct model model;
+    load_model(fixture, &model);
+    model_expect(&model, 500);
+    assert_int_equal(fixture->checkpoint.meta.seq, 500);
+}
+
+static void the_meta_comes_back(void **state) {
+    struct fixture *fixture = *state;
+    assert_false(fixture->checkpoint.has_meta);
+    struct checkpoint_meta meta = {.epoch = "abc123", .boot_id = "boot", .place = "place", .clean = true, .seq = 7, .floor = 3};
+    fixture->checkpoint.meta = meta;
+    assert_int_equal(checkpoint_write_meta(&fixture->checkpoint), RESULT_OK);
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_true(fixture->checkpoint.has_meta);
+    assert_memory_equal(&fixture->checkpoint.meta, &meta, sizeof meta);
+}
+
+static void old_removals_are_forgotten_and_raise_the_floor(void **state) {
+    struct fixture *fixture = *state;
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 3);
+    char topic[32];
+    for (int i = 1; i <= 10; i++) {
+        snprintf(topic, sizeof topic, "room/%d", i);
+        put_topic(fixture, topic, i, false, 10);
+    }
+    assert_int_equal(fold(fixture, 10), RESULT_OK);
+    for (int i = 1; i <= 5; i++) {
+        snprintf(topic, sizeof topic, "room/%d", i);
+        put_topic(fixture, topic, 10 + i, true, 0);
+    }
+    assert_int_equal(fold(fixture, 15), RESULT_OK);
+    assert_int_equal(fixture->checkpoint.meta.floor, 12);
+    assert_int_equal(seq_of(fixture, "room/1"), 0);
+    assert_int_equal(seq_of(fixture, "room/2"), 0);
+    assert_int_equal(seq_of(fixture, "room/3"), 13);
+    assert_int_equal(seq_of(fixture, "room/6"), 6);
+}
+
+static void a_topic_that_came_back_is_not_forgotten(void **state) {
+    struct fixture *fixture = *state;
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1);
+    put_topic(fixture, "room/a", 1, true, 0);
+    assert_int_equal(fold(fixture, 1), RESULT_OK);
+    put_topic(fixture, "room/a", 2, false, 10);
+    assert_int_equal(fold(fixture, 2), RESULT_OK);
+    put_topic(fixture, "room/b", 3, true, 0);
+    assert_int_equal(fold(fixture, 3), RESULT_OK);
+    assert_int_equal(fixture->checkpoint.meta.floor, 0); /* room/a left the removals when it came back */
+    put_topic(fixture, "room/c", 4, true, 0);
+    assert_int_equal(fold(fixture, 4), RESULT_OK);
+    assert_int_equal(fixture->checkpoint.meta.floor, 3);
+    assert_int_equal(seq_of(fixture, "room/a"), 2);
+}
+
+static void put_many(struct fixture *fixture, int count, int64_t seq, size_t data_bytes) {
+    char topic[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(topic, sizeof topic, "order/%d", i);
+        put_topic(fixture, topic, seq + i, false, data_bytes);
+    }
+}
+
+static void the_map_grows_with_what_is_stored(void **state) {
+    struct fixture *fixture = *state;
+    size_t before = fixture->checkpoint.map_bytes;
+    put_many(fixture, 5000, 1, 6000);
+    assert_int_equal(fold(fixture, 5000), RESULT_OK);
+    assert_true(fixture->checkpoint.map_bytes > before);
+    assert_true(checkpoint_bytes(&fixture->checkpoint) > before);
+    assert_int_equal(seq_of(fixture, "order/4999"), 5000);
+}
+
+static void at_its_limit_the_map_refuses_and_keeps_what_it_has(void **state) {
+    struct fixture *fixture = *state;
+    put_many(fixture, 5000, 1, 6000);
+    assert_int_equal(fold(fixture, 5000), RESULT_OK);
+    for (int i = 0; i < 5000; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "service/%d", i);
+        put_topic(fixture, topic, 6000 + i, false, 12000);
+    }
+    assert_int_equal(fold(fixture, 11000), RESULT_AGAIN);
+    assert_int_equal(fixture->checkpoint.meta.seq, 5000);
+    assert_int_equal(fixture->checkpoint.map_bytes, MAP_BYTES);
+    assert_int_equal(seq_of(fixture, "order/4999"), 5000);
+    assert_int_equal(seq_of(fixture, "service/0"), 0);
+}
+
+/* ---- bytes that change on the disk ---- */
+
+static size_t overwrite_all(struct fixture *fixture, const void *from, size_t from_bytes, void (*change)(uint8_t *at)) {
+    checkpoint_close(&fixture->checkpoint);
+    char name[300];
+    snprintf(name, sizeof name, "%s/checkpoint/data.mdb", fixture->path);
+    int file = open(name, O_RDWR);
+    struct stat status;
+    assert_int_equal(fstat(file, &status), 0);
+    uint8_t *bytes = malloc((size_t)status.st_size);
+    assert_int_equal(pread(file, bytes, (size_t)status.st_size, 0), status.st_size);
+    size_t found = 0;
+    uint8_t *at = bytes;
+    size_t left = (size_t)status.st_size;
+    for (uint8_t *hit; (hit = memmem(at, left, from, from_bytes)) != NULL; found++) {
+        change(hit);
+        at = hit + from_bytes;
+        left = (size_t)status.st_size - (size_t)(at - bytes);
+    }
+    assert_int_equal(pwrite(file, bytes, (size_t)status.st_size, 0), status.st_size);
+    close(file);
+    free(bytes);
+    return found;
+}
+
+static void flip(uint8_t *at) {
+    at[2] ^= 0x10;
+}
+
+static void a_damaged_value_is_counted_and_never_served(void **state) {
+    struct fixture *fixture = *state;
+    put_topic(fixture, "room/a", 1, false, 20);
+    put_topic(fixture, "room/b", 2, false, 20);
+    assert_int_equal(fold(fixture, 2), RESULT_OK);
+    assert_true(overwrite_all(fixture, "room/a@1", 8, flip) > 0);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_int_equal(seq_of(fixture, "room/a"), 0);
+    assert_int_equal(fixture->checkpoint.damaged, 1);
+    assert_int_equal(seq_of(fixture, "room/b"), 2);
+    assert_int_equal(checkpoint_drop_damaged(&fixture->checkpoint), RESULT_OK);
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_int_equal(seq_of(fixture, "room/b"), 2);
+    assert_int_equal(fixture->checkpoint.damaged, 0);
+}
+
+static void a_damaged_meta_is_told(void **state) {
+    struct fixture *fixture = *state;
+    memcpy(fixture->checkpoint.meta.epoch, "epochtotest", 12);
+    assert_int_equal(checkpoint_write_meta(&fixture->checkpoint), RESULT_OK);
+    assert_true(overwrite_all(fixture, "epochtotest", 11, flip) > 0);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_true(fixture->checkpoint.is_meta_damaged);
+    assert_int_equal(fixture->checkpoint.meta.epoch[0], 0);
+}
+
+static void make_newer(uint8_t *epoch) {
+    uint8_t *meta = epoch - 24;
+    size_t bytes = 24 + AHORA_EPOCH_BYTES_MAX + IDENTITY_BOOT_BYTES + IDENTITY_PLACE_BYTES;
+    bytes_put_u32(meta, CHECKPOINT_VERSION + 1);
+    bytes_put_u64(meta + bytes, checksum_of(meta, bytes, 0));
+}
+
+static void a_newer_format_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    memcpy(fixture->checkpoint.meta.epoch, "epochtotest", 12);
+    assert_int_equal(checkpoint_write_meta(&fixture->checkpoint), RESULT_OK);
+    assert_true(overwrite_all(fixture, "epochtotest", 11, make_newer) > 0);
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000), RESULT_VERSION);
+}
+
+static void what_is_no_lmdb_file_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    checkpoint_close(&fixture->checkpoint);
+    char name[300];
+    snprintf(name, sizeof name, "%s/checkpoint/data.mdb", fixture->path);
+    int file = open(name, O_RDWR);
+    char page[16384];
+    memset(page, 'x', sizeof page);
+    assert_int_equal(pwrite(file, page, sizeof page, 0), sizeof page);
+    close(file);
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000), RESULT_DAMAGED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(the_newest_of_each_topic_comes_back),
+        TEST(folding_again_changes_nothing),
+        TEST(the_meta_comes_back),
+        TEST(old_removals_are_forgotten_and_raise_the_floor),
+        TEST(a_topic_that_came_back_is_not_forgotten),
+        TEST(the_map_grows_with_what_is_stored),
+        TEST(at_its_limit_the_map_refuses_and_keeps_what_it_has),
+        TEST(a_damaged_value_is_counted_and_never_served),
+        TEST(a_damaged_meta_is_told),
+        TEST(a_newer_format_is_refused),
+        TEST(what_is_no_lmdb_file_is_refused),
+    };
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}

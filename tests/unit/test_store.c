@@ -1,0 +1,592 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/store/store.h"
+
+#include "tests/unit/store_model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SEGMENT_BYTES ((size_t)64 << 10)
+#define WAITS_MAX 3000 /* of at most 10 ms each: a hang ends, a slow machine passes */
+
+struct fixture {
+    char *path;
+    struct store_options options;
+    struct store *store;
+    struct store_report report;
+    struct model model; /* as loaded */
+    int64_t seq;        /* last appended */
+};
+
+static int setup(void **state) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->path = directory_create();
+    store_options_default(&fixture->options);
+    fixture->options.path = fixture->path;
+    fixture->options.segment_bytes = SEGMENT_BYTES;
+    fixture->options.journal_bytes_max = 16 * SEGMENT_BYTES;
+    fixture->options.boot_id = "boot one";
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *fixture = *state;
+    if (fixture->store != NULL) {
+        store_close(fixture->store);
+    }
+    directory_destroy(fixture->path);
+    free(fixture);
+    return 0;
+}
+
+/* ---- one run ---- */
+
+static enum result load(struct fixture *fixture) {
+    fixture->model = (struct model){0};
+    struct record record;
+    enum result result;
+    while ((result = store_load(fixture->store, &record)) == RESULT_OK) {
+        model_take(&fixture->model, &record);
+    }
+    return result;
+}
+
+static void start(struct fixture *fixture) {
+    char detail[300];
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
+    assert_int_equal(load(fixture), RESULT_NOT_FOUND);
+    fixture->seq = fixture->model.seq_last;
+    assert_int_equal(store_loaded(fixture->store, fixture->seq, &fixture->report), RESULT_OK);
+    assert_int_equal(store_start(fixture->store), RESULT_OK);
+}
+
+static void stop(struct fixture *fixture) {
+    store_close(fixture->store);
+    fixture->store = NULL;
+}
+
+static enum result append(struct fixture *fixture, int64_t count) {
+    struct buffer buffer;
+    buffer_init(&buffer, SEGMENT_BYTES);
+    for (int64_t seq = fixture->seq + 1; seq <= fixture->seq + count; seq++) {
+        model_put(&buffer, seq);
+    }
+    assert_false(buffer.failed);
+    enum result result = store_append(fixture->store, buffer_span(&buffer), fixture->seq + 1, fixture->seq + count);
+    fixture->seq += result == RESULT_OK ? count : 0;
+    buffer_fini(&buffer);
+    return result;
+}
+
+static void append_turns(struct fixture *fixture, int turns) {
+    for (int i = 0; i < turns; i++) {
+        for (int waits = 0; store_room(fixture->store) < 20000 && waits < WAITS_MAX; waits++) {
+            usleep(1000);
+        }
+        assert_int_equal(append(fixture, 1 + i % 20), RESULT_OK);
+    }
+}
+
+static bool is_durable(struct fixture *fixture) {
+    return store_durable_seq(fixture->store) == fixture->seq;
+}
+
+static bool has_room(struct fixture *fixture) {
+    return store_room(fixture->store) > 0;
+}
+
+static void wait_until(struct fixture *fixture, bool (*holds)(struct fixture *fixture)) {
+    for (int i = 0; i < WAITS_MAX && !holds(fixture); i++) {
+        struct pollfd poll_fd = {.fd = store_event_fd(fixture->store), .events = POLLIN};
+        uint64_t events;
+        if (poll(&poll_fd, 1, 10) == 1) {
+            assert_int_equal(read(poll_fd.fd, &events, sizeof events), sizeof events);
+        }
+    }
+    assert_true(holds(fixture));
+}
+
+/* Runs `work` in a process of its own that then dies without a word. */
+static void in_a_process_that_dies(struct fixture *fixture, void (*work)(struct fixture *fixture)) {
+    pid_t child = fork();
+    if (child == 0) {
+        work(fixture);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void start_and_append(struct fixture *fixture) {
+    start(fixture);
+    append_turns(fixture, 100);
+}
+
+/* ---- round trips and epochs ---- */
+
+static void a_clean_stop_keeps_everything_and_the_epoch(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    assert_true(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "first start");
+    assert_int_equal(strlen(fixture->report.epoch), 12);
+    char epoch[sizeof fixture->report.epoch];
+    memcpy(epoch, fixture->report.epoch, sizeof epoch);
+    append_turns(fixture, 200);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq);
+    assert_false(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+    assert_string_equal(fixture->report.epoch, epoch);
+    assert_int_equal(fixture->report.damaged, 0);
+}
+
+static void a_clean_stop_keeps_the_epoch_across_a_boot(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    append_turns(fixture, 10);
+    stop(fixture);
+    fixture->options.boot_id = "boot two";
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+}
+
+static void a_killed_process_loses_nothing_and_keeps_the_epoch(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.sync = SYNC_OFF;
+    in_a_process_that_dies(fixture, start_and_append);
+    start(fixture);
+    assert_false(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "killed");
+    model_expect(&fixture->model, 1045 + 5); /* 5 times 1 + 2 + … + 20 */
+}
+
+static void a_power_loss_takes_a_new_epoch(void **state) {
+    struct fixture *fixture = *state;
+    in_a_process_that_dies(fixture, start_and_append);
+    fixture->options.boot_id = "boot two";
+    start(fixture);
+    assert_true(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "power loss");
+    model_expect(&fixture->model, 1050);
+    char epoch[sizeof fixture->report.epoch];
+    memcpy(epoch, fixture->report.epoch, sizeof epoch);
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch, epoch);
+}
+
+/* As an operator would: a copy is made, the original goes, the copy takes its place. */
+static void replace_by_copy(const char *path) {
+    char command[1000];
+    snprintf(command, sizeof command, "cp -a %s %s.saved && rm -r %s && mv %s.saved %s", path, path, path, path, path);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_restored_copy_takes_a_new_epoch(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    append_turns(fixture, 100);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    replace_by_copy(fixture->path);
+    start(fixture);
+    assert_true(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "restored copy");
+    model_expect(&fixture->model, seq);
+}
+
+static void flip_in_journal(const char *path, off_t offset) {
+    char name[300];
+    snprintf(name, sizeof name, "%s/journal/%016x", path, 1);
+    int file = open(name, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(pread(file, &byte, 1, offset), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(file, &byte, 1, offset), 1);
+    close(file);
+}
+
+static void start_and_append_little(struct fixture *fixture) {
+    start(fixture);
+    append_turns(fixture, 5);
+}
+
+static void damage_is_reported_and_takes_a_new_epoch(void **state) {
+    struct fixture *fixture = *state;
+    in_a_process_that_dies(fixture, start_and_append_little);
+    flip_in_journal(fixture->path, 64 + 40);
+    start(fixture);
+    assert_true(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "damaged");
+    assert_int_equal(fixture->report.damaged, 1);
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    assert_int_equal(metrics.damaged, 1);
+    assert_int_equal(fixture->model.seqs[model_topic(1)] == 1, false);
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+}
+
+static void a_second_process_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    struct store *second = NULL;
+    struct store_report report;
+    char detail[300];
+    assert_int_equal(store_open(&second, &fixture->options, &report, detail, sizeof detail), RESULT_LOCKED);
+    assert_non_null(strstr(detail, fixture->path));
+}
+
+static void options_out_of_bounds_are_refused(void **state) {
+    struct fixture *fixture = *state;
+    struct store_report report;
+    char detail[300];
+    fixture->options.segment_bytes = 100;
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &report, detail, sizeof detail), RESULT_INVALID);
+    fixture->options.segment_bytes = SEGMENT_BYTES;
+    fixture->options.journal_bytes_max = SEGMENT_BYTES;
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &report, detail, sizeof detail), RESULT_INVALID);
+    assert_null(fixture->store);
+}
+
+/* ---- kill -9 ---- */
+
+static void append_until_killed(struct fixture *fixture, int report_to) {
+    start(fixture);
+    for (;;) {
+        if (store_room(fixture->store) > 20000 && append(fixture, 1 + fixture->seq % 20) == RESULT_OK) {
+            (void)!write(report_to, &fixture->seq, sizeof fixture->seq);
+        }
+    }
+}
+
+/* The changes reported through the pipe are those that were shown. */
+static int64_t kill_one_round(struct fixture *fixture, unsigned after_reports) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        append_until_killed(fixture, ends[1]);
+    }
+    close(ends[1]);
+    int64_t shown = 0;
+    assert_int_equal(read(ends[0], &shown, sizeof shown), sizeof shown);
+    int64_t rounds = 1 + (int64_t)(after_reports % 2000);
+    while (rounds-- > 0 && read(ends[0], &shown, sizeof shown) == sizeof shown) {
+    }
+    kill(child, SIGKILL);
+    while (read(ends[0], &shown, sizeof shown) == sizeof shown) {
+    }
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    return shown;
+}
+
+static void kills_under_load_lose_nothing_shown(void **state) {
+    struct fixture *fixture = *state;
+    char epoch[sizeof fixture->report.epoch] = "";
+    srandom(5);
+    for (int i = 0; i < 30; i++) {
+        int64_t shown = kill_one_round(fixture, (unsigned)random());
+        start(fixture);
+        assert_true(fixture->model.seq_last >= shown);
+        model_expect(&fixture->model, fixture->model.seq_last);
+        assert_string_equal(fixture->report.epoch_reason, "killed");
+        assert_int_equal(fixture->report.damaged, 0);
+        assert_true(epoch[0] == 0 || strcmp(epoch, fixture->report.epoch) == 0);
+        memcpy(epoch, fixture->report.epoch, sizeof epoch);
+        stop(fixture);
+        fixture->options.sync = i % 2 == 0 ? SYNC_OFF : SYNC_EVERY;
+    }
+}
+
+/* ---- syncing ---- */
+
+static void durable_follows_in_every_mode(void **state) {
+    struct fixture *fixture = *state;
+    for (enum sync_mode mode = SYNC_EVERY; mode <= SYNC_OFF; mode++) {
+        fixture->options.sync = mode;
+        fixture->options.sync_ms = 5;
+        start(fixture);
+        assert_true(is_durable(fixture));
+        append_turns(fixture, 50);
+        wait_until(fixture, is_durable);
+        stop(fixture);
+    }
+}
+
+static atomic_bool sync_fails;
+static atomic_bool disk_is_full;
+
+static int sync_or_fail(int file) {
+    errno = EIO;
+    return atomic_load(&sync_fails) ? -1 : disk_real.sync(file);
+}
+
+static int reserve_or_fail(int file, off_t bytes) {
+    errno = ENOSPC;
+    return atomic_load(&disk_is_full) ? -1 : disk_real.reserve(file, bytes);
+}
+
+static const struct disk bad_disk = {.sync = sync_or_fail, .reserve = reserve_or_fail, .write_at = pwritev};
+
+static bool has_failed(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.io_errors > 0;
+}
+
+static void a_failed_sync_is_never_durable(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.disk = &bad_disk;
+    atomic_store(&sync_fails, false);
+    start(fixture);
+    append_turns(fixture, 3);
+    wait_until(fixture, is_durable);
+    int64_t durable = fixture->seq;
+    atomic_store(&sync_fails, true);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+    wait_until(fixture, has_failed);
+    atomic_store(&sync_fails, false);
+    assert_int_equal(append(fixture, 1), RESULT_IO);
+    assert_int_equal(store_room(fixture->store), 0);
+    assert_int_equal(store_durable_seq(fixture->store), durable);
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "killed"); /* no clean mark */
+}
+
+/* ---- full, and again not ---- */
+
+static void append_until_full(struct fixture *fixture) {
+    for (int i = 0; i < 100000; i++) {
+        size_t room = store_room(fixture->store);
+        enum result result = append(fixture, 1);
+        if (result == RESULT_NO_SPACE) {
+            return;
+        }
+        assert_int_equal(result, RESULT_OK);
+        assert_true(room >= 100); /* nothing is taken without room */
+    }
+    fail_msg("never full");
+}
+
+static void a_full_disk_refuses_and_recovers_by_itself(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.disk = &bad_disk;
+    start(fixture);
+    atomic_store(&disk_is_full, true);
+    append_until_full(fixture);
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    assert_int_equal(metrics.full, true);
+    assert_int_equal(metrics.full_events, 1);
+    assert_int_equal(store_room(fixture->store), 0);
+    atomic_store(&disk_is_full, false);
+    wait_until(fixture, has_room);
+    assert_int_equal(append(fixture, 20), RESULT_OK);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq);
+}
+
+static bool has_folded_all(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.folds > 0 && metrics.journal_bytes <= 2 * SEGMENT_BYTES;
+}
+
+/* With room for two segments only, the store goes on by folding what it filled. */
+static void the_smallest_journal_goes_on_for_ever(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.journal_bytes_max = 2 * SEGMENT_BYTES;
+    start(fixture);
+    for (int i = 0; i < 300; i++) {
+        wait_until(fixture, has_room);
+        enum result result = append(fixture, 20);
+        assert_true(result == RESULT_OK || result == RESULT_NO_SPACE);
+    }
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    assert_true(metrics.folds > 0);
+    assert_true(metrics.journal_bytes <= 2 * SEGMENT_BYTES);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq);
+}
+
+static void a_turn_larger_than_a_segment_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    uint8_t *bytes = calloc(1, SEGMENT_BYTES);
+    assert_int_equal(store_append(fixture->store, span_of(bytes, SEGMENT_BYTES), 1, 1), RESULT_INVALID);
+    assert_true(store_room(fixture->store) < SEGMENT_BYTES);
+    free(bytes);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+}
+
+/* A real one. Needs the right to mount. */
+static void a_small_file_system_fills_and_recovers(void **state) {
+    struct fixture *fixture = *state;
+    if (mount("tmpfs", fixture->path, "tmpfs", 0, "size=1m") != 0) {
+        print_message("skipped: mounting a tmpfs is not allowed here (%s)\n", strerror(errno));
+        skip();
+    }
+    char ballast[300];
+    snprintf(ballast, sizeof ballast, "%s/ballast", fixture->path);
+    start(fixture);
+    int file = open(ballast, O_CREAT | O_WRONLY, 0600);
+    char page[4096] = {1};
+    while (write(file, page, sizeof page) > 0) {
+    }
+    close(file);
+    append_until_full(fixture);
+    int64_t seq = fixture->seq;
+    assert_int_equal(unlink(ballast), 0);
+    wait_until(fixture, has_room);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq + 1);
+    stop(fixture);
+    assert_int_equal(umount(fixture->path), 0);
+}
+
+/* ---- removals, checkpoint ---- */
+
+static void removals_are_forgotten_up_to_the_floor(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.removals_max = 2;
+    start(fixture);
+    append_turns(fixture, 300);
+    wait_until(fixture, has_folded_all);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    assert_int_equal(fixture->model.seq_last, seq);
+    assert_true(fixture->report.seq_floor > 0);
+    assert_int_equal(fixture->report.seq_checkpoint, seq);
+}
+
+/* ---- backup ---- */
+
+static void back_up(struct fixture *fixture) {
+    char to[300];
+    char detail[700];
+    snprintf(to, sizeof to, "%s.copy", fixture->path);
+    if (store_backup(fixture->path, to, detail, sizeof detail) != RESULT_OK) {
+        fprintf(stderr, "%s\n", detail);
+        _exit(1);
+    }
+}
+
+static void open_copy(struct fixture *fixture, struct fixture *copy) {
+    *copy = *fixture;
+    copy->path = malloc(300);
+    snprintf(copy->path, 300, "%s.copy", fixture->path);
+    copy->options.path = copy->path;
+    start(copy);
+}
+
+static void close_copy(struct fixture *copy) {
+    stop(copy);
+    directory_destroy(copy->path);
+}
+
+static void a_backup_under_load_is_a_prefix(void **state) {
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 5; i++) {
+        if (fixture->store == NULL) {
+            start(fixture);
+        }
+        append_turns(fixture, 100);
+        int64_t before = fixture->seq;
+        pid_t child = fork();
+        if (child == 0) {
+            back_up(fixture);
+            _exit(0);
+        }
+        int status;
+        while (waitpid(child, &status, WNOHANG) == 0) {
+            append_turns(fixture, 20);
+        }
+        assert_int_equal(status, 0);
+        int64_t after = fixture->seq;
+        struct fixture copy;
+        open_copy(fixture, &copy);
+        assert_true(copy.model.seq_last >= before && copy.model.seq_last <= after);
+        model_expect(&copy.model, copy.model.seq_last);
+        assert_string_equal(copy.report.epoch_reason, "restored copy");
+        assert_string_not_equal(copy.report.epoch, fixture->report.epoch);
+        assert_int_equal(copy.report.damaged, 0);
+        close_copy(&copy);
+    }
+}
+
+static void a_backup_of_a_resting_store_is_whole(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    append_turns(fixture, 100);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    back_up(fixture);
+    struct fixture copy;
+    open_copy(fixture, &copy);
+    model_expect(&copy.model, seq);
+    close_copy(&copy);
+}
+
+static void a_backup_overwrites_nothing(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    stop(fixture);
+    char detail[700];
+    assert_int_equal(store_backup(fixture->path, fixture->path, detail, sizeof detail), RESULT_INVALID);
+    assert_int_equal(store_backup("/nonexistent", "/nonexistent2", detail, sizeof detail), RESULT_NOT_FOUND);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_clean_stop_keeps_everything_and_the_epoch),
+        TEST(a_clean_stop_keeps_the_epoch_across_a_boot),
+        TEST(a_killed_process_loses_nothing_and_keeps_the_epoch),
+        TEST(a_power_loss_takes_a_new_epoch),
+        TEST(a_restored_copy_takes_a_new_epoch),
+        TEST(damage_is_reported_and_takes_a_new_epoch),
+        TEST(a_second_process_is_refused),
+        TEST(options_out_of_bounds_are_refused),
+        TEST(kills_under_load_lose_nothing_shown),
+        TEST(durable_follows_in_every_mode),
+        TEST(a_failed_sync_is_never_durable),
+        TEST(a_full_disk_refuses_and_recovers_by_itself),
+        TEST(the_smallest_journal_goes_on_for_ever),
+        TEST(a_turn_larger_than_a_segment_is_refused),
+        TEST(a_small_file_system_fills_and_recovers),
+        TEST(removals_are_forgotten_up_to_the_floor),
+        TEST(a_backup_under_load_is_a_prefix),
+        TEST(a_backup_of_a_resting_store_is_whole),
+        TEST(a_backup_overwrites_nothing),
+    };
+    return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}

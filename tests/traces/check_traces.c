@@ -41,7 +41,8 @@
 
 #define STUCK_MS 60000
 #define TRACES 7
-#define LIVES 4 /* of the broker: three kills */
+#define IN_FLIGHT_SHARE 0.78 /* of a trace: where the second kill comes */
+#define LIVES 4              /* of the broker: three kills */
 
 static const struct source {
     const char *name;
@@ -74,7 +75,6 @@ struct run {
     struct audience *audience;
     char epoch[40];
     int64_t loading_ms; /* spent while producers were allowed to send */
-    int64_t load_began_ms;
     int64_t rss_start_kb;
     int64_t hwm_kb[LIVES];
     size_t life;
@@ -243,11 +243,20 @@ static bool all_complete(struct run *run) {
     return audience_complete(run->audience, atomic_load(&run->crew.seq_max)) == run->audience->count;
 }
 
+/* Those who join at the start are there before the first change. */
+static bool first_are_live(struct run *run) {
+    size_t first = 0;
+    for (size_t i = 0; i < run->audience->count; i++) {
+        first += run->audience->subscribers[i].plan.joins_at <= 0;
+    }
+    return audience_complete(run->audience, 0) >= first;
+}
+
 static bool run_produce(struct run *run, double share, bool only_repeatable, bool (*is_done)(struct run *)) {
-    run->load_began_ms = clock_ms();
+    int64_t began_ms = clock_ms();
     crew_allow(&run->crew, share, only_repeatable);
     bool is_good = run_until(run, is_done);
-    run->loading_ms += clock_ms() - run->load_began_ms;
+    run->loading_ms += clock_ms() - began_ms;
     return is_good;
 }
 
@@ -273,20 +282,29 @@ static bool step_first_half(struct run *run) {
     return run_compare_listings(run, "after the first kill", false);
 }
 
-static bool in_flight(struct run *run) {
-    size_t repeatable = 0;
+/* True once producers that may repeat are some way into their last quarter, with their windows full. */
+static bool is_in_flight(struct run *run) {
     for (size_t i = 0; i < run->crew.count; i++) {
         struct producer *producer = &run->crew.producers[i];
-        size_t acked = atomic_load(&producer->acked);
-        repeatable += !producer->trace->has_adjusts && acked >= producer->trace->event_count / 100 * 78;
+        double share = (double)atomic_load(&producer->acked) / (double)producer->trace->event_count;
+        if (!producer->trace->has_adjusts && share >= IN_FLIGHT_SHARE) {
+            return true;
+        }
     }
-    return repeatable > 0 || all_acknowledged(run);
+    return crew_is_done(&run->crew) || crew_failure(&run->crew) != NULL;
 }
 
+/* Nobody is served while it waits for the moment: then the kill also hits subscribers that were left behind. */
 static bool step_kill_in_flight(struct run *run) {
-    if (!run_produce(run, 0.75, false, all_acknowledged) || !run_produce(run, 1, true, in_flight)) {
+    if (!run_produce(run, 0.75, false, all_acknowledged)) {
         return false;
     }
+    int64_t began_ms = clock_ms();
+    crew_allow(&run->crew, 1, true);
+    while (!is_in_flight(run) && clock_ms() - began_ms < STUCK_MS) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    run->loading_ms += clock_ms() - began_ms;
     return run_kill_and_restart(run, "with sets and patches in flight");
 }
 
@@ -409,8 +427,8 @@ static void run_steps(struct run *run) {
     if (run->is_verbose) {
         audience_print(run->audience);
     }
-    audience_tick(run->audience, 0); /* those who are there from the start */
-    bool is_good = step_first_half(run) && step_kill_in_flight(run) && step_to_the_end(run) && step_kill_at_rest(run);
+    bool is_good = run_until(run, first_are_live) && step_first_half(run) && step_kill_in_flight(run) && step_to_the_end(run) &&
+                   step_kill_at_rest(run);
     if (is_good) {
         crew_stop(&run->crew);
         step_drain(run);

@@ -1,0 +1,20 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * One HTTP GET over a blocking socket, for `ahora status`: a command that asks one question needs no loop.
+ */
+#ifndef CLI_HTTP_H
+#define CLI_HTTP_H
+
+#include "proto/buffer.h"
+
+#define HTTP_BODY_BYTES_MAX 16777216
+#define HTTP_WAIT_S 10 /* for each of connect, write and read */
+
+/* The status, with the body in `body` (initialized by the caller); 0 with *why a text if there was no answer. */
+int http_get(const char *url, const char *path, const char *token, struct buffer *body, const char **why);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "clients/cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct option_row {
+    const char *name;
+    char letter; /* 0: none */
+    unsigned bit;
+    const char *value; /* NULL: takes none */
+    const char *help;
+    bool (*take)(struct options *options, const char *value);
+};
+
+static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *value) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    *value = number;
+    return errno == 0 && end != text && *end == '\0' && number >= least && number <= most;
+}
+
+static bool parse_real(const char *text, double *value) {
+    char *end;
+    *value = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*value) && *value >= 0;
+}
+
+static bool take_server(struct options *options, const char *value) {
+    options->server = value;
+    return true;
+}
+
+static bool take_json(struct options *options, const char *value) {
+    (void)value;
+    options->json = true;
+    return true;
+}
+
+static bool take_msgpack(struct options *options, const char *value) {
+    (void)value;
+    options->json = false;
+    return true;
+}
+
+static bool take_at(struct options *options, const char *value) {
+    options->change.has_at = true;
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->change.at);
+}
+
+static bool take_if_seq(struct options *options, const char *value) {
+    options->change.has_if_seq = true;
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->change.if_seq);
+}
+
+static bool take_if_newer(struct options *options, const char *value) {
+    (void)value;
+    options->change.if_newer = true;
+    return true;
+}
+
+static bool take_key(struct options *options, const char *value) {
+    options->change.key = ahora_text(value);
+    return options->change.key.bytes >= 1 && options->change.key.bytes <= AHORA_KEY_BYTES_MAX;
+}
+
+static bool take_fresh(struct options *options, const char *value) {
+    options->change.has_fresh_ms = true;
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->change.fresh_ms);
+}
+
+static bool take_expire(struct options *options, const char *value) {
+    options->change.has_expire_ms = true;
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->change.expire_ms);
+}
+
+static bool take_ack(struct options *options, const char *value) {
+    static const char *const names[] = {"durable", "applied", "none"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->ack = (enum ahora_ack)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_lines(struct options *options, const char *value) {
+    (void)value;
+    options->lines = true;
+    return true;
+}
+
+static bool take_atomic(struct options *options, const char *value) {
+    (void)value;
+    options->atomic = true;
+    return true;
+}
+
+static bool take_limit(struct options *options, const char *value) {
+    return parse_number(value, 1, AHORA_SEQ_MAX, &options->limit);
+}
+
+static bool take_since(struct options *options, const char *value) {
+    options->since = value;
+    return strlen(value) <= AHORA_TOKEN_BYTES_MAX;
+}
+
+static bool take_every(struct options *options, const char *value) {
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->every_ms);
+}
+
+static bool take_count(struct options *options, const char *value) {
+    return parse_number(value, 1, AHORA_SEQ_MAX, &options->count);
+}
+
+static bool take_until_live(struct options *options, const char *value) {
+    (void)value;
+    options->until_live = true;
+    return true;
+}
+
+static bool take_speed(struct options *options, const char *value) {
+    if (strcmp(value, "max") == 0) {
+        options->speed = 0;
+        return true;
+    }
+    return parse_real(value, &options->speed);
+}
+
+/* A rate replaces the trace's own times. */
+static bool take_rate(struct options *options, const char *value) {
+    options->speed = 0;
+    return parse_real(value, &options->rate) && options->rate > 0;
+}
+
+static bool take_loop(struct options *options, const char *value) {
+    (void)value;
+    options->loop = true;
+    return true;
+}
+
+static bool take_producers(struct options *options, const char *value) {
+    return parse_number(value, 1, PRODUCERS_MAX, &options->producers);
+}
+
+static bool take_help(struct options *options, const char *value) {
+    (void)value;
+    options->help = true;
+    return true;
+}
+
+static const struct option_row rows[] = {
+    {"server", 's', OPTION_SERVER, "URL", "where the broker is (AHORA_URL; default " AHORA_URL_DEFAULT ")", take_server},
+    {"json", 0, OPTION_ENCODING, NULL, "speak JSON with the broker", take_json},
+    {"msgpack", 0, OPTION_ENCODING, NULL, "speak MessagePack with the broker (default)", take_msgpack},
+    {"json", 0, OPTION_RAW, NULL, "print the JSON as it came", take_json},
+    {"at", 0, OPTION_CHANGE, "MS", "when it happened, ms since 1970 (default: now, at the broker)", take_at},
+    {"if-seq", 0, OPTION_CHANGE, "SEQ", "only if the topic is at this seq; 0: only if it does not exist", take_if_seq},
+    {"if-newer", 0, OPTION_CHANGE, NULL, "only if --at is later than the document's", take_if_newer},
+    {"key", 0, OPTION_CHANGE, "KEY", "idempotency key: applied once, and sent again after a cut", take_key},
+    {"fresh-ms", 0, OPTION_CHANGE, "MS", "stale if not written again for so long; 0: never", take_fresh},
+    {"expire-ms", 0, OPTION_CHANGE, "MS", "removed if not written again for so long", take_expire},
+    {"ack", 0, OPTION_ACK, "WHEN", "durable (default), applied or none", take_ack},
+    {"lines", 'l', OPTION_PUB, NULL, "read changes from standard input, one JSON object a line", take_lines},
+    {"atomic", 0, OPTION_PUB, NULL, "all changes or none (at most 1000)", take_atomic},
+    {"limit", 0, OPTION_LIMIT, "N", "at most so many topics", take_limit},
+    {"since", 0, OPTION_SUB, "TOKEN", "only what changed since that token", take_since},
+    {"every", 0, OPTION_SUB, "MS", "not more often than that", take_every},
+    {"count", 'n', OPTION_SUB, "N", "end after so many sets, patches and removals", take_count},
+    {"until-live", 0, OPTION_SUB, NULL, "end when everything current was printed", take_until_live},
+    {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged", take_speed},
+    {"rate", 0, OPTION_REPLAY, "R", "R changes a second instead", take_rate},
+    {"loop", 0, OPTION_REPLAY, NULL, "start again at the end, until Ctrl-C", take_loop},
+    {"producers", 0, OPTION_REPLAY, "N", "connections to publish on, topics shared among them (default 1)", take_producers},
+    {"help", 'h', ~0u, NULL, "this text", take_help},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* Options may come after arguments, but "-" and what follows "--" are arguments. Values of long options: "--at 5" or "--at=5". */
+static unsigned fill_getopt(unsigned mask, struct option *longs, char *shorts) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < ROWS; i++) {
+        if ((rows[i].bit & mask) == 0) {
+            continue;
+        }
+        int needs = rows[i].value == NULL ? no_argument : required_argument;
+        longs[count++] = (struct option){rows[i].name, needs, NULL, (int)(256 + i)};
+        if (rows[i].letter != 0) {
+            *shorts++ = rows[i].letter;
+            if (needs == required_argument) {
+                *shorts++ = ':';
+            }
+        }
+    }
+    longs[count] = (struct option){0};
+    *shorts = '\0';
+    return count;
+}
+
+static const struct option_row *row_of(int found) {
+    if (found >= 256) {
+        return &rows[found - 256];
+    }
+    for (unsigned i = 0; i < ROWS; i++) {
+        if (rows[i].letter == found) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+bool options_parse(struct options *options, unsigned mask, int argc, char **argv, int *first) {
+    struct option longs[ROWS + 1];
+    char shorts[2 * ROWS + 1];
+    fill_getopt(mask, longs, shorts);
+    const char *server = getenv("AHORA_URL");
+    *options = (struct options){.server = server == NULL || *server == '\0' ? AHORA_URL_DEFAULT : server, .speed = 1, .producers = 1};
+    for (;;) {
+        int found = getopt_long(argc, argv, shorts, longs, NULL);
+        if (found < 0) {
+            *first = optind;
+            return true;
+        }
+        const struct option_row *row = found == '?' ? NULL : row_of(found);
+        if (row == NULL) {
+            return false;
+        }
+        if (!row->take(options, optarg)) {
+            fprintf(stderr, "ahora: --%s does not take \"%s\"\n", row->name, optarg);
+            return false;
+        }
+    }
+}
+
+void options_help(unsigned mask) {
+    for (unsigned i = 0; i < ROWS; i++) {
+        if ((rows[i].bit & mask) == 0) {
+            continue;
+        }
+        char left[64];
+        char letter[] = {'-', rows[i].letter, ',', ' ', '\0'};
+        snprintf(left, sizeof(left), "%s--%s%s%s", rows[i].letter == 0 ? "    " : letter, rows[i].name,
+                 rows[i].value == NULL ? "" : " ", rows[i].value == NULL ? "" : rows[i].value);
+        printf("  %-22s %s\n", left, rows[i].help);
+    }
+}

@@ -1,0 +1,53 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Command line options: one table for parsing and for help. A command names the options it takes as a mask.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "include/ahora/ahora.h"
+
+enum option_bit {
+    OPTION_SERVER = 1 << 0,
+    OPTION_ENCODING = 1 << 1, /* --json, --msgpack */
+    OPTION_CHANGE = 1 << 2,   /* --at --if-seq --if-newer --key --fresh-ms --expire-ms */
+    OPTION_ACK = 1 << 3,
+    OPTION_PUB = 1 << 4, /* -l --atomic */
+    OPTION_LIMIT = 1 << 5,
+    OPTION_SUB = 1 << 6,    /* --since --every --count --until-live */
+    OPTION_REPLAY = 1 << 7, /* --speed --rate --loop --producers */
+    OPTION_RAW = 1 << 8,    /* --json of status */
+};
+
+#define PRODUCERS_MAX 64
+
+struct options {
+    const char *server;
+    bool json;
+    struct ahora_change change; /* only what the options say */
+    enum ahora_ack ack;
+    bool lines;
+    bool atomic;
+    int64_t limit;
+    const char *since;
+    int64_t every_ms;
+    int64_t count;
+    bool until_live;
+    double speed; /* 0: as fast as acknowledged */
+    double rate;  /* changes a second; 0: not limited */
+    bool loop;
+    int64_t producers;
+    bool help;
+};
+
+/* Sets *first to the index of the first argument that is no option; options may follow arguments. False after a message on
+   stderr. The server defaults to AHORA_URL of the environment. */
+bool options_parse(struct options *options, unsigned mask, int argc, char **argv, int *first);
+
+void options_help(unsigned mask);
+
+#endif

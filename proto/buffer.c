@@ -12,16 +12,8 @@
 /* The first allocation. Most replies and documents fit. */
 #define BUFFER_CAPACITY_MIN 128
 
-struct span span_of(const void *data, size_t bytes) {
-    return (struct span){.data = data, .bytes = bytes};
-}
-
 struct span span_of_text(const char *text) {
     return span_of(text, strlen(text));
-}
-
-bool span_equal(struct span a, struct span b) {
-    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
 }
 
 bool span_is(struct span a, const char *text) {
@@ -62,43 +54,23 @@ static bool grow(struct buffer *buffer, size_t needed) {
     return true;
 }
 
-uint8_t *buffer_extend(struct buffer *buffer, size_t bytes) {
+uint8_t *buffer_extend_slowly(struct buffer *buffer, size_t bytes) {
     assert(buffer->bytes <= buffer->capacity);
     if (buffer->failed) {
         return NULL;
     }
-    if (bytes > buffer->capacity - buffer->bytes || buffer->data == NULL) {
-        /* A buffer cut down to a smaller bound than it holds has no room, rather than a negative one. */
-        size_t room = buffer->bytes_max > buffer->bytes ? buffer->bytes_max - buffer->bytes : 0;
-
-        if (bytes > room || !grow(buffer, buffer->bytes + bytes)) {
-            buffer->failed = true;
-            return NULL;
-        }
+    /* A buffer whose bound was lowered below what it holds has no room, rather than a negative one. */
+    size_t room = buffer->bytes_max > buffer->bytes ? buffer->bytes_max - buffer->bytes : 0;
+    if (bytes > room || !grow(buffer, buffer->bytes + bytes)) {
+        buffer->failed = true;
+        return NULL;
     }
-    uint8_t *at = buffer->data + buffer->bytes;
     buffer->bytes += bytes;
-    return at;
-}
-
-void buffer_put(struct buffer *buffer, const void *data, size_t bytes) {
-    uint8_t *at = buffer_extend(buffer, bytes);
-
-    if (at != NULL && bytes > 0) {
-        memcpy(at, data, bytes);
-    }
+    return buffer->data + buffer->bytes - bytes;
 }
 
 void buffer_put_span(struct buffer *buffer, struct span span) {
     buffer_put(buffer, span.data, span.bytes);
-}
-
-void buffer_put_byte(struct buffer *buffer, uint8_t byte) {
-    uint8_t *at = buffer_extend(buffer, 1);
-
-    if (at != NULL) {
-        *at = byte;
-    }
 }
 
 void buffer_put_text(struct buffer *buffer, const char *text) {

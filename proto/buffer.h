@@ -15,15 +15,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
     const uint8_t *data;
     size_t bytes;
 };
 
-struct span span_of(const void *data, size_t bytes);
+/* These two are called for every key of every message. */
+static inline struct span span_of(const void *data, size_t bytes) {
+    return (struct span){.data = (const uint8_t *)data, .bytes = bytes};
+}
+
+static inline bool span_equal(struct span a, struct span b) {
+    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
+}
+
 struct span span_of_text(const char *text); /* without its terminator */
-bool span_equal(struct span a, struct span b);
 bool span_is(struct span a, const char *text);
 
 struct buffer {
@@ -37,12 +45,39 @@ struct buffer {
 void buffer_init(struct buffer *buffer, size_t bytes_max);
 void buffer_fini(struct buffer *buffer); /* accepts a zeroed buffer; leaves it zeroed */
 
-/* Room for `bytes` more, to be written by the caller before the next call; `bytes` grows by it. NULL on failure. */
-uint8_t *buffer_extend(struct buffer *buffer, size_t bytes);
+/* The rare half of buffer_extend: there is no room yet, or never will be. */
+uint8_t *buffer_extend_slowly(struct buffer *buffer, size_t bytes);
 
-void buffer_put(struct buffer *buffer, const void *data, size_t bytes);
+/*
+ * Room for `bytes` more, to be written by the caller before the next call; `bytes` grows by it. NULL on failure.
+ * Inline, with the two puts below, because a message is written in a few dozen pieces of a few bytes.
+ */
+static inline uint8_t *buffer_extend(struct buffer *buffer, size_t bytes) {
+    if (buffer->failed || buffer->data == NULL || bytes > buffer->capacity - buffer->bytes) {
+        return buffer_extend_slowly(buffer, bytes);
+    }
+    uint8_t *at = buffer->data + buffer->bytes;
+    buffer->bytes += bytes;
+    return at;
+}
+
+static inline void buffer_put(struct buffer *buffer, const void *data, size_t bytes) {
+    uint8_t *at = buffer_extend(buffer, bytes);
+
+    if (at != NULL && bytes > 0) {
+        memcpy(at, data, bytes);
+    }
+}
+
+static inline void buffer_put_byte(struct buffer *buffer, uint8_t byte) {
+    uint8_t *at = buffer_extend(buffer, 1);
+
+    if (at != NULL) {
+        *at = byte;
+    }
+}
+
 void buffer_put_span(struct buffer *buffer, struct span span);
-void buffer_put_byte(struct buffer *buffer, uint8_t byte);
 void buffer_put_text(struct buffer *buffer, const char *text);
 void buffer_put_decimal(struct buffer *buffer, int64_t number);
 

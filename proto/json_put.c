@@ -74,6 +74,23 @@ void json_put_text(struct buffer *out, struct span text) {
     buffer_put_byte(out, '"');
 }
 
+/* `digits` with a point before the last `decimals` of them, and at least one digit on either side of it. */
+static void decimal_put(struct buffer *out, int64_t digits, unsigned decimals) {
+    char text[20];
+    size_t at = sizeof(text);
+
+    if (decimals == 0) {
+        text[--at] = '0';
+    }
+    for (unsigned i = 0; i < decimals; i++) {
+        text[--at] = (char)('0' + digits % 10);
+        digits /= 10;
+    }
+    text[--at] = '.';
+    buffer_put_decimal(out, digits);
+    buffer_put(out, text + at, sizeof(text) - at);
+}
+
 /*
  * Prices and coordinates have few decimals, and printf takes a microsecond. With at most 15 digits in all, both the digits
  * and the power of ten are exact doubles and IEEE division rounds correctly, so a reader computes the very quotient tried
@@ -87,21 +104,15 @@ static bool short_decimal_put(struct buffer *out, double value) {
         return false;
     }
     for (unsigned decimals = 0; decimals < sizeof(powers) / sizeof(powers[0]); decimals++) {
-        double digits = nearbyint(size * powers[decimals]);
+        double scaled = size * powers[decimals];
 
-        if (digits >= 1e15) {
+        if (scaled >= 1e15 - 1) {
             return false;
         }
-        if (digits / powers[decimals] == size) {
-            int64_t whole = (int64_t)(digits / powers[decimals]);
-            int64_t rest = (int64_t)digits - whole * (int64_t)powers[decimals];
-
+        int64_t digits = (int64_t)(scaled + 0.5);
+        if ((double)digits / powers[decimals] == size) {
             buffer_put(out, "-", value < 0);
-            buffer_put_decimal(out, whole);
-            buffer_put_byte(out, '.');
-            for (unsigned i = decimals > 0 ? decimals : 1; i-- > 0; rest %= (int64_t)powers[i]) {
-                buffer_put_byte(out, (uint8_t)('0' + rest / (int64_t)powers[i]));
-            }
+            decimal_put(out, digits, decimals);
             return true;
         }
     }

@@ -29,7 +29,8 @@ static const struct form forms[32] = {
     {PACK_LIST, 2},    {PACK_LIST, 4},    {PACK_MAP, 2},     {PACK_MAP, 4},     /* dc */
 };
 
-enum pack_type pack_type_of(uint8_t first) {
+/* The type that a first byte announces, as far as that byte can tell. */
+static enum pack_type type_of(uint8_t first) {
     if (first < 0x80 || first >= 0xe0) {
         return PACK_INT;
     }
@@ -68,8 +69,7 @@ static int64_t integer_of_bits(uint8_t first, uint64_t bits, unsigned bytes) {
     return first < 0xd0 ? (int64_t)bits : (int64_t)(bits << shift) >> shift;
 }
 
-/* 0xc0 to 0xdf. */
-static struct pack_head long_head_read(const uint8_t *at, const uint8_t *end) {
+struct pack_head pack_long_head_read(const uint8_t *at, const uint8_t *end) {
     struct form form = forms[*at - 0xc0];
     struct pack_head head = {.type = (enum pack_type)form.type, .body = at + 1 + form.argument_bytes};
 
@@ -91,23 +91,6 @@ static struct pack_head long_head_read(const uint8_t *at, const uint8_t *end) {
     return head;
 }
 
-struct pack_head pack_head_read(const uint8_t *at, const uint8_t *end) {
-    if (at == end) {
-        return (struct pack_head){.type = PACK_END, .body = at};
-    }
-    uint8_t first = *at;
-    if (first >= 0xc0 && first < 0xe0) {
-        return long_head_read(at, end);
-    }
-    struct pack_head head = {.type = pack_type_of(first), .body = at + 1};
-    if (head.type == PACK_INT) {
-        head.value.integer = (int8_t)first;
-    } else {
-        head.count = head.type == PACK_TEXT ? first & 0x1f : first & 0x0f;
-    }
-    return head;
-}
-
 struct pack_reader pack_reader_of(struct span bytes) {
     /* An empty span may have no data at all; a place to point at spares every reader the question. */
     static const uint8_t nothing[1];
@@ -120,7 +103,7 @@ enum pack_type pack_peek(const struct pack_reader *reader) {
     if (reader->failed || reader->at == reader->end) {
         return PACK_END;
     }
-    return pack_type_of(*reader->at);
+    return type_of(*reader->at);
 }
 
 /* The next head if it is of that type; otherwise the reader has failed and the head is all zero. */

@@ -25,10 +25,34 @@ struct pack_head {
     const uint8_t *body; /* behind the head: text, items, or the next value */
 };
 
-/* The type that a first byte announces, as far as that byte can tell. */
-enum pack_type pack_type_of(uint8_t first);
+/* The head at `at`, whose first byte is there and is one of 0xc0 to 0xdf. */
+struct pack_head pack_long_head_read(const uint8_t *at, const uint8_t *end);
 
-/* Reads the head at `at`; a number that is not legal comes out as PACK_ILLEGAL. Never reads at or behind `end`. */
-struct pack_head pack_head_read(const uint8_t *at, const uint8_t *end);
+/*
+ * Reads the head at `at`; a number that is not legal comes out as PACK_ILLEGAL. Never reads at or behind `end`.
+ * Inline because it runs for every value, and nearly always ends with the first byte.
+ */
+static inline struct pack_head pack_head_read(const uint8_t *at, const uint8_t *end) {
+    struct pack_head head = {.type = PACK_END, .body = at};
+
+    if (at == end) {
+        return head;
+    }
+    uint8_t first = *at;
+    head.body = at + 1;
+    if (first < 0x80 || first >= 0xe0) {
+        head.type = PACK_INT;
+        head.value.integer = (int8_t)first;
+    } else if (first >= 0xc0) {
+        head = pack_long_head_read(at, end);
+    } else if (first >= 0xa0) {
+        head.type = PACK_TEXT;
+        head.count = first & 0x1f;
+    } else {
+        head.type = first >= 0x90 ? PACK_LIST : PACK_MAP;
+        head.count = first & 0x0f;
+    }
+    return head;
+}
 
 #endif

@@ -301,10 +301,11 @@ static void *run(void *argument) {
         make_way(writer);
         int64_t now = now_ms();
         struct segment *segment = sync_wanted(writer, now);
-        if (segment != NULL) {
-            sync_group(writer, segment);
-        } else if (spare_is_wanted(writer) && (!writer->no_space || now >= writer->spare_retry_ms)) {
+        /* The spare first: under load something always waits for a sync, and the loop thread must not run out of segments. */
+        if (spare_is_wanted(writer) && (!writer->no_space || now >= writer->spare_retry_ms)) {
             make_spare(writer);
+        } else if (segment != NULL) {
+            sync_group(writer, segment);
         } else if (writer->stopping) {
             break;
         } else {

@@ -129,7 +129,13 @@ static void the_meta_comes_back(void **state) {
     checkpoint_close(&fixture->checkpoint);
     open_checkpoint(fixture, MAP_BYTES, 1000);
     assert_true(fixture->checkpoint.has_meta);
-    assert_memory_equal(&fixture->checkpoint.meta, &meta, sizeof meta);
+    const struct checkpoint_meta *read = &fixture->checkpoint.meta;
+    assert_string_equal(read->epoch, meta.epoch);
+    assert_string_equal(read->boot_id, meta.boot_id);
+    assert_string_equal(read->place, meta.place);
+    assert_true(read->clean);
+    assert_int_equal(read->seq, 7);
+    assert_int_equal(read->floor, 3);
 }
 
 static void old_removals_are_forgotten_and_raise_the_floor(void **state) {

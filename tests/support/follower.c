@@ -9,10 +9,9 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define REFS_DIRECT_MAX (1 << 24) /* the table of refs is direct: more would be a broker that leaks numbers */
+#include "tests/support/rules.h"
 
 static const char *text_at(const json_t *message, const char *key) {
     const char *text = json_string_value(json_object_get(message, key));
@@ -37,98 +36,14 @@ void follower_violate(struct follower *follower, const char *format, ...) {
     follower->violation_count++;
 }
 
-bool follower_matches(const char *pattern, const char *topic) {
-    for (;;) {
-        size_t want = strcspn(pattern, "/");
-        size_t have = strcspn(topic, "/");
-        if (have == 0) {
-            return false;
-        }
-        if (want == 2 && memcmp(pattern, "**", 2) == 0 && pattern[2] == '\0') {
-            return true;
-        }
-        bool is_any = want == 1 && pattern[0] == '*';
-        if (!is_any && (want != have || memcmp(pattern, topic, want) != 0)) {
-            return false;
-        }
-        if (pattern[want] == '\0' || topic[have] == '\0') {
-            return pattern[want] == topic[have];
-        }
-        pattern += want + 1;
-        topic += have + 1;
-    }
-}
-
-json_t *follower_merge(json_t *target, const json_t *patch) {
-    if (!json_is_object(patch)) {
-        json_decref(target);
-        return json_deep_copy(patch);
-    }
-    if (!json_is_object(target)) {
-        json_decref(target);
-        target = json_object();
-    }
-    union {
-        const json_t *in;
-        json_t *out;
-    } object = {.in = patch};
-    const char *key;
-    json_t *member;
-    json_object_foreach(object.out, key, member) {
-        if (json_is_null(member)) {
-            json_object_del(target, key);
-        } else {
-            json_t *old = json_incref(json_object_get(target, key));
-            json_object_set_new(target, key, follower_merge(old, member));
-        }
-    }
-    return target;
-}
-
 /* ---- topics held ---- */
-
-static uint64_t topic_hash(const char *topic) {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *topic != '\0'; topic++) {
-        hash = (hash ^ (uint8_t)*topic) * 1099511628211u;
-    }
-    return hash;
-}
-
-static struct held *held_find(const struct follower *follower, const char *topic) {
-    if (follower->bucket_count == 0) {
-        return NULL;
-    }
-    struct held *held = follower->buckets[topic_hash(topic) & (follower->bucket_count - 1)];
-    while (held != NULL && strcmp(held->topic, topic) != 0) {
-        held = held->next;
-    }
-    return held;
-}
-
-static void buckets_grow(struct follower *follower) {
-    size_t count = follower->bucket_count == 0 ? 16 : follower->bucket_count * 2;
-    struct held **buckets = calloc(count, sizeof(struct held *));
-    assert(buckets != NULL);
-    for (size_t i = 0; i < follower->bucket_count; i++) {
-        for (struct held *held = follower->buckets[i], *next; held != NULL; held = next) {
-            struct held **bucket = &buckets[topic_hash(held->topic) & (count - 1)];
-            next = held->next;
-            held->next = *bucket;
-            *bucket = held;
-        }
-    }
-    free(follower->buckets);
-    follower->buckets = buckets;
-    follower->bucket_count = count;
-}
 
 static uint32_t topic_matches(const struct follower *follower, const char *topic) {
     uint32_t bits = 0;
     for (size_t i = 0; i < follower->subscription_count; i++) {
         const struct subscription *subscription = &follower->subscriptions[i];
         for (size_t j = 0; j < subscription->pattern_count; j++) {
-            if (follower_matches(subscription->patterns[j], topic)) {
+            if (rules_match(subscription->patterns[j], topic)) {
                 bits |= 1u << i;
             }
         }
@@ -136,77 +51,43 @@ static uint32_t topic_matches(const struct follower *follower, const char *topic
     return bits;
 }
 
-static struct held *held_get(struct follower *follower, const char *topic) {
-    struct held *held = held_find(follower, topic);
-    if (held != NULL) {
-        return held;
-    }
-    if (follower->held_count >= follower->bucket_count) {
-        buckets_grow(follower);
-    }
-    held = calloc(1, sizeof *held);
-    assert(held != NULL);
-    held->topic = strdup(topic);
-    held->matched_by = topic_matches(follower, topic);
-    struct held **bucket = &follower->buckets[topic_hash(topic) & (follower->bucket_count - 1)];
-    held->next = *bucket;
-    *bucket = held;
-    follower->held_count++;
-    return held;
-}
-
-static void held_set_data(struct follower *follower, struct held *held, json_t *data) {
-    follower->document_count -= held->data != NULL;
-    follower->document_count += data != NULL;
-    json_decref(held->data);
-    held->data = data;
-}
-
-static void held_unref(struct follower *follower, struct held *held) {
-    if (held->ref > 0) {
-        follower->refs[held->ref] = NULL;
-        held->ref = 0;
+static void match_again(struct follower *follower) {
+    for (struct held *held = NULL; (held = replica_next(&follower->replica, held)) != NULL;) {
+        held->matched_by = topic_matches(follower, held->topic);
     }
 }
 
-/* Calls for each topic held; the callback must not add any. */
-static void held_each(struct follower *follower, void (*visit)(struct follower *, struct held *, uint32_t), uint32_t bits) {
-    for (size_t i = 0; i < follower->bucket_count; i++) {
-        for (struct held *held = follower->buckets[i]; held != NULL; held = held->next) {
-            visit(follower, held, bits);
+/* Forgets what is matched by this subscription and by no other. */
+static void forget_matched(struct follower *follower, size_t index) {
+    for (struct held *held = NULL; (held = replica_next(&follower->replica, held)) != NULL;) {
+        if (held->matched_by == 1u << index) {
+            replica_set_data(&follower->replica, held, NULL);
+            held->is_forgotten = true;
         }
     }
 }
 
-static struct held *ref_find(const struct follower *follower, int64_t ref) {
-    return ref > 0 && (size_t)ref < follower->ref_capacity ? follower->refs[ref] : NULL;
+static struct held *held_get(struct follower *follower, const char *topic) {
+    struct held *held = replica_get(&follower->replica, topic);
+    if (held->seq == 0) {
+        held->matched_by = topic_matches(follower, topic);
+    }
+    return held;
 }
 
 static void ref_bind(struct follower *follower, struct held *held, int64_t ref) {
-    if (ref <= 0 || ref >= REFS_DIRECT_MAX) {
+    if (ref <= 0 || ref > REPLICA_REF_MAX) {
         follower_violate(follower, "set of %s with ref %" PRId64, held->topic, ref);
         return;
     }
-    struct held *other = ref_find(follower, ref);
+    const struct held *other = replica_find_ref(&follower->replica, ref);
     if (other == held) {
         return;
     }
     if (other != NULL && other->data != NULL) {
         follower_violate(follower, "ref %" PRId64 " given to %s while it stands for %s", ref, held->topic, other->topic);
     }
-    if (other != NULL) {
-        held_unref(follower, other);
-    }
-    held_unref(follower, held);
-    while ((size_t)ref >= follower->ref_capacity) {
-        size_t capacity = follower->ref_capacity == 0 ? 64 : follower->ref_capacity * 2;
-        follower->refs = realloc(follower->refs, capacity * sizeof(struct held *));
-        assert(follower->refs != NULL);
-        memset(follower->refs + follower->ref_capacity, 0, (capacity - follower->ref_capacity) * sizeof(struct held *));
-        follower->ref_capacity = capacity;
-    }
-    follower->refs[ref] = held;
-    held->ref = ref;
+    replica_bind(&follower->replica, held, ref);
 }
 
 /* ---- life ---- */
@@ -216,22 +97,8 @@ void follower_init(struct follower *follower, const char *name) {
 }
 
 void follower_fini(struct follower *follower) {
-    for (size_t i = 0; i < follower->bucket_count; i++) {
-        for (struct held *held = follower->buckets[i], *next; held != NULL; held = next) {
-            next = held->next;
-            json_decref(held->data);
-            free(held->topic);
-            free(held);
-        }
-    }
-    free(follower->buckets);
-    free(follower->refs);
+    replica_fini(&follower->replica);
     *follower = (struct follower){.name = follower->name};
-}
-
-static void held_match_again(struct follower *follower, struct held *held, uint32_t bits) {
-    (void)bits;
-    held->matched_by = topic_matches(follower, held->topic);
 }
 
 size_t follower_add(struct follower *follower, const char *const *patterns, size_t count, int64_t every_ms) {
@@ -243,17 +110,14 @@ size_t follower_add(struct follower *follower, const char *const *patterns, size
     for (size_t i = 0; i < count; i++) {
         subscription->patterns[i] = patterns[i];
     }
-    held_each(follower, held_match_again, 0);
+    match_again(follower);
     return index;
 }
 
-static void held_unbind(struct follower *follower, struct held *held, uint32_t bits) {
-    (void)bits;
-    held_unref(follower, held);
-}
-
 void follower_connect(struct follower *follower) {
-    held_each(follower, held_unbind, 0);
+    for (struct held *held = NULL; (held = replica_next(&follower->replica, held)) != NULL;) {
+        replica_unbind(&follower->replica, held);
+    }
     follower->is_welcome = false;
     for (size_t i = 0; i < follower->subscription_count; i++) {
         follower->subscriptions[i].state = SUBSCRIPTION_IDLE;
@@ -284,25 +148,10 @@ json_t *follower_ask(struct follower *follower, size_t index) {
     return message;
 }
 
-/* What is matched by the subscription of `bits` and by no other. */
-static void held_forget(struct follower *follower, struct held *held, uint32_t bits) {
-    if (held->matched_by == bits) {
-        held_set_data(follower, held, NULL);
-        held->is_forgotten = true;
-    }
-}
-
-/* A new epoch: seqs of the old one mean nothing. */
-static void held_reset(struct follower *follower, struct held *held, uint32_t bits) {
-    (void)follower;
-    (void)bits;
-    held->seq = 0;
-}
-
 void follower_drop(struct follower *follower, size_t index) {
-    held_each(follower, held_forget, 1u << index);
+    forget_matched(follower, index);
     follower->subscriptions[index] = (struct subscription){0};
-    held_each(follower, held_match_again, 0);
+    match_again(follower);
 }
 
 bool follower_token(const struct follower *follower, size_t index, char *token, size_t size) {
@@ -328,16 +177,24 @@ bool follower_is_complete(const struct follower *follower, int64_t seq) {
 }
 
 const json_t *follower_document(const struct follower *follower, const char *topic) {
-    const struct held *held = held_find(follower, topic);
+    const struct held *held = replica_find(&follower->replica, topic);
     return held != NULL ? held->data : NULL;
 }
 
 int64_t follower_seq(const struct follower *follower, const char *topic) {
-    const struct held *held = held_find(follower, topic);
+    const struct held *held = replica_find(&follower->replica, topic);
     return held != NULL ? held->seq : 0;
 }
 
 /* ---- messages ---- */
+
+/* A new epoch: seqs of the old one mean nothing. */
+static void seqs_reset(struct follower *follower) {
+    for (struct held *held = NULL; (held = replica_next(&follower->replica, held)) != NULL;) {
+        held->seq = 0;
+    }
+    follower->shown_seq = 0;
+}
 
 static void take_welcome(struct follower *follower, const json_t *message) {
     const char *epoch = text_at(message, "epoch");
@@ -351,8 +208,7 @@ static void take_welcome(struct follower *follower, const json_t *message) {
                          follower->shown_seq);
     }
     if (strcmp(epoch, follower->epoch) != 0) {
-        held_each(follower, held_reset, 0);
-        follower->shown_seq = 0;
+        seqs_reset(follower);
         snprintf(follower->epoch, sizeof follower->epoch, "%s", epoch);
     }
     follower->is_welcome = true;
@@ -390,7 +246,7 @@ static void take_subscribed(struct follower *follower, const json_t *message) {
     follower->resyncs += has_token;
     subscription->epoch[0] = '\0';
     subscription->complete_seq = 0;
-    held_each(follower, held_forget, 1u << (subscription - follower->subscriptions));
+    forget_matched(follower, (size_t)(subscription - follower->subscriptions));
 }
 
 static void seq_shown(struct follower *follower, int64_t seq) {
@@ -445,13 +301,13 @@ static void take_set(struct follower *follower, const json_t *message) {
     if (data_is_news(follower, held, number_at(message, "seq"), "set")) {
         held->is_stale = json_is_true(json_object_get(message, "stale"));
         held->is_forgotten = false;
-        held_set_data(follower, held, json_incref(data));
+        replica_set_data(&follower->replica, held, json_incref(data));
     }
 }
 
 static void take_patch(struct follower *follower, const json_t *message) {
     int64_t ref = number_at(message, "ref");
-    struct held *held = ref_find(follower, ref);
+    struct held *held = replica_find_ref(&follower->replica, ref);
     const json_t *data = json_object_get(message, "data");
     follower->patches++;
     if (held == NULL || (data != NULL && !json_is_object(data)) || number_at(message, "at") < 0) {
@@ -467,8 +323,8 @@ static void take_patch(struct follower *follower, const json_t *message) {
     }
     held->is_stale = json_is_true(json_object_get(message, "stale"));
     if (data != NULL) {
-        json_t *merged = follower_merge(json_incref(held->data), data);
-        held_set_data(follower, held, merged);
+        json_t *merged = rules_merge(json_incref(held->data), data);
+        replica_set_data(&follower->replica, held, merged);
     }
 }
 
@@ -487,7 +343,7 @@ static void take_remove(struct follower *follower, const json_t *message) {
     }
     struct held *held = held_get(follower, topic);
     if (data_is_news(follower, held, number_at(message, "seq"), "remove")) {
-        held_set_data(follower, held, NULL);
+        replica_set_data(&follower->replica, held, NULL);
     }
 }
 

@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/support/replica.h"
+
 #define FOLLOWER_SUBSCRIPTIONS_MAX 32
 #define FOLLOWER_PATTERNS_MAX 8
 #define FOLLOWER_VIOLATIONS_KEPT 4
@@ -43,18 +45,6 @@ struct subscription {
     int64_t complete_seq; /* by `live` and `beat`; the token */
 };
 
-/* One topic, also when it is removed (data NULL): its seq must not shrink. */
-struct held {
-    char *topic;
-    json_t *data;
-    int64_t seq;
-    int64_t ref; /* 0: none in this connection */
-    bool is_stale;
-    bool is_forgotten;   /* by a snapshot that did not come to it yet: it may come again with the same seq */
-    uint32_t matched_by; /* a bit for each subscription */
-    struct held *next;   /* in its bucket */
-};
-
 struct follower {
     const char *name; /* borrowed; begins each violation */
     bool is_stream;   /* Server-Sent Events: no welcome; `subscribed` is not required */
@@ -64,12 +54,7 @@ struct follower {
     int64_t beat_ms;
     struct subscription subscriptions[FOLLOWER_SUBSCRIPTIONS_MAX]; /* its id is the index + 1 */
     size_t subscription_count;
-    struct held **buckets;
-    size_t bucket_count;
-    size_t held_count; /* entries, removed ones included */
-    size_t document_count;
-    struct held **refs; /* by ref; refs beyond REFS_DIRECT_MAX are a violation */
-    size_t ref_capacity;
+    struct replica replica;
 
     uint64_t sets, patches, removes, lives, beats, repeats;
     uint64_t skipped;          /* versions, as told */
@@ -111,11 +96,5 @@ bool follower_token(const struct follower *follower, size_t index, char *token, 
 
 /* Records a broken rule found by the user of the follower. */
 void follower_violate(struct follower *follower, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* RFC 7396: `target` (NULL: none) changed by `patch`. Takes the reference to target; the result is the caller's. */
-json_t *follower_merge(json_t *target, const json_t *patch);
-
-/* A naive matcher of docs/protocol.md section 1. */
-bool follower_matches(const char *pattern, const char *topic);
 
 #endif

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/support/rules.h"
+
 #define READ_BYTES 65536
 #define EVENTS_MAX 64
 #define DIFFERENCES_PRINTED 5
@@ -318,7 +320,7 @@ static bool follower_wants(const struct follower *follower, const char *topic) {
     for (size_t i = 0; i < follower->subscription_count; i++) {
         const struct subscription *subscription = &follower->subscriptions[i];
         for (size_t j = 0; j < subscription->pattern_count; j++) {
-            if (follower_matches(subscription->patterns[j], topic)) {
+            if (rules_match(subscription->patterns[j], topic)) {
                 return true;
             }
         }
@@ -358,8 +360,9 @@ static size_t subscriber_compare(const struct audience *audience, const struct s
             }
         }
     }
-    if (differences == 0 && documents != subscriber->follower.document_count) {
-        printf("  %s: holds %zu documents, not %zu\n", subscriber->name, subscriber->follower.document_count, documents);
+    if (differences == 0 && documents != subscriber->follower.replica.document_count) {
+        printf("  %s: holds %zu documents, not %zu\n", subscriber->name, subscriber->follower.replica.document_count,
+               documents);
         differences++;
     }
     return differences;

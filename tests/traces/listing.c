@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/follower.h"
 #include "tests/support/http.h"
+#include "tests/support/rules.h"
 
 #define DIFFERENCES_PRINTED 5
 
@@ -54,7 +54,7 @@ static void listing_take(struct listing *listing, const json_t *item) {
     for (size_t i = 0; i < listing->trace_count && expected == NULL; i++) {
         expected = trace_find(&listing->traces[i], topic);
     }
-    if (expected == NULL || expected->expected == NULL || !follower_matches(listing->pattern, topic)) {
+    if (expected == NULL || expected->expected == NULL || !rules_match(listing->pattern, topic)) {
         listing_differ(listing, topic, "is listed", data, NULL);
     } else if (data == NULL || !codec_values_equal(data, expected->expected)) {
         listing_differ(listing, topic, "holds", data, expected->expected);
@@ -103,7 +103,7 @@ size_t listing_compare(uint16_t port, const char *pattern, const struct trace *t
     for (size_t i = 0; i < trace_count; i++) {
         for (size_t j = 0; j < traces[i].topic_count; j++) {
             const struct trace_topic *topic = &traces[i].topics[j];
-            expected += topic->expected != NULL && follower_matches(pattern, topic->name);
+            expected += topic->expected != NULL && rules_match(pattern, topic->name);
         }
     }
     if (count < 0 || listing.items != expected) {

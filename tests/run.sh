@@ -66,7 +66,7 @@ step "build tests tsan" build_with "$build/tsan" SAN=thread all "$build/tsan/tes
 
 for source in tests/unit/test_*.c; do
     name=$(basename "$source" .c)
-    step "unit ${name#test_} (asan)" "$build/asan/tests/unit/$name"
+    step "unit ${name#test_} (asan)" env ASAN_OPTIONS=allocator_may_return_null=1 "$build/asan/tests/unit/$name"
 done
 step "unit store (tsan)" "$build/tsan/tests/unit/test_store"
 

@@ -1,0 +1,194 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
+#include "broker/net/broker.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+enum flag {
+    FLAG_CONFIG = 'c',
+    FLAG_TEST = 't',
+    FLAG_HELP = 'h',
+    FLAG_VERSION = 'V',
+    FLAG_LISTEN = 256,
+    FLAG_DATA,
+    FLAG_SYNC,
+    FLAG_LOG_LEVEL,
+    FLAG_BACKUP,
+    FLAG_INSECURE_OPEN,
+};
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, FLAG_CONFIG},
+    {"listen", required_argument, NULL, FLAG_LISTEN},
+    {"data", required_argument, NULL, FLAG_DATA},
+    {"sync", required_argument, NULL, FLAG_SYNC},
+    {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
+    {"insecure-open", no_argument, NULL, FLAG_INSECURE_OPEN},
+    {"test", no_argument, NULL, FLAG_TEST},
+    {"backup", required_argument, NULL, FLAG_BACKUP},
+    {"help", no_argument, NULL, FLAG_HELP},
+    {"version", no_argument, NULL, FLAG_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "usage: ahorad [options]\n"
+    "\n"
+    "  -c, --config FILE       read the configuration from FILE (docs/configuration.md)\n"
+    "      --listen ADDR:PORT  where to listen, several separated by commas; default 127.0.0.1:7600\n"
+    "      --data DIR          the directory of the store, created if missing; default ahora-data\n"
+    "      --sync WHEN         every, off, or a duration: when the journal is synced to disk; default every\n"
+    "      --log-level LEVEL   error, warn, info or debug; default info\n"
+    "      --insecure-open     listen beyond loopback although anybody there may read and write everything\n"
+    "  -t, --test              check the configuration, print what is in force, and exit\n"
+    "      --backup DIR        copy the store, also of a running broker, into the new directory DIR, and exit\n"
+    "  -h, --help              print this, and exit\n"
+    "  -V, --version           print the version, and exit\n"
+    "\n"
+    "Flags go over environment variables (AHORA_SECTION_KEY), these over the file.\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong use.\n";
+
+/* A flag that stands for a key of the configuration. */
+struct flag_key {
+    int flag;
+    const char *section;
+    const char *name;
+};
+
+static const struct flag_key flag_keys[] = {
+    {FLAG_LISTEN, "listen", "address"},
+    {FLAG_DATA, "store", "data"},
+    {FLAG_SYNC, "store", "sync"},
+    {FLAG_LOG_LEVEL, "log", "level"},
+    {FLAG_INSECURE_OPEN, "listen", "insecure_open"},
+};
+
+static void set_by_flag(struct config *config, int flag, const char *value) {
+    char why[256];
+    for (size_t i = 0; i < sizeof flag_keys / sizeof flag_keys[0]; i++) {
+        const struct flag_key *key = &flag_keys[i];
+        if (key->flag == flag && !config_set(config, key->section, key->name, value, why, sizeof why)) {
+            fprintf(stderr, "command line: %s\n", why);
+            config->errors++;
+        }
+    }
+}
+
+struct command {
+    const char *backup; /* NULL: none */
+    bool test;
+    int exit_code; /* -1: go on */
+};
+
+/* The file goes first although its flag may stand last, so the flags are read twice. */
+static void read_file_flag(struct config *config, int count, char **words) {
+    int flag;
+    opterr = 0;
+    optind = 1;
+    while ((flag = getopt_long(count, words, "c:thV", options, NULL)) != -1) {
+        if (flag == FLAG_CONFIG) {
+            config_read_file(config, optarg, stderr);
+        }
+    }
+}
+
+static struct command read_flags(struct config *config, int count, char **words) {
+    struct command command = {.exit_code = -1};
+    int flag;
+    opterr = 1;
+    optind = 1;
+    while (command.exit_code < 0 && (flag = getopt_long(count, words, "c:thV", options, NULL)) != -1) {
+        switch (flag) {
+        case FLAG_CONFIG:
+            break;
+        case FLAG_TEST:
+            command.test = true;
+            break;
+        case FLAG_BACKUP:
+            command.backup = optarg;
+            break;
+        case FLAG_HELP:
+            fputs(help, stdout);
+            command.exit_code = 0;
+            break;
+        case FLAG_VERSION:
+            puts("ahorad " AHORA_VERSION);
+            command.exit_code = 0;
+            break;
+        case '?':
+            fputs("try ahorad --help\n", stderr);
+            command.exit_code = 2;
+            break;
+        default:
+            set_by_flag(config, flag, flag == FLAG_INSECURE_OPEN ? "true" : optarg);
+            break;
+        }
+    }
+    if (command.exit_code < 0 && optind < count) {
+        fprintf(stderr, "'%s' is not an option; try ahorad --help\n", words[optind]);
+        command.exit_code = 2;
+    }
+    return command;
+}
+
+/* Nobody is asked who they are yet: only those on this machine may connect, unless the operator says otherwise in so many words. */
+static void check_addresses(struct config *config) {
+    char why[256] = "";
+    bool malformed;
+    bool loopback = listeners_are_loopback(config->listen, &malformed, why, sizeof why);
+    if (malformed) {
+        fprintf(stderr, "%s\n", why);
+        config->errors++;
+    } else if (!loopback && !config->insecure_open) {
+        fputs("listen.address: this version has no access control, so it listens on loopback only; "
+              "with --insecure-open anybody who reaches it may read and write everything\n",
+              stderr);
+        config->errors++;
+    }
+}
+
+static int back_up(const struct config *config, const char *to) {
+    char detail[512] = "";
+    enum result result = store_backup(config->data, to, detail, sizeof detail);
+    if (result != RESULT_OK) {
+        fprintf(stderr, "ahorad: backup failed: %s%s%s\n", result_text(result), detail[0] ? ": " : "", detail);
+        return 1;
+    }
+    return 0;
+}
+
+int main(int count, char **words) {
+    struct broker *broker = calloc(1, sizeof *broker);
+    if (broker == NULL) {
+        return 1;
+    }
+    struct config *config = &broker->config;
+    config_init(config);
+    read_file_flag(config, count, words);
+    config_read_environment(config, environ, stderr);
+    struct command command = read_flags(config, count, words);
+    int exit_code = command.exit_code;
+    if (exit_code < 0) {
+        config_check(config, stderr);
+        check_addresses(config);
+        if (command.test) {
+            config_print(config, stdout);
+            exit_code = config->errors > 0 ? 1 : 0;
+        } else if (config->errors > 0) {
+            exit_code = 1;
+        } else {
+            exit_code = command.backup != NULL ? back_up(config, command.backup) : broker_run(broker);
+        }
+    }
+    free(broker);
+    return exit_code;
+}

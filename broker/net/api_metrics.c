@@ -1,0 +1,172 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* GET /metrics: every counter there is, in Prometheus' text format 0.0.4. One table row per metric. */
+#include "broker/net/api.h"
+#include "broker/net/broker.h"
+#include "broker/net/process_memory.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+    const char *name;
+    const char *help;
+    size_t offset;
+    bool is_gauge;
+};
+
+#define CORE(field, gauge, name, help)                                                                                         \
+    { name, help, offsetof(struct metrics, field), gauge }
+#define NET(field, gauge, name, help)                                                                                          \
+    { name, help, offsetof(struct net_metrics, field), gauge }
+#define STORE(field, gauge, name, help)                                                                                        \
+    { name, help, offsetof(struct store_metrics, field), gauge }
+
+static const struct row core_rows[] = {
+    CORE(sessions, true, "sessions", "Sessions now"),
+    CORE(sessions_total, false, "sessions_total", "Sessions opened"),
+    CORE(subscriptions, true, "subscriptions", "Subscriptions now"),
+    CORE(subscriptions_live, true, "subscriptions_live", "Subscriptions that have everything"),
+    CORE(views, true, "views", "Views now"),
+    CORE(topics, true, "topics", "Topics now"),
+    CORE(removals, true, "removals", "Removals remembered for resume"),
+    CORE(documents_bytes, true, "documents_bytes", "Bytes of all documents"),
+    CORE(keys, true, "keys", "Idempotency keys remembered"),
+    CORE(messages_in, false, "messages_received_total", "Protocol messages received"),
+    CORE(keys_repeated, false, "keys_repeated_total", "Changes answered from a known idempotency key"),
+    CORE(deliveries, false, "deliveries_total", "Set, patch and remove messages handed to sockets"),
+    CORE(deliveries_live, false, "deliveries_live_total", "Of these, by the fast path"),
+    CORE(skipped, false, "skipped_total", "Versions passed over by slow readers"),
+    CORE(fell_behind, false, "fell_behind_total", "Live subscriptions that met a choked socket"),
+    CORE(resumes, false, "resumes_total", "Subscriptions resumed from a token"),
+    CORE(resumes_refused, false, "resumes_refused_total", "Tokens answered with a snapshot"),
+    CORE(resyncs, false, "resyncs_total", "Stalled subscriptions given a new snapshot"),
+    CORE(snapshots, false, "snapshots_total", "Snapshots given"),
+    CORE(beats, false, "beats_total", "Beats sent"),
+    CORE(hello_timeouts, false, "hello_timeouts_total", "Sessions without hello in time"),
+};
+
+static const struct row net_rows[] = {
+    NET(accepted, false, "connections_accepted_total", "Connections accepted"),
+    NET(refused_full, false, "connections_refused_full_total", "Connections refused: as many as may be, or no descriptor left"),
+    NET(refused_address, false, "connections_refused_address_total", "Connections refused: too many from one address"),
+    NET(refused_other, false, "connections_refused_other_total", "Connections refused for want of memory"),
+    NET(websockets, true, "websockets", "WebSockets now"),
+    NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
+    NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
+    NET(messages_refused, false, "websocket_messages_refused_total", "WebSocket messages of the wrong kind, or too large"),
+    NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
+    NET(requests, false, "http_requests_total", "HTTP requests"),
+    NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
+    NET(timeouts_header, false, "timeouts_header_total", "Request heads not complete in time"),
+    NET(timeouts_idle, false, "timeouts_idle_total", "Kept connections without another request"),
+    NET(timeouts_stall, false, "timeouts_stall_total", "Peers that neither sent nor read"),
+    NET(timeouts_close, false, "timeouts_close_total", "Peers that did not answer a close"),
+    NET(writes, false, "session_writes_total", "Writes to sessions"),
+    NET(written_bytes, false, "session_written_bytes_total", "Bytes written to sessions"),
+    NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
+    NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
+    NET(turns, false, "turns_total", "Turns of the loop that did something"),
+};
+
+static const struct row store_rows[] = {
+    STORE(turns, false, "store_turns_total", "Turns appended to the journal"),
+    STORE(bytes, false, "store_bytes_total", "Bytes appended to the journal"),
+    STORE(syncs, false, "store_syncs_total", "Syncs of the journal"),
+    STORE(folds, false, "store_folds_total", "Segments folded into the checkpoint"),
+    STORE(folded_records, false, "store_folded_records_total", "Records written to the checkpoint"),
+    STORE(damaged, false, "store_damaged_total", "Stored records that failed their checksum"),
+    STORE(full_events, false, "store_full_total", "Times the store was full"),
+    STORE(io_errors, false, "store_io_errors_total", "Failures of the disk"),
+    STORE(seq_durable, true, "store_seq_durable", "Everything up to this seq is on disk"),
+    STORE(seq_checkpoint, true, "store_seq_checkpoint", "The checkpoint stands for this seq"),
+    STORE(journal_bytes, true, "store_journal_bytes", "Bytes of all journal segments"),
+    STORE(checkpoint_bytes, true, "store_checkpoint_bytes", "Bytes of the checkpoint"),
+};
+
+static void put_family(struct buffer *out, const char *name, const char *help, bool is_gauge) {
+    char text[256];
+    snprintf(text, sizeof text, "# HELP ahora_%s %s.\n# TYPE ahora_%s %s\n", name, help, name, is_gauge ? "gauge" : "counter");
+    buffer_put_text(out, text);
+}
+
+static void put_value(struct buffer *out, const char *name, const char *label, const char *label_value, uint64_t value) {
+    char text[160];
+    if (label == NULL) {
+        snprintf(text, sizeof text, "ahora_%s %" PRIu64 "\n", name, value);
+    } else {
+        snprintf(text, sizeof text, "ahora_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, label_value, value);
+    }
+    buffer_put_text(out, text);
+}
+
+static void put_rows(struct buffer *out, const struct row *rows, size_t count, const void *values) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)values + rows[i].offset, sizeof value);
+        put_family(out, rows[i].name, rows[i].help, rows[i].is_gauge);
+        put_value(out, rows[i].name, NULL, NULL, value);
+    }
+}
+
+static void put_codes(struct buffer *out, const char *name, const char *help, const uint64_t *values) {
+    put_family(out, name, help, false);
+    for (int code = 1; code < AHORA_CODES; code++) {
+        put_value(out, name, "code", ahora_code_name((enum ahora_code)code), values[code]);
+    }
+}
+
+static void put_core(struct buffer *out, struct broker *broker) {
+    const struct metrics *metrics = core_metrics(broker->core);
+    put_rows(out, core_rows, sizeof core_rows / sizeof core_rows[0], metrics);
+    put_family(out, "changes_total", "Changes accepted", false);
+    for (int op = 0; op < CHANGE_OPS; op++) {
+        put_value(out, "changes_total", "op", change_op_name((enum change_op)op), metrics->changes[op]);
+    }
+    put_codes(out, "changes_refused_total", "Changes refused", metrics->changes_refused);
+    put_codes(out, "errors_total", "Error messages sent", metrics->errors);
+    put_family(out, "seq", "Seq of the last change", true);
+    put_value(out, "seq", NULL, NULL, (uint64_t)core_seq(broker->core));
+}
+
+static void put_process(struct buffer *out, struct broker *broker) {
+    put_family(out, "connections", "Connections now, HTTP and WebSocket", true);
+    put_value(out, "connections", NULL, NULL, broker->limits.connections);
+    put_family(out, "connections_max", "Connections there may be", true);
+    put_value(out, "connections_max", NULL, NULL, broker->limits.connections_max);
+    put_family(out, "memory_rss_bytes", "Memory of the process", true);
+    put_value(out, "memory_rss_bytes", NULL, NULL, process_memory_rss());
+    put_family(out, "ready", "1 if the broker takes work", true);
+    put_value(out, "ready", NULL, NULL, broker->phase == PHASE_READY ? 1 : 0);
+    put_family(out, "http_responses_total", "HTTP answers by class", false);
+    static const char *const classes[6] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    for (int i = 2; i < 6; i++) {
+        put_value(out, "http_responses_total", "class", classes[i], broker->metrics.responses[i]);
+    }
+}
+
+static void metrics_end(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    struct buffer out;
+    buffer_init(&out, 1 << 20);
+    put_process(&out, broker);
+    put_rows(&out, net_rows, sizeof net_rows / sizeof net_rows[0], &broker->metrics);
+    if (broker->phase != PHASE_LOADING) {
+        struct store_metrics store;
+        store_metrics(broker->store, &store);
+        put_core(&out, broker);
+        put_rows(&out, store_rows, sizeof store_rows / sizeof store_rows[0], &store);
+        put_family(&out, "store_full", "1 while publishing is refused for want of space", true);
+        put_value(&out, "store_full", NULL, NULL, store.full ? 1 : 0);
+    }
+    exchange_answer(exchange, &(struct answer){200, "text/plain; version=0.0.4; charset=utf-8", "Cache-Control: no-store\r\n",
+                                               buffer_span(&out)});
+    buffer_fini(&out);
+}
+
+const struct handler api_metrics = {.body = BODY_NONE, .end = metrics_end};

@@ -1,0 +1,61 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Everything one broker process holds. There are no globals: whoever needs something gets a pointer to this. Created and run by
+ * broker_run (main.c); everything here belongs to the loop thread.
+ */
+#ifndef NET_BROKER_H
+#define NET_BROKER_H
+
+#include "broker/core/core.h"
+#include "broker/net/config.h"
+#include "broker/net/deadlines.h"
+#include "broker/net/limits.h"
+#include "broker/net/listener.h"
+#include "broker/net/loop.h"
+#include "broker/net/net_metrics.h"
+#include "broker/net/websocket.h"
+#include "broker/store/store.h"
+
+enum phase {
+    PHASE_LOADING, /* /livez answers, everything else is 503 */
+    PHASE_READY,
+    PHASE_DRAINING, /* no new connections; the old ones finish */
+    PHASE_STOPPED,  /* every connection is gone, handles are closing */
+};
+
+struct broker {
+    struct config config;
+    struct log log;
+    enum phase phase;
+    int exit_code;
+
+    struct core *core;
+    struct store *store;
+    struct store_report report;
+    int64_t started_ms; /* by the monotonic clock */
+    int64_t now_ms;     /* the same clock, as of the callback that runs */
+    int64_t now_wall_ms;
+
+    struct loop loop;
+    struct listeners listeners;
+    struct connection_limits limits;
+    struct deadlines deadlines;
+    struct websockets websockets;
+    struct net_metrics metrics;
+
+    struct link connections; /* HTTP, struct connection.link */
+    struct link work;        /* of these, those to be processed in this turn, struct connection.work */
+    size_t requests;         /* with a body under way */
+    size_t bodies_bytes;     /* of whole bodies being collected */
+    int64_t drain_until_ms;
+    struct log_limit refused_log, accept_log, load_log;
+};
+
+/* Runs until drained. The exit code of the process. */
+int broker_run(struct broker *broker);
+
+#endif

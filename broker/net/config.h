@@ -1,0 +1,95 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The configuration: defaults < file < environment < flags. One table (config_table.c) names every key with its section, type, bounds
+ * and text; the file, the environment, `--test` and the documentation all follow it. Unknown keys and bad values are errors.
+ */
+#ifndef NET_CONFIG_H
+#define NET_CONFIG_H
+
+#include "broker/core/limits.h"
+#include "broker/net/log.h"
+#include "broker/store/store.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define CONFIG_TEXT_BYTES_MAX 256
+
+struct config {
+    char listen[CONFIG_TEXT_BYTES_MAX]; /* addresses, separated by commas */
+    bool insecure_open;
+    char data[CONFIG_TEXT_BYTES_MAX];
+    enum log_level log_level;
+
+    struct store_options store; /* path points at `data` */
+    struct limits core;
+
+    int64_t connections_max; /* 0: what the limit of open files allows */
+    int64_t connections_per_address_max;
+    bool limit_loopback;
+
+    int64_t header_ms; /* a request head must be complete within */
+    int64_t header_bytes_max;
+    int64_t idle_ms;            /* a kept connection waits so long for the next request */
+    int64_t stall_ms;           /* a peer that neither sends what it owes nor reads what it asked for is dropped after */
+    int64_t body_bytes_max;     /* of one request that is not a stream */
+    int64_t bodies_bytes_max;   /* of all bodies held at once */
+    int64_t requests_max;       /* requests with a body under way at once */
+    int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
+    int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
+
+    int64_t close_ms;            /* a WebSocket peer must answer our close within */
+    int64_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT of subscribers' sockets */
+    int64_t turn_bytes_max;      /* written to one session in one turn of the loop */
+
+    int64_t drain_ms;
+    int64_t retry_ms; /* clients are told to come back within so long, spread evenly */
+
+    size_t errors; /* found while reading; each was told on the stream given */
+};
+
+enum config_type {
+    CONFIG_TEXT,
+    CONFIG_NUMBER,
+    CONFIG_BYTES,    /* 65536, 64K, 64M, 64G (powers of 1024) */
+    CONFIG_DURATION, /* milliseconds, or 500ms, 5s, 10m, 1h */
+    CONFIG_BOOL,     /* true false yes no on off */
+    CONFIG_LEVEL,    /* error warn info debug */
+    CONFIG_SYNC,     /* every, off, or a duration */
+};
+
+struct config_key {
+    const char *section;
+    const char *name;
+    enum config_type type;
+    size_t offset; /* in struct config */
+    int64_t min;
+    int64_t max;
+    const char *text;
+};
+
+extern const struct config_key config_keys[];
+extern const size_t config_key_count;
+
+void config_init(struct config *config);
+
+/* One value from anywhere. False, with the reason in `why`: no such key, or a bad value. */
+bool config_set(struct config *config, const char *section, const char *name, const char *value, char *why, size_t why_bytes);
+
+/* Every error is one line `file:line: reason` on `errors`, and counted. */
+void config_read_file(struct config *config, const char *path, FILE *errors);
+
+/* AHORA_<SECTION>_<KEY>. Variables of other sections than ours (AHORA_URL) are none of our business. */
+void config_read_environment(struct config *config, char *const *environment, FILE *errors);
+
+/* Values that contradict each other. */
+void config_check(struct config *config, FILE *errors);
+
+/* What is in force, in the form of a file. */
+void config_print(const struct config *config, FILE *out);
+
+#endif

@@ -1,0 +1,479 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/connection.h"
+
+#include "broker/net/broker.h"
+#include "broker/net/exchange.h"
+#include "broker/net/upgrade.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define IN_BYTES_MAX 131072          /* what is read ahead of what is used */
+#define IN_READ_MAX 65536            /* no more is read while this much waits */
+#define OUT_BYTES_MAX (256u << 20)   /* one answer that is not streamed; far above any that the limits allow */
+#define OUT_FULL_BYTES 65536         /* a producer waits while this much is unsent */
+#define KEEP_BYTES 4096              /* of a buffer, between requests */
+#define DISCARD_BYTES_MAX (1u << 20) /* of an unwanted body, to keep the connection */
+#define ROUNDS_MAX 64                /* of one connection in one go; pipelined requests behind that wait for their turn */
+
+size_t connection_pending(const struct connection *connection) {
+    return connection->out.bytes - connection->out_at;
+}
+
+void connection_touch(struct connection *connection) {
+    connection->broker->loop.dirty = true;
+    if (!link_is_listed(&connection->work)) {
+        list_append(&connection->broker->work, &connection->work);
+    }
+}
+
+/* ---- the end ---- */
+
+static void on_closed(uv_handle_t *handle) {
+    struct connection *connection = handle->data;
+    struct broker *broker = connection->broker;
+    if (!connection->given) {
+        close(connection->fd);
+        connection_limits_leave(&broker->limits, connection->count);
+    }
+    free(connection);
+    loop_enter(broker); /* drain waits for the count */
+}
+
+static void release(struct connection *connection) {
+    connection->state = CONNECTION_CLOSED;
+    deadline_clear(&connection->deadline);
+    link_remove(&connection->work);
+    link_remove(&connection->link);
+    if (connection->exchange != NULL) {
+        exchange_destroy(connection->exchange);
+        connection->exchange = NULL;
+    }
+    buffer_fini(&connection->in);
+    buffer_fini(&connection->out);
+    uv_poll_stop(&connection->poll);
+    uv_close((uv_handle_t *)&connection->poll, on_closed);
+}
+
+void connection_close(struct connection *connection) {
+    if (connection->state != CONNECTION_CLOSED) {
+        release(connection);
+    }
+}
+
+int connection_give(struct connection *connection, struct address_count **count) {
+    int fd = connection->fd;
+    *count = connection->count;
+    connection->given = true;
+    release(connection);
+    return fd;
+}
+
+/* ---- writing ---- */
+
+/* True if something left. A socket that is broken is noticed by `ended` and `shut`. */
+static bool send_out(struct connection *connection) {
+    bool moved = false;
+    while (connection_pending(connection) > 0) {
+        ssize_t sent =
+            send(connection->fd, connection->out.data + connection->out_at, connection_pending(connection), MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+                connection->ended = true;
+                connection->shut = true;
+                buffer_clear(&connection->out, 0);
+                connection->out_at = 0;
+            }
+            return moved;
+        }
+        connection->out_at += (size_t)sent;
+        moved = true;
+    }
+    buffer_clear(&connection->out, KEEP_BYTES);
+    connection->out_at = 0;
+    return moved;
+}
+
+bool connection_send(struct connection *connection, struct span bytes) {
+    if (connection_pending(connection) == 0 && !connection->shut) {
+        ssize_t sent = send(connection->fd, bytes.data, bytes.bytes, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+            connection->shut = true;
+            connection->ended = true;
+        }
+        size_t used = sent > 0 ? (size_t)sent : 0;
+        bytes.data += used;
+        bytes.bytes -= used;
+    }
+    if (bytes.bytes > 0 && !connection->shut) {
+        buffer_put_span(&connection->out, bytes);
+        connection->shut = connection->out.failed;
+    }
+    if (connection->shut || connection_pending(connection) > 0) {
+        connection_touch(connection);
+    }
+    return !connection->shut;
+}
+
+/* ---- the steps of connection_process: true if something moved ---- */
+
+static void set_state(struct connection *connection, enum connection_state state) {
+    connection->state = state;
+}
+
+/* Closing while the peer's bytes lie unread would reset the connection and may destroy the answer on its way: shut our side, and
+   wait for theirs. */
+static bool linger(struct connection *connection) {
+    buffer_clear(&connection->in, 0);
+    connection->in_at = 0;
+    connection->piece_left = 0;
+    if (connection_pending(connection) > 0 && !connection->ended) {
+        return false;
+    }
+    if (connection->ended) {
+        connection_close(connection);
+        return false;
+    }
+    if (!connection->shut) {
+        connection->shut = true;
+        shutdown(connection->fd, SHUT_WR);
+    }
+    return false;
+}
+
+static bool read_head(struct connection *connection) {
+    struct broker *broker = connection->broker;
+    /* RFC 9112 section 2.2: an empty line in front of a request is to be ignored. */
+    while (connection->in.bytes >= 2 && memcmp(connection->in.data, "\r\n", 2) == 0) {
+        buffer_consume(&connection->in, 2);
+    }
+    size_t bytes = http_head_end(buffer_span(&connection->in));
+    size_t bytes_max = (size_t)broker->config.header_bytes_max;
+    if (bytes == 0 && connection->in.bytes <= bytes_max) {
+        if (connection->ended) {
+            connection_close(connection);
+        }
+        return false;
+    }
+    struct exchange *exchange = exchange_create(connection);
+    if (exchange == NULL) {
+        connection_close(connection);
+        return false;
+    }
+    connection->exchange = exchange;
+    connection->in_at = bytes == 0 || bytes > bytes_max ? connection->in.bytes : bytes;
+    connection->piece_left = 0;
+    set_state(connection, CONNECTION_BODY);
+    if (bytes == 0 || bytes > bytes_max) {
+        exchange_refuse_head(exchange, 431, "the request head is too large");
+        return true;
+    }
+    exchange_begin(exchange, (struct span){connection->in.data, bytes});
+    return true;
+}
+
+/* Content goes to the exchange, or nowhere if it is answered already. */
+static bool feed(struct connection *connection) {
+    struct span piece = {connection->in.data + connection->in_at - connection->piece_left, connection->piece_left};
+    if (connection->exchange->answered) {
+        piece.bytes = 0;
+    } else {
+        exchange_take(connection->exchange, &piece);
+    }
+    bool moved = piece.bytes < connection->piece_left;
+    connection->piece_left = piece.bytes;
+    return moved;
+}
+
+static bool decode(struct connection *connection) {
+    struct span rest = {connection->in.data + connection->in_at, connection->in.bytes - connection->in_at};
+    struct span piece;
+    bool found = http_body_next(&connection->body, &rest, &piece);
+    bool moved = connection->in_at != connection->in.bytes - rest.bytes;
+    connection->in_at = connection->in.bytes - rest.bytes;
+    connection->piece_left = found ? piece.bytes : 0;
+    return moved || found;
+}
+
+static void drop_used(struct connection *connection) {
+    size_t used = connection->in_at - connection->piece_left;
+    if (used > 0) {
+        buffer_consume(&connection->in, used);
+        connection->in_at -= used;
+    }
+    if (connection->in.bytes == 0) {
+        buffer_clear(&connection->in, KEEP_BYTES);
+    }
+}
+
+/* An answer that came before its body: read the rest if that is little and certain to come, else close behind the answer. */
+static bool is_worth_reading(const struct connection *connection) {
+    const struct exchange *exchange = connection->exchange;
+    bool will_come = !exchange->head.expects_continue || exchange->continued;
+    return connection->keep_alive && will_come && connection->body.state == HTTP_BODY_PLAIN &&
+           connection->body.left <= DISCARD_BYTES_MAX;
+}
+
+static bool read_body(struct connection *connection) {
+    if (connection->piece_left > 0) {
+        return feed(connection);
+    }
+    if (connection->body.state == HTTP_BODY_END) {
+        set_state(connection, CONNECTION_ANSWER);
+        if (!connection->exchange->answered) {
+            exchange_end_body(connection->exchange);
+        }
+        return true;
+    }
+    if (connection->exchange->answered && !is_worth_reading(connection)) {
+        connection->keep_alive = false;
+        set_state(connection, CONNECTION_ANSWER);
+        return true;
+    }
+    bool moved = decode(connection);
+    if (connection->body.state == HTTP_BODY_BAD) {
+        connection->keep_alive = false;
+        exchange_fail_body(connection->exchange);
+        set_state(connection, CONNECTION_ANSWER);
+        return true;
+    }
+    if (!moved && connection->ended) {
+        connection_close(connection); /* it never sent what it promised: nothing was asked */
+    }
+    return moved;
+}
+
+/* The exchange is over once its answer is whole; what is left of it is in `out`. */
+static bool answer(struct connection *connection) {
+    struct exchange *exchange = connection->exchange;
+    if (!exchange->answered) {
+        if (exchange->is_stream && connection->ended) {
+            connection_close(connection);
+            return false;
+        }
+        return connection_pending(connection) < OUT_FULL_BYTES && exchange_produce(exchange);
+    }
+    connection->keep_alive &= connection->broker->phase != PHASE_DRAINING;
+    exchange_destroy(exchange);
+    connection->exchange = NULL;
+    set_state(connection, connection->keep_alive ? CONNECTION_HEAD : CONNECTION_LINGER);
+    return true;
+}
+
+static bool step(struct connection *connection) {
+    switch (connection->state) {
+    case CONNECTION_HEAD:
+        return read_head(connection);
+    case CONNECTION_BODY:
+        return read_body(connection);
+    case CONNECTION_ANSWER:
+        return answer(connection);
+    case CONNECTION_LINGER:
+        return linger(connection);
+    case CONNECTION_CLOSED:
+        break;
+    }
+    return false;
+}
+
+/* ---- what it waits for ---- */
+
+static void on_event(uv_poll_t *handle, int status, int events);
+
+static bool wants_reading(const struct connection *connection) {
+    if (connection->ended) {
+        return false;
+    }
+    if (connection->state == CONNECTION_BODY && connection->piece_left > 0) {
+        return false; /* the exchange wants no more for now */
+    }
+    return connection->state == CONNECTION_LINGER || connection->in.bytes < IN_READ_MAX;
+}
+
+static void update_events(struct connection *connection) {
+    int events = (wants_reading(connection) ? UV_READABLE : 0) | (connection_pending(connection) > 0 ? UV_WRITABLE : 0);
+    if (events == connection->events) {
+        return;
+    }
+    connection->events = events;
+    if (events == 0) {
+        uv_poll_stop(&connection->poll);
+    } else {
+        uv_poll_start(&connection->poll, events, on_event);
+    }
+}
+
+static int deadline_wanted(const struct connection *connection) {
+    switch (connection->state) {
+    case CONNECTION_HEAD:
+        return connection_pending(connection) > 0 ? DEADLINE_STALL : connection->in.bytes > 0 ? DEADLINE_HEADER : DEADLINE_IDLE;
+    case CONNECTION_BODY:
+        return connection->piece_left > 0 && connection_pending(connection) == 0 ? -1 : DEADLINE_STALL;
+    case CONNECTION_ANSWER:
+        return connection_pending(connection) > 0 && !connection->exchange->is_stream ? DEADLINE_STALL : -1;
+    case CONNECTION_LINGER:
+        return DEADLINE_CLOSE;
+    case CONNECTION_CLOSED:
+        break;
+    }
+    return -1;
+}
+
+/* Header and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte. */
+static void update_deadline(struct connection *connection, bool moved) {
+    int class = deadline_wanted(connection);
+    if (class == connection->deadline_class && !(class == DEADLINE_STALL && moved)) {
+        return;
+    }
+    connection->deadline_class = class;
+    if (class < 0) {
+        deadline_clear(&connection->deadline);
+    } else {
+        deadline_set(&connection->broker->deadlines, &connection->deadline, (enum deadline_class) class,
+                     connection->broker->now_ms);
+    }
+}
+
+void connection_process(struct connection *connection) {
+    if (connection->busy || connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    connection->busy = true;
+    bool moved = send_out(connection);
+    int rounds = 0;
+    while (rounds < ROUNDS_MAX && step(connection)) {
+        moved = true;
+        rounds++;
+        if (connection->state != CONNECTION_CLOSED && connection->exchange != NULL && connection->exchange->upgrading) {
+            connection->busy = false;
+            upgrade_give(connection);
+            return;
+        }
+        if (connection->state == CONNECTION_HEAD || connection->in_at == connection->in.bytes) {
+            drop_used(connection);
+        }
+    }
+    connection->busy = false;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    drop_used(connection);
+    moved |= send_out(connection);
+    if (connection->shut && connection->ended) {
+        connection_close(connection);
+        return;
+    }
+    if (connection->exchange != NULL && connection->exchange->is_stream && connection_pending(connection) == 0) {
+        exchange_on_room(connection->exchange);
+    }
+    if (rounds == ROUNDS_MAX ||
+        (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 && !connection->shut) ||
+        (connection->ended && connection->state == CONNECTION_LINGER)) {
+        connection_touch(connection);
+    }
+    update_events(connection);
+    update_deadline(connection, moved);
+}
+
+static void read_some(struct connection *connection) {
+    struct loop *loop = &connection->broker->loop;
+    ssize_t bytes = recv(connection->fd, loop->scratch, sizeof loop->scratch, 0);
+    if (bytes > 0) {
+        if (connection->state != CONNECTION_LINGER) {
+            buffer_put(&connection->in, loop->scratch, (size_t)bytes);
+            connection->ended |= connection->in.failed;
+        }
+        return;
+    }
+    if (bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        connection->ended = true;
+        connection->shut |= bytes < 0;
+    }
+}
+
+static void on_event(uv_poll_t *handle, int status, int events) {
+    struct connection *connection = handle->data;
+    loop_enter(connection->broker);
+    if (status < 0) {
+        connection_close(connection);
+        return;
+    }
+    if (events & UV_READABLE) {
+        read_some(connection);
+    }
+    connection_process(connection);
+}
+
+/* ---- the beginning ---- */
+
+static void on_deadline(struct deadline *deadline) {
+    struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
+    struct net_metrics *metrics = &connection->broker->metrics;
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_idle, &metrics->timeouts_stall,
+                                                  &metrics->timeouts_close};
+    ++*counters[deadline->class];
+    connection->deadline_class = -1;
+    bool says_why = deadline->class == DEADLINE_HEADER && connection->in.bytes > 0;
+    if (says_why) {
+        static const char text[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        connection->keep_alive = false;
+        set_state(connection, CONNECTION_LINGER);
+        buffer_put(&connection->out, text, sizeof text - 1);
+        connection_process(connection);
+        return;
+    }
+    connection_close(connection);
+}
+
+void connection_open(struct broker *broker, int fd, struct address_count *count) {
+    int yes = 1;
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL || uv_poll_init(&broker->loop.uv, &connection->poll, fd) != 0) {
+        broker->metrics.refused_other++;
+        free(connection);
+        close(fd);
+        connection_limits_leave(&broker->limits, count);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    connection->broker = broker;
+    connection->fd = fd;
+    connection->count = count;
+    connection->poll.data = connection;
+    connection->deadline.on_expired = on_deadline;
+    connection->deadline_class = DEADLINE_HEADER;
+    buffer_init(&connection->in, IN_BYTES_MAX);
+    buffer_init(&connection->out, OUT_BYTES_MAX);
+    list_append(&broker->connections, &connection->link);
+    deadline_set(&broker->deadlines, &connection->deadline, DEADLINE_HEADER, broker->now_ms);
+    connection->events = UV_READABLE;
+    uv_poll_start(&connection->poll, UV_READABLE, on_event);
+}
+
+void connections_drain(struct broker *broker) {
+    struct link *next;
+    for (struct link *link = broker->connections.next; link != &broker->connections; link = next) {
+        next = link->next;
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        connection->keep_alive = false;
+        if (connection->state == CONNECTION_HEAD && connection->in.bytes == 0 && connection_pending(connection) == 0) {
+            connection_close(connection);
+        }
+    }
+}
+
+void connections_close(struct broker *broker) {
+    while (!list_is_empty(&broker->connections)) {
+        connection_close(CONTAINER_OF(broker->connections.next, struct connection, link));
+    }
+}

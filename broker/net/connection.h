@@ -1,0 +1,89 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * One accepted socket that speaks HTTP/1.1, from accept to close or until it is given to libwebsockets by an upgrade. It reads heads and
+ * bodies, has at most one exchange (request and answer) at a time, and writes what the exchange puts into `out`. Loop thread.
+ *
+ *            head complete          answered, body read          written, not kept
+ *   HEAD ───────────────────▶ BODY ──────────────────▶ ANSWER ──────────────────▶ LINGER ──▶ closed
+ *     ▲                         │ (the answer may begin here)      │                (our side shut, theirs awaited)
+ *     └─────────────────────────┴──────────── written, kept ───────┘
+ *
+ * Requests behind the current one wait in `in`; it is bounded, and not read further while full.
+ */
+#ifndef NET_CONNECTION_H
+#define NET_CONNECTION_H
+
+#include "broker/net/deadlines.h"
+#include "broker/net/http_body.h"
+#include "broker/net/limits.h"
+#include "proto/buffer.h"
+
+#include <uv.h>
+
+struct broker;
+struct exchange;
+
+enum connection_state {
+    CONNECTION_HEAD,
+    CONNECTION_BODY,
+    CONNECTION_ANSWER,
+    CONNECTION_LINGER,
+    CONNECTION_CLOSED,
+};
+
+struct connection {
+    struct broker *broker;
+    uv_poll_t poll;
+    int fd;
+    int events; /* what `poll` is started for */
+    enum connection_state state;
+    bool keep_alive;
+    bool ended; /* the peer sends no more */
+    bool shut;  /* we send no more */
+    bool given; /* the socket belongs to libwebsockets now */
+    bool busy;  /* inside connection_process */
+    struct link link;
+    struct link work;
+    struct deadline deadline;
+    int deadline_class; /* -1: none set */
+    struct address_count *count;
+    struct buffer in;
+    size_t in_at;      /* the body decoder stands here */
+    size_t piece_left; /* content in front of in_at that the exchange has not taken */
+    struct http_body body;
+    struct buffer out;
+    size_t out_at; /* sent up to here */
+    struct exchange *exchange;
+};
+
+/* Takes `fd` and `count`. If it cannot, both are released. */
+void connection_open(struct broker *broker, int fd, struct address_count *count);
+
+/* Moves everything on as far as it goes: parse, feed the exchange, write. May destroy the connection. */
+void connection_process(struct connection *connection);
+
+/* Have it processed in this turn (or the next, if the turn is over). */
+void connection_touch(struct connection *connection);
+
+/* At once, without a word more. */
+void connection_close(struct connection *connection);
+
+/* Drain: connections between two requests are closed, the others after their answer. */
+void connections_drain(struct broker *broker);
+void connections_close(struct broker *broker);
+
+/* Bytes in `out` that the socket has not taken. */
+size_t connection_pending(const struct connection *connection);
+
+/* Sends bytes behind everything in `out`, without copying them if the socket takes them now. False: the connection is lost (and
+   will be closed by the next process). */
+bool connection_send(struct connection *connection, struct span bytes);
+
+/* The socket goes elsewhere, with its address count; the connection itself is freed. Returns the descriptor. */
+int connection_give(struct connection *connection, struct address_count **count);
+
+#endif

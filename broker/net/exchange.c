@@ -1,0 +1,256 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/exchange.h"
+
+#include "broker/net/broker.h"
+#include "broker/net/connection.h"
+#include "broker/net/route.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct exchange *exchange_create(struct connection *connection) {
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange != NULL) {
+        exchange->connection = connection;
+        exchange->broker = connection->broker;
+        buffer_init(&exchange->bytes, (size_t)connection->broker->config.header_bytes_max);
+        buffer_init(&exchange->path, (size_t)connection->broker->config.header_bytes_max);
+        buffer_init(&exchange->body, (size_t)connection->broker->config.body_bytes_max);
+    }
+    return exchange;
+}
+
+void exchange_destroy(struct exchange *exchange) {
+    if (exchange->handler != NULL && exchange->state != NULL && exchange->handler->release != NULL) {
+        exchange->handler->release(exchange);
+    }
+    free(exchange->state);
+    exchange->broker->bodies_bytes -= exchange->body_counted;
+    exchange->broker->requests -= exchange->counted ? 1 : 0;
+    buffer_fini(&exchange->bytes);
+    buffer_fini(&exchange->path);
+    buffer_fini(&exchange->body);
+    free(exchange);
+}
+
+/* ---- the request ---- */
+
+void exchange_refuse_head(struct exchange *exchange, int status, const char *detail) {
+    exchange->broker->metrics.requests++;
+    exchange->connection->keep_alive = false;
+    memset(&exchange->head, 0, sizeof exchange->head);
+    exchange->head.minor = 1;
+    exchange->head.content_length = -1;
+    http_body_init(&exchange->connection->body, &exchange->head);
+    exchange_problem(
+        exchange,
+        &(struct problem){.status = status, .code = status == 431 ? AHORA_TOO_LARGE : AHORA_BAD_MESSAGE, .detail = detail});
+}
+
+/* A slash written as %2F would look like a separator once decoded. No topic holds one, so it is nobody's honest wish. */
+static bool has_encoded_slash(struct span path) {
+    for (size_t i = 0; path.bytes - i >= 3; i++) {
+        if (path.data[i] == '%' && path.data[i + 1] == '2' && (path.data[i + 2] | 0x20) == 'f') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Bodies held in memory are bounded in number and in sum. */
+static bool admit_body(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    bool has_body = exchange->connection->body.state != HTTP_BODY_END;
+    if (!has_body || exchange->handler->body == BODY_NONE) {
+        return true;
+    }
+    if (broker->requests >= (size_t)broker->config.requests_max) {
+        broker->metrics.bodies_refused++;
+        exchange_problem(exchange,
+                         &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+        return false;
+    }
+    if (exchange->handler->body == BODY_WHOLE && exchange->head.content_length > broker->config.body_bytes_max) {
+        exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
+        return false;
+    }
+    broker->requests++;
+    exchange->counted = true;
+    return true;
+}
+
+static void send_continue(struct exchange *exchange) {
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    exchange->continued = true;
+    buffer_put(&exchange->connection->out, text, sizeof text - 1);
+}
+
+static bool find_route(struct exchange *exchange) {
+    if (has_encoded_slash(exchange->head.path) || !http_percent_decode(exchange->head.path, false, &exchange->path)) {
+        exchange_refuse(exchange, AHORA_BAD_MESSAGE, "the path is malformed");
+        return false;
+    }
+    struct route_match match = route_find(buffer_span(&exchange->path), exchange->head.method);
+    exchange->handler = match.handler;
+    exchange->rest = match.rest;
+    if (match.handler != NULL) {
+        if (match.handler->choose != NULL) {
+            exchange->handler = match.handler->choose(&exchange->head);
+        }
+        return true;
+    }
+    if (match.allow[0] == '\0') {
+        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+        return false;
+    }
+    char headers[96];
+    snprintf(headers, sizeof headers, "Allow: %s\r\n", match.allow);
+    exchange_problem(exchange, &(struct problem){.status = 405,
+                                                 .code = AHORA_BAD_MESSAGE,
+                                                 .detail = "this path does not take this method",
+                                                 .headers = headers});
+    return false;
+}
+
+static bool is_open_for(struct exchange *exchange) {
+    if (exchange->broker->phase != PHASE_LOADING || route_works_while_loading(exchange->handler)) {
+        return true;
+    }
+    exchange_problem(exchange,
+                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "the store is being loaded", .retry_ms = 1000});
+    return false;
+}
+
+void exchange_begin(struct exchange *exchange, struct span head) {
+    struct connection *connection = exchange->connection;
+    const char *detail = "";
+    buffer_put_span(&exchange->bytes, head);
+    if (exchange->bytes.failed) {
+        exchange_refuse_head(exchange, 503, "out of memory");
+        return;
+    }
+    int status = http_head_parse(buffer_span(&exchange->bytes), &exchange->head, &detail);
+    if (status != 0) {
+        exchange_refuse_head(exchange, status, detail);
+        return;
+    }
+    exchange->broker->metrics.requests++;
+    connection->keep_alive = exchange->head.keep_alive;
+    http_body_init(&connection->body, &exchange->head);
+    if (exchange->head.expects_unknown) {
+        exchange_problem(exchange,
+                         &(struct problem){.status = 417, .code = AHORA_BAD_MESSAGE, .detail = "unknown expectation"});
+        return;
+    }
+    if (!find_route(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
+        return;
+    }
+    if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
+        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
+        return;
+    }
+    if (exchange->handler->begin != NULL) {
+        exchange->handler->begin(exchange);
+    }
+    if (!exchange->answered && exchange->head.expects_continue && connection->body.state != HTTP_BODY_END) {
+        send_continue(exchange);
+    }
+}
+
+static void collect(struct exchange *exchange, struct span *piece) {
+    struct broker *broker = exchange->broker;
+    if (broker->bodies_bytes + piece->bytes > (size_t)broker->config.bodies_bytes_max) {
+        broker->metrics.bodies_refused++;
+        exchange_problem(exchange,
+                         &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+    } else {
+        buffer_put_span(&exchange->body, *piece);
+        if (exchange->body.failed) {
+            exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
+        }
+        broker->bodies_bytes += exchange->body.bytes - exchange->body_counted;
+        exchange->body_counted = exchange->body.bytes;
+    }
+    piece->bytes = 0;
+}
+
+void exchange_take(struct exchange *exchange, struct span *piece) {
+    switch (exchange->handler->body) {
+    case BODY_NONE:
+        piece->bytes = 0;
+        return;
+    case BODY_WHOLE:
+        collect(exchange, piece);
+        return;
+    case BODY_STREAM:
+        exchange->handler->take(exchange, piece);
+        return;
+    }
+}
+
+void exchange_end_body(struct exchange *exchange) {
+    if (exchange->handler->end != NULL) {
+        exchange->handler->end(exchange);
+    }
+}
+
+void exchange_fail_body(struct exchange *exchange) {
+    if (!exchange->answered) {
+        exchange_refuse(exchange, AHORA_BAD_MESSAGE, "the chunks of the body are malformed");
+    }
+}
+
+bool exchange_produce(struct exchange *exchange) {
+    return exchange->handler->produce != NULL && exchange->handler->produce(exchange);
+}
+
+void exchange_on_room(struct exchange *exchange) {
+    if (exchange->handler->room != NULL) {
+        exchange->handler->room(exchange);
+    }
+}
+
+void exchange_on_ticket(struct ticket *ticket) {
+    struct exchange *exchange = ticket->owner;
+    struct connection *connection = exchange->connection;
+    exchange->handler->ticket(exchange, ticket);
+    connection_touch(connection);
+}
+
+bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed) {
+    struct span query = exchange->head.query;
+    struct span key;
+    struct span value;
+    while (http_query_next(&query, &key, &value)) {
+        if (span_is(key, name)) {
+            *malformed |= !http_percent_decode(value, true, out);
+            return !*malformed;
+        }
+    }
+    return false;
+}
+
+bool exchange_query_int(struct exchange *exchange, const char *name, int64_t min, int64_t max, int64_t *number) {
+    struct buffer text;
+    buffer_init(&text, 20);
+    bool malformed = false;
+    bool good = true;
+    if (exchange_query(exchange, name, &text, &malformed)) {
+        int64_t value = 0;
+        good = text.bytes > 0 && text.bytes <= 16;
+        for (size_t i = 0; good && i < text.bytes; i++) {
+            good = text.data[i] >= '0' && text.data[i] <= '9';
+            value = value * 10 + (text.data[i] - '0');
+        }
+        good = good && value >= min && value <= max;
+        *number = good ? value : *number;
+    }
+    buffer_fini(&text);
+    return good && !malformed;
+}

@@ -1,0 +1,241 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/loop.h"
+
+#include "broker/net/broker.h"
+#include "broker/net/connection.h"
+#include "broker/net/exchange.h"
+#include "broker/net/lifecycle.h"
+#include "broker/net/peer.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Rounds of one turn: an answer may make room for the next request, whose change has to be stored, and so on. */
+#define ROUNDS_MAX 8
+
+static struct broker *broker_of(const void *handle) {
+    return ((const uv_handle_t *)handle)->data;
+}
+
+void loop_enter(struct broker *broker) {
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    broker->now_ms = (int64_t)(uv_hrtime() / 1000000);
+    broker->now_wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
+    if (broker->core != NULL) {
+        core_set_time(broker->core, broker->now_wall_ms, broker->now_ms);
+    }
+    broker->loop.dirty = true;
+}
+
+/* If the journal fails, stopping without a word is the only honest way on. */
+void loop_store_changes(struct broker *broker) {
+    int64_t first;
+    int64_t last;
+    struct span records = core_turn(broker->core, &first, &last);
+    if (records.bytes > 0) {
+        enum result result = store_append(broker->store, records, first, last);
+        if (result != RESULT_OK) {
+            log_event(&broker->log, LOG_ERROR, "journal-failed", "reason=\"%s\" seq=%" PRId64 " action=abort",
+                      result_text(result), first);
+            abort();
+        }
+    }
+    core_turn_stored(broker->core);
+    core_set_room(broker->core, store_room(broker->store));
+}
+
+static void finish_tickets(struct broker *broker) {
+    struct ticket *ticket;
+    while ((ticket = core_next_ticket(broker->core)) != NULL) {
+        exchange_on_ticket(ticket);
+    }
+}
+
+/* Connections that were given work by a ticket, by room in their answer, or by a request behind the last one. */
+static bool work_connections(struct broker *broker) {
+    struct link now;
+    list_init(&now);
+    bool any = false;
+    for (struct link *link; (link = list_pop(&broker->work)) != NULL;) {
+        list_append(&now, link);
+    }
+    for (struct link *link; (link = list_pop(&now)) != NULL;) {
+        connection_process(CONTAINER_OF(link, struct connection, work));
+        any = true;
+    }
+    return any;
+}
+
+static void keep_awake(struct loop *loop, bool awake);
+
+static void arm_timer(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    int64_t due = deadlines_next(&broker->deadlines);
+    if (broker->phase == PHASE_READY || broker->phase == PHASE_DRAINING) {
+        int64_t core_due = core_next_due(broker->core);
+        due = core_due < due ? core_due : due;
+    }
+    due = broker->phase == PHASE_DRAINING && broker->drain_until_ms < due ? broker->drain_until_ms : due;
+    int64_t listen_due = listeners_next_due(&broker->listeners);
+    due = listen_due < due ? listen_due : due;
+    if (due >= loop->timer_due_ms || broker->phase == PHASE_STOPPED) {
+        return; /* it will fire early enough, and then be armed anew */
+    }
+    int64_t wait = due > broker->now_ms ? due - broker->now_ms : 0;
+    loop->timer_due_ms = due;
+    uv_update_time(&loop->uv);
+    uv_timer_start(&loop->timer, loop->timer.timer_cb, (uint64_t)wait, 0);
+}
+
+static void run_turn(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    bool awake = false;
+    if (broker->phase == PHASE_LOADING) {
+        awake = lifecycle_load_slice(broker);
+        loop->dirty = true;
+    }
+    if (!loop->dirty || broker->phase == PHASE_STOPPED) {
+        return;
+    }
+    broker->metrics.turns++;
+    for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
+        loop->dirty = false;
+        if (broker->phase != PHASE_LOADING) {
+            awake = websockets_read_more(broker);
+            loop_store_changes(broker);
+            finish_tickets(broker);
+            awake |= peers_flush(broker);
+        }
+        loop->dirty |= work_connections(broker);
+    }
+    websockets_reap(broker);
+    keep_awake(loop, awake || loop->dirty || !list_is_empty(&broker->work));
+    lifecycle_check_drained(broker);
+    arm_timer(broker);
+}
+
+static void on_prepare(uv_prepare_t *handle) {
+    run_turn(broker_of(handle));
+}
+
+static void on_check(uv_check_t *handle) {
+    run_turn(broker_of(handle));
+}
+
+static void on_idle(uv_idle_t *handle) {
+    loop_enter(broker_of(handle));
+}
+
+static void keep_awake(struct loop *loop, bool awake) {
+    if (awake == loop->idling) {
+        return;
+    }
+    loop->idling = awake;
+    if (awake) {
+        uv_idle_start(&loop->idle, on_idle);
+    } else {
+        uv_idle_stop(&loop->idle);
+    }
+}
+
+static void on_timer(uv_timer_t *handle) {
+    struct broker *broker = broker_of(handle);
+    broker->loop.timer_due_ms = INT64_MAX;
+    loop_enter(broker);
+    if (broker->phase == PHASE_READY || broker->phase == PHASE_DRAINING) {
+        core_tick(broker->core);
+    }
+    listeners_on_time(broker);
+    for (struct deadline *deadline; (deadline = deadlines_pop(&broker->deadlines, broker->now_ms)) != NULL;) {
+        deadline->on_expired(deadline);
+    }
+    lifecycle_on_time(broker);
+}
+
+static void on_store_event(uv_poll_t *handle, int status, int events) {
+    (void)status;
+    (void)events;
+    struct broker *broker = broker_of(handle);
+    loop_enter(broker);
+    uint64_t count;
+    if (read(store_event_fd(broker->store), &count, sizeof count) < 0) {
+        return; /* somebody else's wake-up came first; nothing to do */
+    }
+    core_durable(broker->core, store_durable_seq(broker->store));
+    core_set_room(broker->core, store_room(broker->store));
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct broker *broker = broker_of(handle);
+    loop_enter(broker);
+    lifecycle_on_signal(broker, number);
+}
+
+bool loop_init(struct loop *loop, struct broker *broker) {
+    static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+    memset(loop, 0, sizeof *loop);
+    if (uv_loop_init(&loop->uv) != 0) {
+        return false;
+    }
+    loop->timer_due_ms = INT64_MAX;
+    loop->dirty = true;
+    uv_prepare_init(&loop->uv, &loop->prepare);
+    uv_check_init(&loop->uv, &loop->check);
+    uv_idle_init(&loop->uv, &loop->idle);
+    uv_timer_init(&loop->uv, &loop->timer);
+    loop->prepare.data = broker;
+    loop->check.data = broker;
+    loop->idle.data = broker;
+    loop->timer.data = broker;
+    uv_prepare_start(&loop->prepare, on_prepare);
+    uv_check_start(&loop->check, on_check);
+    loop->timer.timer_cb = on_timer;
+    for (int i = 0; i < 3; i++) {
+        uv_signal_init(&loop->uv, &loop->signals[i]);
+        loop->signals[i].data = broker;
+        uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
+    }
+    return true;
+}
+
+void loop_watch_store(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    uv_poll_init(&loop->uv, &loop->store_event, store_event_fd(broker->store));
+    loop->store_event.data = broker;
+    uv_poll_start(&loop->store_event, UV_READABLE, on_store_event);
+    loop->has_store_event = true;
+}
+
+void loop_run(struct loop *loop) {
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->idle, NULL);
+    uv_close((uv_handle_t *)&loop->timer, NULL);
+    for (int i = 0; i < 3; i++) {
+        uv_close((uv_handle_t *)&loop->signals[i], NULL);
+    }
+    if (loop->has_store_event) {
+        uv_close((uv_handle_t *)&loop->store_event, NULL);
+    }
+}
+
+void loop_fini(struct loop *loop) {
+    int left = uv_loop_close(&loop->uv);
+    assert(left == 0);
+    (void)left;
+}

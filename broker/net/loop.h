@@ -1,0 +1,58 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The turn: what happens once for everything that arrived together. It runs behind the poll and, for what timers left, in front of it:
+ *
+ *   read more from sockets that had more → store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
+ *
+ * Every callback from libuv or libwebsockets begins with loop_enter. Work that appears while the turn flushes is flushed in the same turn,
+ * or an idle handle keeps the loop from sleeping.
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct broker;
+
+#define LOOP_SCRATCH_BYTES 65536
+
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle;
+    uv_timer_t timer;
+    uv_poll_t store_event;
+    uv_signal_t signals[3];
+    int64_t timer_due_ms; /* what the timer is armed for; INT64_MAX: not */
+    bool dirty;           /* something may have changed since the last turn */
+    bool idling;
+    bool has_store_event;
+    uint8_t scratch[LOOP_SCRATCH_BYTES]; /* for bytes on their way, never across callbacks */
+};
+
+/* False: the loop could not be made. */
+bool loop_init(struct loop *loop, struct broker *broker);
+void loop_run(struct loop *loop);
+void loop_fini(struct loop *loop); /* after the last handle was closed */
+
+/* First thing in every callback: takes the time, and marks that a turn is due. */
+void loop_enter(struct broker *broker);
+
+/* The changes applied so far reach the journal; only then may anybody see them. Part of the turn, and to be called before the core is
+   read for an answer. */
+void loop_store_changes(struct broker *broker);
+
+/* Watches the store's events; once it is started. */
+void loop_watch_store(struct broker *broker);
+
+/* Closes the loop's own handles, so that loop_run returns when the last other handle is closed. */
+void loop_stop(struct broker *broker);
+
+#endif

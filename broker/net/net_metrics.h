@@ -1,0 +1,36 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* What the net counts. Everything refused, dropped or delayed is here; /metrics prints it, tests assert on it. */
+#ifndef NET_METRICS_H
+#define NET_METRICS_H
+
+#include <stdint.h>
+
+struct net_metrics {
+    uint64_t accepted;
+    uint64_t refused_full;    /* connections_max, or no descriptor left */
+    uint64_t refused_address; /* connections_per_address_max */
+    uint64_t refused_other;   /* no memory, or the kernel would not */
+    uint64_t upgrades;        /* to WebSocket */
+    uint64_t upgrades_refused;
+    uint64_t websockets; /* gauge */
+    uint64_t requests;
+    uint64_t responses[6];   /* by class: 1xx … 5xx at its hundred */
+    uint64_t bodies_refused; /* requests_max or bodies_bytes_max */
+    uint64_t timeouts_header;
+    uint64_t timeouts_idle;
+    uint64_t timeouts_stall;
+    uint64_t timeouts_close;
+    uint64_t messages_refused; /* WebSocket messages of the wrong kind, or too large */
+    uint64_t closed_by_us;     /* WebSocket closes with a code of ours */
+    uint64_t writes;           /* to sessions */
+    uint64_t written_bytes;
+    uint64_t choked; /* a session's socket took no more */
+    uint64_t yields; /* a session had its share of a turn */
+    uint64_t turns;
+};
+
+#endif

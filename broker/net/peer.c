@@ -1,0 +1,115 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/peer.h"
+
+#include "broker/net/broker.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Small pieces of one session are laid side by side and leave in one system call; larger ones go as they are. */
+#define GATHER_BYTES_MAX 2048
+
+struct gather {
+    uint8_t *block; /* LOOP_SCRATCH_BYTES */
+    size_t bytes;
+    size_t total; /* given to this peer in this turn */
+};
+
+static enum peer_write write_counted(struct broker *broker, struct peer *peer, struct span bytes) {
+    broker->metrics.writes++;
+    broker->metrics.written_bytes += bytes.bytes;
+    return peer->calls->write(peer, bytes);
+}
+
+static enum peer_write write_gathered(struct broker *broker, struct peer *peer, struct gather *gather) {
+    if (gather->bytes == 0) {
+        return PEER_WRITTEN;
+    }
+    struct span block = {gather->block, gather->bytes};
+    gather->bytes = 0;
+    return write_counted(broker, peer, block);
+}
+
+static enum peer_write take_piece(struct broker *broker, struct peer *peer, struct gather *gather, struct span piece) {
+    gather->total += piece.bytes;
+    if (piece.bytes > GATHER_BYTES_MAX || gather->bytes + piece.bytes > LOOP_SCRATCH_BYTES) {
+        enum peer_write outcome = write_gathered(broker, peer, gather);
+        if (outcome == PEER_WRITTEN) {
+            return write_counted(broker, peer, piece);
+        }
+        if (outcome == PEER_BROKEN) {
+            return outcome;
+        }
+        /* Choked, but the piece was already pulled: it goes behind the tail that waits. */
+        return write_counted(broker, peer, piece) == PEER_BROKEN ? PEER_BROKEN : PEER_CHOKED;
+    }
+    memcpy(gather->block + gather->bytes, piece.data, piece.bytes);
+    gather->bytes += piece.bytes;
+    return PEER_WRITTEN;
+}
+
+/* Everything is written: reading again, or the end. */
+static void settle(struct peer *peer) {
+    const char *reason = "";
+    int code = session_close_code(peer->session, &reason);
+    if (code != 0) {
+        peer->calls->end(peer, code, reason);
+        return;
+    }
+    bool wanted = session_wants_read(peer->session);
+    if (wanted != peer->reading) {
+        peer->reading = wanted;
+        peer->calls->set_reading(peer, wanted);
+    }
+}
+
+static bool flush(struct broker *broker, struct peer *peer) {
+    struct gather gather = {.block = broker->loop.scratch};
+    enum peer_write outcome = PEER_WRITTEN;
+    size_t share = (size_t)broker->config.turn_bytes_max;
+    struct span piece;
+    while (outcome == PEER_WRITTEN && gather.total < share && session_pull(broker->core, peer->session, &piece)) {
+        outcome = take_piece(broker, peer, &gather, piece);
+    }
+    if (outcome == PEER_WRITTEN) {
+        outcome = write_gathered(broker, peer, &gather);
+    }
+    if (outcome == PEER_BROKEN) {
+        peer->calls->drop(peer);
+        return false;
+    }
+    if (outcome == PEER_CHOKED) {
+        broker->metrics.choked++;
+        session_set_choked(broker->core, peer->session, true);
+        return false;
+    }
+    if (gather.total >= share) {
+        broker->metrics.yields++;
+        session_yield(broker->core, peer->session);
+        return true;
+    }
+    settle(peer);
+    return false;
+}
+
+bool peers_flush(struct broker *broker) {
+    bool again = false;
+    struct session *session;
+    while ((session = core_next_ready(broker->core)) != NULL) {
+        struct peer *peer = session_owner(session);
+        assert(peer->session == session);
+        if (peer->turn == broker->metrics.turns && again) {
+            session_yield(broker->core, session);
+            return true;
+        }
+        if (flush(broker, peer)) {
+            peer->turn = broker->metrics.turns;
+            again = true;
+        }
+    }
+    return again;
+}

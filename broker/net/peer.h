@@ -1,0 +1,41 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The far end of a core session: a WebSocket, or the answer of a Server-Sent Events request. The loop pulls from the session and gives the
+ * bytes to the peer by this table; nothing else is known about it. Embedded in its owner, which is the session's owner too.
+ */
+#ifndef NET_PEER_H
+#define NET_PEER_H
+
+#include "broker/core/core.h"
+
+struct broker;
+struct peer;
+
+enum peer_write {
+    PEER_WRITTEN,
+    PEER_CHOKED, /* taken, but part of it waits for the socket: no more until then */
+    PEER_BROKEN, /* the connection is lost */
+};
+
+struct peer_calls {
+    enum peer_write (*write)(struct peer *peer, struct span bytes);
+    void (*set_reading)(struct peer *peer, bool reading);
+    void (*end)(struct peer *peer, int close_code, const char *reason); /* everything is written; may destroy the peer */
+    void (*drop)(struct peer *peer);                                    /* the connection is lost; may destroy the peer */
+};
+
+struct peer {
+    const struct peer_calls *calls;
+    struct session *session; /* NULL once it is over */
+    uint64_t turn;           /* the last turn in which it had its share */
+    bool reading;
+};
+
+/* Writes what the sessions have, each up to its share of a turn. True if some had to yield: come again at once. */
+bool peers_flush(struct broker *broker);
+
+#endif

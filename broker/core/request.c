@@ -291,7 +291,9 @@ static void answer_get(struct core *core, struct session *session, int64_t id, c
     uint32_t count = put_items(core, selection);
     buffer_clear(&core->results, core->limits.block_bytes);
     pack_put_list(&core->results, count);
-    pack_put_raw(&core->results, buffer_span(&core->items));
+    if (count > 0) {
+        pack_put_raw(&core->results, buffer_span(&core->items));
+    }
     const struct reply reply = {
         .op = REPLY_SNAPSHOT,
         .id = id,

@@ -1,0 +1,110 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * What every integration test does again and again: a broker for one case, a session, a question and its answer. A step that fails
+ * fails the case. Each case has a broker of its own; when the case ends, a broker that died without being told to fails it too.
+ * AHORA_TEST_KEEP in the environment keeps the directories, AHORA_TEST_LOG prints each broker's log. One thread.
+ */
+#ifndef AHORA_TESTS_SCENE_H
+#define AHORA_TESTS_SCENE_H
+
+/* clang-format off: cmocka.h needs these before it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "tests/support/broker_process.h"
+#include "tests/support/http.h"
+#include "tests/support/wire.h"
+
+#define CASE(function) cmocka_unit_test_setup_teardown(function, scene_setup, scene_teardown)
+#define FOR_BOTH(name) for (enum codec name = CODEC_JSON; name <= CODEC_MSGPACK; name++)
+
+/* Bytes of a literal, NULs included. */
+#define RAW(text) (text), sizeof(text) - 1
+
+/* The longest that anything is waited for. It only ends a test that hangs. */
+#define PATIENCE_MS 30000
+
+int scene_setup(void **state);
+int scene_teardown(void **state);
+
+/* A setting for brokers started from now on in this case: "LIMITS_BEAT_MS", "200". */
+void scene_configure(const char *key, const char *value);
+
+/* A broker in its own directory, ready. The case's; `scene_prepare` only makes the directory. */
+struct broker_process *scene_start(void **state);
+struct broker_process *scene_prepare(void **state);
+
+/* Waits for the end of a broker that was told to stop or must fail; its exit status, -1 if it does not end. */
+int scene_wait_end(struct broker_process *broker);
+
+/* True if the broker's log holds the text. */
+bool scene_log_has(const struct broker_process *broker, const char *text);
+
+/* A session that was welcomed. wire_fini is the caller's. */
+void scene_open(struct wire *wire, const struct broker_process *broker, enum codec codec);
+
+/* JSON from a format in which ' stands for ". */
+json_t *scene_json(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void scene_say(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The next message that is not a beat; of that op, dropping others. The caller owns it. */
+json_t *scene_hear(struct wire *wire);
+json_t *scene_hear_op(struct wire *wire, const char *op);
+
+/* scene_say, then scene_hear. */
+json_t *scene_ask(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The answer must be an `error` with that code; `id` 0: none. */
+void scene_expect_error(struct wire *wire, const char *code, int64_t id);
+
+/* The session still answers. */
+void scene_expect_alive(struct wire *wire);
+
+/* Publishes one change, given as its JSON text, and returns its result: {seq} or {error}. For sessions without subscriptions. */
+json_t *scene_change(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same; it must be applied, and the seq is returned; it must be refused with that code. */
+int64_t scene_apply(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void scene_refuse(struct wire *wire, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The code in a result, "" if it has none. */
+const char *scene_code(const json_t *result);
+
+int64_t scene_int(const json_t *object, const char *key); /* asserts that it is an integer */
+bool scene_bool(const json_t *object, const char *key);   /* asserts that it is a boolean */
+
+/* The document of a topic over HTTP ({topic, seq, at, data}), NULL if there is none. */
+json_t *scene_get(const struct broker_process *broker, const char *topic);
+
+/* True if the document's data equal that JSON ('-quoted). */
+bool scene_holds(const struct broker_process *broker, const char *topic, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One HTTP request with a text body (NULL: none); http_response_fini is the caller's. Returns the status. */
+int scene_http(const struct broker_process *broker, const char *method, const char *target, const char *headers, const char *body,
+               struct http_response *response);
+
+/* The same, and the answer must be a problem of that status and code. */
+void scene_problem(const struct broker_process *broker, const char *method, const char *target, const char *headers,
+                   const char *body, int status, const char *code);
+void scene_expect_problem(struct http_response *response, int status, const char *code);
+
+/* All samples of one name in /metrics, added; -1 if there is none. */
+double scene_metric(const struct broker_process *broker, const char *name);
+
+void scene_sleep(int ms);
+int64_t scene_clock_ms(void);
+
+#endif

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,6 +46,7 @@ static int teardown(void **state) {
     if (fixture->store != NULL) {
         store_close(fixture->store);
     }
+    (void)umount(fixture->path); /* of a test that failed half-way */
     directory_destroy(fixture->path);
     free(fixture);
     return 0;
@@ -243,6 +245,87 @@ static void damage_is_reported_and_takes_a_new_epoch(void **state) {
     assert_string_equal(fixture->report.epoch_reason, "clean");
 }
 
+/* Flips a bit of each place in the file that holds the text. */
+static void flip_text(const char *name, const char *text) {
+    int file = open(name, O_RDWR);
+    struct stat status;
+    assert_int_equal(fstat(file, &status), 0);
+    size_t size = (size_t)status.st_size;
+    char *bytes = malloc(size);
+    assert_int_equal(pread(file, bytes, size, 0), size);
+    char *hit = memmem(bytes, size, text, strlen(text));
+    assert_non_null(hit);
+    for (; hit != NULL; hit = memmem(bytes, size, text, strlen(text))) {
+        hit[1] ^= 1;
+    }
+    assert_int_equal(pwrite(file, bytes, size, 0), size);
+    free(bytes);
+    close(file);
+}
+
+static void damage_in_the_checkpoint_is_reported_once(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    assert_int_equal(append(fixture, 40), RESULT_OK);
+    stop(fixture);
+    char name[300];
+    snprintf(name, sizeof name, "%s/checkpoint/data.mdb", fixture->path);
+    flip_text(name, "seq 40 ");
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "damaged");
+    assert_int_equal(fixture->report.damaged, 1);
+    assert_int_equal(fixture->model.seq_last, 39);
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+    assert_int_equal(fixture->report.damaged, 0);
+}
+
+/* What a backup does while it copies the checkpoint. */
+static int hold_folding_back(struct fixture *fixture) {
+    char name[300];
+    snprintf(name, sizeof name, "%s/checkpoint", fixture->path);
+    int lock = open(name, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(lock, LOCK_SH), 0);
+    return lock;
+}
+
+static bool has_three_segments(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.journal_bytes == 3 * SEGMENT_BYTES;
+}
+
+/* One closed, one current, one spare. */
+static void append_until_one_is_closed(struct fixture *fixture) {
+    wait_until(fixture, has_room);
+    while (!has_three_segments(fixture)) {
+        assert_int_equal(append(fixture, 10), RESULT_OK);
+        wait_until(fixture, is_durable);
+    }
+}
+
+static bool has_seen_damage(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.damaged > 0;
+}
+
+static void a_segment_that_rots_is_kept_for_the_next_start_to_see(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    int lock = hold_folding_back(fixture);
+    append_until_one_is_closed(fixture);
+    flip_in_journal(fixture->path, 64 + 40);
+    close(lock);
+    wait_until(fixture, has_seen_damage);
+    assert_int_equal(append(fixture, 1), RESULT_OK); /* the broker itself still knows everything */
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "damaged");
+    assert_int_equal(fixture->report.damaged, 1);
+}
+
 static void a_second_process_is_refused(void **state) {
     struct fixture *fixture = *state;
     start(fixture);
@@ -388,6 +471,12 @@ static void append_until_full(struct fixture *fixture) {
     fail_msg("never full");
 }
 
+static bool has_folded(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.folds > 0;
+}
+
 static void a_full_disk_refuses_and_recovers_by_itself(void **state) {
     struct fixture *fixture = *state;
     fixture->options.disk = &bad_disk;
@@ -398,6 +487,8 @@ static void a_full_disk_refuses_and_recovers_by_itself(void **state) {
     store_metrics(fixture->store, &metrics);
     assert_int_equal(metrics.full, true);
     assert_int_equal(metrics.full_events, 1);
+    assert_int_equal(store_room(fixture->store), 0);
+    wait_until(fixture, has_folded); /* the segment that was filled makes way */
     assert_int_equal(store_room(fixture->store), 0);
     atomic_store(&disk_is_full, false);
     wait_until(fixture, has_room);
@@ -444,23 +535,36 @@ static void a_turn_larger_than_a_segment_is_refused(void **state) {
     assert_int_equal(append(fixture, 1), RESULT_OK);
 }
 
-/* A real one. Needs the right to mount. */
-static void a_small_file_system_fills_and_recovers(void **state) {
-    struct fixture *fixture = *state;
-    if (mount("tmpfs", fixture->path, "tmpfs", 0, "size=1m") != 0) {
-        print_message("skipped: mounting a tmpfs is not allowed here (%s)\n", strerror(errno));
-        skip();
-    }
-    char ballast[300];
-    snprintf(ballast, sizeof ballast, "%s/ballast", fixture->path);
-    start(fixture);
-    int file = open(ballast, O_CREAT | O_WRONLY, 0600);
+static void fill_up(struct fixture *fixture) {
+    char name[300];
+    snprintf(name, sizeof name, "%s/ballast", fixture->path);
+    int file = open(name, O_CREAT | O_WRONLY, 0600);
     char page[4096] = {1};
     while (write(file, page, sizeof page) > 0) {
     }
     close(file);
+}
+
+static bool mount_small(struct fixture *fixture) {
+    if (mount("tmpfs", fixture->path, "tmpfs", 0, "size=1m") == 0) {
+        return true;
+    }
+    print_message("skipped: mounting a tmpfs is not allowed here (%s)\n", strerror(errno));
+    return false;
+}
+
+/* A real one. Needs the right to mount. */
+static void a_small_file_system_fills_and_recovers(void **state) {
+    struct fixture *fixture = *state;
+    if (!mount_small(fixture)) {
+        skip();
+    }
+    start(fixture);
+    fill_up(fixture);
     append_until_full(fixture);
     int64_t seq = fixture->seq;
+    char ballast[300];
+    snprintf(ballast, sizeof ballast, "%s/ballast", fixture->path);
     assert_int_equal(unlink(ballast), 0);
     wait_until(fixture, has_room);
     assert_int_equal(append(fixture, 1), RESULT_OK);
@@ -468,7 +572,24 @@ static void a_small_file_system_fills_and_recovers(void **state) {
     start(fixture);
     model_expect(&fixture->model, seq + 1);
     stop(fixture);
-    assert_int_equal(umount(fixture->path), 0);
+}
+
+static void the_spare_is_given_up_for_the_checkpoint(void **state) {
+    struct fixture *fixture = *state;
+    if (!mount_small(fixture)) {
+        skip();
+    }
+    start(fixture);
+    int lock = hold_folding_back(fixture);
+    append_until_one_is_closed(fixture);
+    fill_up(fixture);
+    close(lock);
+    wait_until(fixture, has_folded);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq);
+    stop(fixture);
 }
 
 /* ---- removals, checkpoint ---- */
@@ -574,6 +695,8 @@ int main(void) {
         TEST(a_power_loss_takes_a_new_epoch),
         TEST(a_restored_copy_takes_a_new_epoch),
         TEST(damage_is_reported_and_takes_a_new_epoch),
+        TEST(damage_in_the_checkpoint_is_reported_once),
+        TEST(a_segment_that_rots_is_kept_for_the_next_start_to_see),
         TEST(a_second_process_is_refused),
         TEST(options_out_of_bounds_are_refused),
         TEST(kills_under_load_lose_nothing_shown),
@@ -583,6 +706,7 @@ int main(void) {
         TEST(the_smallest_journal_goes_on_for_ever),
         TEST(a_turn_larger_than_a_segment_is_refused),
         TEST(a_small_file_system_fills_and_recovers),
+        TEST(the_spare_is_given_up_for_the_checkpoint),
         TEST(removals_are_forgotten_up_to_the_floor),
         TEST(a_backup_under_load_is_a_prefix),
         TEST(a_backup_of_a_resting_store_is_whole),

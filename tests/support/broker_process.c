@@ -154,10 +154,13 @@ void broker_process_kill(struct broker_process *broker) {
 }
 
 int broker_process_term(struct broker_process *broker) {
-    if (!broker_process_is_running(broker)) {
-        return broker->exit_status;
+    if (broker_process_is_running(broker)) {
+        kill(broker->pid, SIGTERM);
     }
-    kill(broker->pid, SIGTERM);
+    return broker_process_wait_end(broker);
+}
+
+int broker_process_wait_end(struct broker_process *broker) {
     int64_t deadline_ms = clock_ms() + BROKER_STOP_MS;
     while (broker_process_is_running(broker) && clock_ms() < deadline_ms) {
         sleep_ms(POLL_MS);

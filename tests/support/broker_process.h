@@ -51,6 +51,9 @@ void broker_process_kill(struct broker_process *broker);
 /* SIGTERM, and waits for the end. Returns the exit code, 128 + signal, or -1 if it had to be killed after BROKER_STOP_MS. */
 int broker_process_term(struct broker_process *broker);
 
+/* The second half of it, for those who sent the signal themselves and had to do something meanwhile. */
+int broker_process_wait_end(struct broker_process *broker);
+
 /* True while it runs; reaps it and keeps exit_status if it has ended by itself. */
 bool broker_process_is_running(struct broker_process *broker);
 

@@ -253,10 +253,19 @@ static void seq_shown(struct follower *follower, int64_t seq) {
     follower->shown_seq = seq > follower->shown_seq ? seq : follower->shown_seq;
 }
 
+/* Then one of its subscriptions may come later with what another has shown: it is ignored, as the protocol says. */
+static bool is_matched_twice(const struct held *held) {
+    return (held->matched_by & (held->matched_by - 1)) != 0;
+}
+
 /* What all data have in common. False: not newer than what is held, to be ignored. */
 static bool data_is_news(struct follower *follower, struct held *held, int64_t seq, const char *op) {
     if (held->matched_by == 0) {
         follower_violate(follower, "%s of %s, which no subscription matches", op, held->topic);
+    }
+    if (seq < held->seq && is_matched_twice(held)) {
+        follower->repeats++;
+        return false;
     }
     if (seq < 1 || seq < held->seq) {
         follower_violate(follower, "%s of %s went back from seq %" PRId64 " to %" PRId64, op, held->topic, held->seq, seq);

@@ -24,7 +24,6 @@
  *
  * Nothing is asserted about time, but a run that makes no progress for a minute is ended. Memory figures are printed, not judged.
  */
-#include <assert.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -34,15 +33,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "tests/support/broker_process.h"
-#include "tests/traces/audience.h"
-#include "tests/traces/listing.h"
-#include "tests/traces/producer.h"
+#include "tests/traces/run.h"
 
-#define STUCK_MS 60000
-#define TRACES 7
 #define IN_FLIGHT_SHARE 0.78 /* of a trace: where the second kill comes */
-#define LIVES 4              /* of the broker: three kills */
 
 static const struct source {
     const char *name;
@@ -60,42 +53,6 @@ static const struct source {
     {"bus", {"service-bus-austin-morning", "service-bus-austin-evening"}, PRODUCER_WEBSOCKET, CODEC_MSGPACK, "applied"},
     {"desk", {"service-desk-incidents"}, PRODUCER_NDJSON, CODEC_JSON, "durable"},
 };
-
-struct run {
-    const char *directory;
-    const char *only; /* part of a file's name; NULL: all files */
-    size_t limit;
-    uint64_t seed;
-    bool is_verbose;
-
-    struct trace traces[TRACES];
-    size_t trace_count;
-    struct broker_process broker;
-    struct crew crew;
-    struct audience *audience;
-    char epoch[40];
-    int64_t loading_ms; /* spent while producers were allowed to send */
-    int64_t rss_start_kb;
-    int64_t hwm_kb[LIVES];
-    size_t life;
-    size_t behind_at_kill;
-    int passed;
-    int failed;
-};
-
-static int64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool run_check(struct run *run, bool is_good, const char *what) {
-    printf("%-6s %s\n", is_good ? "ok" : "FAILED", what);
-    fflush(stdout);
-    run->passed += is_good;
-    run->failed += !is_good;
-    return is_good;
-}
 
 /* ---- loading the traces ---- */
 
@@ -133,114 +90,14 @@ static bool run_load(struct run *run) {
     return run->trace_count > 0;
 }
 
-/* ---- the broker's lives ---- */
-
-/* The epoch a new session is told; the highest seq goes to *seq. */
-static bool broker_ask_epoch(const struct run *run, char *epoch, size_t size, int64_t *seq) {
-    struct wire wire;
-    json_t *welcome = wire_open_session(&wire, run->broker.port, CODEC_JSON);
-    snprintf(epoch, size, "%s", wire_text(welcome, "epoch"));
-    *seq = json_integer_value(json_object_get(welcome, "seq"));
-    json_decref(welcome);
-    wire_fini(&wire);
-    return epoch[0] != '\0';
-}
-
-static void run_note_memory(struct run *run) {
-    int64_t peak_kb = broker_process_memory_kb(&run->broker, "VmHWM");
-    run->hwm_kb[run->life] = peak_kb > run->hwm_kb[run->life] ? peak_kb : run->hwm_kb[run->life];
-}
-
-static bool run_kill_and_restart(struct run *run, const char *when) {
-    run_note_memory(run);
-    broker_process_kill(&run->broker);
-    audience_broker_killed(run->audience);
-    if (!broker_process_start(&run->broker, NULL)) {
-        return run_check(run, false, "the broker starts again after kill -9");
-    }
-    run->life++;
-    run->audience->is_broker_down = false;
-    char epoch[40];
-    char text[160];
-    int64_t seq;
-    bool is_kept = broker_ask_epoch(run, epoch, sizeof epoch, &seq) && strcmp(epoch, run->epoch) == 0;
-    snprintf(text, sizeof text, "kill -9 %s, restart: the epoch is kept", when);
-    run_check(run, is_kept, text);
-    return run_check(run, seq >= atomic_load(&run->crew.seq_max), "the restarted broker knows every seq it acknowledged");
-}
-
-static bool run_compare_listings(struct run *run, const char *when, bool with_patterns) {
-    static const char *const patterns[] = {"**",         "stock/**",       "room/**",      "order/*",
-                                           "service/**", "stock/*/France", "service/bus/*"};
-    size_t count = with_patterns ? sizeof patterns / sizeof patterns[0] : 1;
-    bool all_equal = true;
-    for (size_t i = 0; i < count; i++) {
-        char text[160];
-        snprintf(text, sizeof text, "GET /v1/topics?match=%s equals the files' state %s", patterns[i], when);
-        bool is_equal = listing_compare(run->broker.port, patterns[i], run->traces, run->trace_count) == 0;
-        all_equal &= run_check(run, is_equal, text);
-    }
-    return all_equal;
-}
-
-/* ---- pumping ---- */
-
-static double run_share(struct run *run) {
-    return (double)crew_acked(&run->crew) / (double)crew_total(&run->crew);
-}
-
-static void progress_print(struct run *run, int64_t now_ms, int64_t began_ms, size_t acked_before) {
-    size_t acked = crew_acked(&run->crew);
-    double seconds = (double)(now_ms - began_ms) / 1000;
-    double rate = seconds > 0 ? (double)(acked - acked_before) / seconds : 0;
-    double left = rate > 0 ? (double)(crew_total(&run->crew) - acked) / rate : 0;
-    struct audience_totals totals = audience_totals(run->audience);
-    printf("  %5.1f %%  %7.0f changes/s  %9" PRIu64 " deliveries  broker %4" PRId64 " MB  about %.0f s left\n",
-           100 * run_share(run), rate, totals.deliveries, broker_process_memory_kb(&run->broker, "VmRSS") / 1024, left);
-    fflush(stdout);
-}
-
-/*
- * Serves the subscribers until `is_done`. False if the broker or a producer failed, or nothing moved for too long.
- */
-static bool run_until(struct run *run, bool (*is_done)(struct run *)) {
-    int64_t began_ms = clock_ms();
-    int64_t printed_ms = began_ms;
-    int64_t moved_ms = began_ms;
-    size_t acked_before = crew_acked(&run->crew);
-    uint64_t mark = 0;
-    while (!is_done(run)) {
-        audience_tick(run->audience, run_share(run));
-        int64_t now_ms = clock_ms();
-        if (now_ms - printed_ms < 1000) {
-            continue;
-        }
-        progress_print(run, now_ms, began_ms, acked_before);
-        printed_ms = now_ms;
-        struct audience_totals totals = audience_totals(run->audience);
-        uint64_t mark_now = totals.bytes + crew_acked(&run->crew);
-        moved_ms = mark_now != mark ? now_ms : moved_ms;
-        mark = mark_now;
-        if (!broker_process_is_running(&run->broker)) {
-            return run_check(run, false, "the broker keeps running");
-        }
-        if (crew_failure(&run->crew) != NULL) {
-            printf("  %s\n", crew_failure(&run->crew));
-            return run_check(run, false, "every published change gets a seq");
-        }
-        if (now_ms - moved_ms > STUCK_MS) {
-            return run_check(run, false, "the run moves on");
-        }
-    }
-    return true;
-}
+/* ---- the steps ---- */
 
 static bool all_acknowledged(struct run *run) {
     return crew_is_done(&run->crew);
 }
 
 static bool all_complete(struct run *run) {
-    return audience_complete(run->audience, atomic_load(&run->crew.seq_max)) == run->audience->count;
+    return audience_complete(run->audience, crew_seq_max(&run->crew)) == run->audience->count;
 }
 
 /* Those who join at the start are there before the first change. */
@@ -252,29 +109,13 @@ static bool first_are_live(struct run *run) {
     return audience_complete(run->audience, 0) >= first;
 }
 
-static bool run_produce(struct run *run, double share, bool only_repeatable, bool (*is_done)(struct run *)) {
-    int64_t began_ms = clock_ms();
-    crew_allow(&run->crew, share, only_repeatable);
-    bool is_good = run_until(run, is_done);
-    run->loading_ms += clock_ms() - began_ms;
-    return is_good;
-}
-
-static void run_fold(struct run *run) {
-    for (size_t i = 0; i < run->crew.count; i++) {
-        trace_fold(run->crew.producers[i].trace, atomic_load(&run->crew.producers[i].acked));
-    }
-}
-
-/* ---- the steps ---- */
-
 static bool step_first_half(struct run *run) {
-    if (!run_produce(run, 0.5, false, all_acknowledged)) {
+    if (!run_produce(run, 0.5, all_acknowledged)) {
         return false;
     }
-    int64_t seq = atomic_load(&run->crew.seq_max);
-    run->behind_at_kill = audience_behind(run->audience, seq);
-    printf("  at 50 %%, with %zu subscribers not told complete up to seq %" PRId64 "\n", run->behind_at_kill, seq);
+    int64_t seq = crew_seq_max(&run->crew);
+    printf("  at 50 %%, with %zu subscribers not told complete up to seq %" PRId64 "\n", audience_behind(run->audience, seq),
+           seq);
     if (!run_kill_and_restart(run, "at 50 %")) {
         return false;
     }
@@ -296,20 +137,20 @@ static bool is_in_flight(struct run *run) {
 
 /* Nobody is served while it waits for the moment: then the kill also hits subscribers that were left behind. */
 static bool step_kill_in_flight(struct run *run) {
-    if (!run_produce(run, 0.75, false, all_acknowledged)) {
+    if (!run_produce(run, 0.75, all_acknowledged)) {
         return false;
     }
-    int64_t began_ms = clock_ms();
+    int64_t began_ms = run_clock_ms();
     crew_allow(&run->crew, 1, true);
-    while (!is_in_flight(run) && clock_ms() - began_ms < STUCK_MS) {
+    while (!is_in_flight(run) && run_clock_ms() - began_ms < STUCK_MS) {
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
-    run->loading_ms += clock_ms() - began_ms;
+    run->loading_ms += run_clock_ms() - began_ms;
     return run_kill_and_restart(run, "with sets and patches in flight");
 }
 
 static bool step_to_the_end(struct run *run) {
-    if (!run_produce(run, 1, false, all_acknowledged)) {
+    if (!run_produce(run, 1, all_acknowledged)) {
         return false;
     }
     run_check(run, crew_acked(&run->crew) == crew_total(&run->crew), "every change of the files is acknowledged with a seq");
@@ -348,8 +189,8 @@ static bool step_drain(struct run *run) {
     }
     kill(run->broker.pid, SIGTERM);
     run->audience->is_load_over = false; /* nobody comes back */
-    int64_t deadline_ms = clock_ms() + STUCK_MS;
-    while (!all_gone(run) && clock_ms() < deadline_ms) {
+    int64_t deadline_ms = run_clock_ms() + STUCK_MS;
+    while (!all_gone(run) && run_clock_ms() < deadline_ms) {
         audience_tick(run->audience, 1);
     }
     for (size_t i = 0; i < run->audience->count; i++) {
@@ -357,71 +198,10 @@ static bool step_drain(struct run *run) {
         told += subscriber->is_stream || subscriber->follower.bye_reason[0] != '\0';
     }
     run_check(run, told == run->audience->count, "on SIGTERM every WebSocket subscriber hears bye");
-    return run_check(run, broker_process_term(&run->broker) == 0, "on SIGTERM the broker exits with 0");
-}
-
-/* ---- report ---- */
-
-static void report_violations(struct run *run) {
-    size_t printed = 0;
-    for (size_t i = 0; i < run->audience->count && printed < 20; i++) {
-        const struct follower *follower = &run->audience->subscribers[i].follower;
-        for (size_t j = 0; j < follower->violation_count && j < FOLLOWER_VIOLATIONS_KEPT; j++) {
-            printf("  %s\n", follower->violations[j]);
-            printed++;
-        }
-        if (follower->errors > 0) {
-            printf("  %s: error %s\n", follower->name, follower->error_code);
-            printed++;
-        }
-    }
-    struct audience_totals totals = audience_totals(run->audience);
-    run_check(run, totals.violations == 0, "no subscriber saw a rule of the protocol broken");
-}
-
-static void report(struct run *run) {
-    struct audience_totals totals = audience_totals(run->audience);
-    size_t resent = 0;
-    for (size_t i = 0; i < run->crew.count; i++) {
-        resent += atomic_load(&run->crew.producers[i].resent);
-    }
-    int64_t peak_kb = 0;
-    printf("\n");
-    printf("  changes              %12zu\n", crew_acked(&run->crew));
-    printf("  changes/s            %12.0f  while producers ran\n",
-           run->loading_ms > 0 ? (double)crew_acked(&run->crew) * 1000 / (double)run->loading_ms : 0);
-    printf("  sent again           %12zu  not acknowledged when the broker was killed\n", resent);
-    printf("  subscribers          %12zu\n", run->audience->count);
-    printf("  deliveries           %12" PRIu64 "  of these %" PRIu64 " removals, %" PRIu64 " MB\n", totals.deliveries,
-           totals.removes, totals.bytes >> 20);
-    printf("  skipped versions     %12" PRIu64 "\n", totals.skipped);
-    printf("  cuts                 %12" PRIu64 "  and three kills\n", totals.cuts);
-    printf("  resumed by token     %12" PRIu64 "\n", totals.resumed);
-    printf("  resynced             %12" PRIu64 "  token given, snapshot received\n", totals.resyncs);
-    printf("  seen twice           %12" PRIu64 "  same seq by overlap or resume\n", totals.repeats);
-    printf("  broker at start      %12.1f  MB resident\n", (double)run->rss_start_kb / 1024);
-    for (size_t i = 0; i <= run->life && i < LIVES; i++) {
-        printf("  broker peak, life %zu  %12.1f  MB resident\n", i + 1, (double)run->hwm_kb[i] / 1024);
-        peak_kb = run->hwm_kb[i] > peak_kb ? run->hwm_kb[i] : peak_kb;
-    }
-    printf("  broker peak          %12.1f  MB resident, grown by %.1f MB since the start\n\n", (double)peak_kb / 1024,
-           (double)(peak_kb - run->rss_start_kb) / 1024);
+    return run_check(run, broker_process_wait_end(&run->broker) == 0, "on SIGTERM the broker exits with 0");
 }
 
 /* ---- main ---- */
-
-static bool run_start(struct run *run) {
-    if (!broker_process_init(&run->broker, "traces") || !broker_process_start(&run->broker, NULL)) {
-        return false;
-    }
-    int64_t seq;
-    run->rss_start_kb = broker_process_memory_kb(&run->broker, "VmRSS");
-    run->audience = calloc(1, sizeof *run->audience);
-    assert(run->audience != NULL);
-    return broker_ask_epoch(run, run->epoch, sizeof run->epoch, &seq) &&
-           audience_init(run->audience, run->traces, run->trace_count, run->seed, run->broker.port) &&
-           crew_start(&run->crew, run->broker.port);
-}
 
 static void run_steps(struct run *run) {
     if (run->is_verbose) {
@@ -435,23 +215,8 @@ static void run_steps(struct run *run) {
     } else {
         crew_stop(&run->crew);
     }
-    report_violations(run);
-    report(run);
-}
-
-static void run_fini(struct run *run) {
-    if (run->audience != NULL) {
-        audience_fini(run->audience);
-        free(run->audience);
-    }
-    crew_fini(&run->crew);
-    if (run->failed > 0 && run->audience != NULL) { /* a failed start has printed it */
-        broker_process_print_log(&run->broker);
-    }
-    broker_process_fini(&run->broker);
-    for (size_t i = 0; i < run->trace_count; i++) {
-        trace_fini(&run->traces[i]);
-    }
+    run_report_violations(run);
+    run_report(run);
 }
 
 static bool options_parse(struct run *run, int argc, char **argv) {
@@ -495,7 +260,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     printf("check-traces: seed %" PRIu64 "\n", run.seed);
-    int64_t began_ms = clock_ms();
+    int64_t began_ms = run_clock_ms();
     if (run_load(&run) && run_check(&run, run_start(&run), "the broker starts")) {
         run_steps(&run);
     } else {
@@ -503,7 +268,7 @@ int main(int argc, char **argv) {
     }
     run_fini(&run);
     printf("check-traces: %s in %.0f s (seed %" PRIu64 ")\n", run.failed == 0 ? "passed" : "FAILED",
-           (double)(clock_ms() - began_ms) / 1000, run.seed);
+           (double)(run_clock_ms() - began_ms) / 1000, run.seed);
     printf("%d passed, %d failed\n", run.passed, run.failed);
     return run.failed == 0 ? 0 : 1;
 }

@@ -5,11 +5,9 @@
 
 #include "tests/traces/producer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/traces/batch.h"
+
 #define BATCH_EVENTS 250
-#define AHEAD_SHARE 0.01 /* of its trace that a producer may be ahead of the slowest */
 #define RETRY_MS 20
 #define READ_BYTES 65536
 
@@ -49,89 +48,32 @@ static void producer_fail(struct producer *producer, const char *format, ...) {
     atomic_store(&producer->is_failed, true);
 }
 
+/* ---- life ---- */
+
+void producer_init(struct producer *producer, struct trace *trace, enum producer_way way, const char *ack) {
+    *producer = (struct producer){.trace = trace, .way = way, .ack = ack, .fd = -1, .wire.fd = -1};
+    http_reader_init(&producer->reader);
+}
+
+void producer_fini(struct producer *producer) {
+    producer_close(producer);
+    http_reader_fini(&producer->reader);
+    bytes_fini(&producer->out);
+    bytes_fini(&producer->scratch);
+}
+
 /* ---- sending ---- */
-
-static void append_text_packed(struct bytes *out, const char *text) {
-    size_t size = strlen(text);
-    uint8_t head[3] = {0xda, (uint8_t)(size >> 8), (uint8_t)size}; /* str 16 */
-    bytes_append(out, head, sizeof head);
-    bytes_append(out, text, size);
-}
-
-static void append_change(struct producer *producer, const struct event *event, struct bytes *out) {
-    const struct trace *trace = producer->trace;
-    const char *data = bytes_data(&trace->text) + event->sent;
-    const char *topic = trace->topics[event->topic].name;
-    if (trace->codec == CODEC_MSGPACK) {
-        uint8_t head = (uint8_t)(event->sent_bytes > 0 ? 0x83 : 0x82);
-        bytes_append(out, &head, 1);
-        append_text_packed(out, "op");
-        append_text_packed(out, event_op_name(event->op));
-        append_text_packed(out, "topic");
-        append_text_packed(out, topic);
-        if (event->sent_bytes > 0) {
-            append_text_packed(out, "data");
-            bytes_append(out, data, event->sent_bytes);
-        }
-        return;
-    }
-    bytes_append_text(out, "{\"op\":\"");
-    bytes_append_text(out, event_op_name(event->op));
-    bytes_append_text(out, "\",\"topic\":\"");
-    bytes_append_text(out, topic); /* no byte of a topic needs an escape */
-    bytes_append_text(out, event->sent_bytes > 0 ? "\",\"data\":" : "\"");
-    bytes_append(out, data, event->sent_bytes);
-    bytes_append_text(out, "}");
-}
-
-/* {"op":"pub","id":…,"ack":…,"changes":[…]}; a POST has the same body, with its unknown keys ignored. */
-static void append_publish(struct producer *producer, size_t count, struct bytes *out) {
-    const struct trace *trace = producer->trace;
-    bool is_packed = trace->codec == CODEC_MSGPACK;
-    if (is_packed) {
-        size_t id = producer->batch_next + 1;
-        uint8_t id_bytes[5] = {0xce, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
-        uint8_t count_bytes[3] = {0xdc, (uint8_t)(count >> 8), (uint8_t)count};
-        bytes_append(out, "\x84", 1);
-        append_text_packed(out, "op");
-        append_text_packed(out, "pub");
-        append_text_packed(out, "id");
-        bytes_append(out, id_bytes, sizeof id_bytes);
-        append_text_packed(out, "ack");
-        append_text_packed(out, producer->ack);
-        append_text_packed(out, "changes");
-        bytes_append(out, count_bytes, sizeof count_bytes);
-    } else {
-        bytes_printf(out, "{\"op\":\"pub\",\"id\":%zu,\"ack\":\"%s\",\"changes\":[", producer->batch_next + 1, producer->ack);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && !is_packed) {
-            bytes_append(out, ",", 1);
-        }
-        append_change(producer, &trace->events[producer->sent + i], out);
-    }
-    if (!is_packed) {
-        bytes_append_text(out, "]}");
-    }
-}
-
-static void append_lines(struct producer *producer, size_t count, struct bytes *out) {
-    for (size_t i = 0; i < count; i++) {
-        append_change(producer, &producer->trace->events[producer->sent + i], out);
-        bytes_append(out, "\n", 1);
-    }
-}
 
 static void producer_send_batch(struct producer *producer, size_t count) {
     struct bytes *scratch = &producer->scratch;
     bytes_clear(scratch);
     if (producer->way == PRODUCER_NDJSON) {
-        append_lines(producer, count, scratch);
+        batch_append_lines(producer->trace, producer->sent, count, scratch);
         bytes_printf(&producer->out, "%zx\r\n", bytes_size(scratch));
         bytes_append(&producer->out, bytes_data(scratch), bytes_size(scratch));
         bytes_append_text(&producer->out, "\r\n");
     } else {
-        append_publish(producer, count, scratch);
+        batch_append_publish(producer->trace, producer->sent, count, producer->batch_next + 1, producer->ack, scratch);
         if (producer->way == PRODUCER_WEBSOCKET) {
             wire_queue(&producer->wire, bytes_data(scratch), bytes_size(scratch));
         } else {
@@ -169,11 +111,11 @@ static void producer_fill(struct producer *producer, size_t allowed) {
 
 /* ---- the line ---- */
 
-static bool producer_is_connected(const struct producer *producer) {
-    return producer->way == PRODUCER_WEBSOCKET ? producer->wire.fd >= 0 : producer->fd >= 0;
+int producer_fd(const struct producer *producer) {
+    return producer->way == PRODUCER_WEBSOCKET ? producer->wire.fd : producer->fd;
 }
 
-static void line_close(struct producer *producer) {
+void producer_close(struct producer *producer) {
     wire_cut(&producer->wire);
     wire_fini(&producer->wire);
     producer->wire = (struct wire){.fd = -1};
@@ -187,7 +129,7 @@ static void line_close(struct producer *producer) {
 }
 
 static void line_lost(struct producer *producer, const char *why) {
-    line_close(producer);
+    producer_close(producer);
     size_t acked = atomic_load(&producer->acked);
     for (size_t i = acked; i < producer->sent; i++) {
         if (producer->trace->events[i].op == EVENT_ADJUST) {
@@ -227,7 +169,7 @@ static void line_connect(struct producer *producer, uint16_t port) {
         return;
     }
     if (!line_open(producer, port)) {
-        line_close(producer);
+        producer_close(producer);
         producer->retry_at_ms = clock_ms() + RETRY_MS;
     }
 }
@@ -246,14 +188,14 @@ static bool line_flush(struct producer *producer) {
     return true;
 }
 
-static size_t line_unsent(const struct producer *producer) {
-    return producer->way == PRODUCER_WEBSOCKET ? wire_unsent(&producer->wire) : bytes_size(&producer->out);
+bool producer_has_unsent(const struct producer *producer) {
+    return wire_unsent(&producer->wire) > 0 || bytes_size(&producer->out) > 0;
 }
 
 /* ---- results ---- */
 
 /* One event's result; false if it is a failure. */
-static bool result_take(struct crew *crew, struct producer *producer, const json_t *result) {
+static bool result_take(struct producer *producer, const json_t *result) {
     size_t at = atomic_load(&producer->acked);
     const struct event *event = &producer->trace->events[at];
     struct trace_topic *topic = &producer->trace->topics[event->topic];
@@ -264,15 +206,13 @@ static bool result_take(struct crew *crew, struct producer *producer, const json
     const json_t *seq = json_object_get(result, "seq");
     if (json_is_integer(seq) && json_object_get(result, "error") == NULL) {
         int64_t value = json_integer_value(seq);
-        if (value <= producer->last_seq) {
-            producer_fail(producer, "event %zu got seq %" PRId64 " after %" PRId64, at, value, producer->last_seq);
+        if (value <= atomic_load(&producer->seq_told)) {
+            producer_fail(producer, "event %zu got seq %" PRId64 " after %" PRId64, at, value,
+                          (int64_t)atomic_load(&producer->seq_told));
             return false;
         }
-        producer->last_seq = value;
+        atomic_store(&producer->seq_told, value);
         topic->seq = value;
-        if (value > atomic_load(&crew->seq_max)) {
-            atomic_store(&crew->seq_max, value); /* one writer */
-        }
     } else {
         char *text = json_dumps(result, JSON_ENCODE_ANY);
         bool is_repeated = at < producer->repeated_until && text != NULL && strstr(text, "not_found") != NULL;
@@ -288,7 +228,7 @@ static bool result_take(struct crew *crew, struct producer *producer, const json
     return true;
 }
 
-static bool batch_take(struct crew *crew, struct producer *producer, const json_t *answer) {
+static bool batch_take(struct producer *producer, const json_t *answer) {
     const json_t *results = json_object_get(answer, "results");
     if (producer->batch_first == producer->batch_next) {
         producer_fail(producer, "an answer to nothing");
@@ -302,7 +242,7 @@ static bool batch_take(struct crew *crew, struct producer *producer, const json_
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!result_take(crew, producer, json_array_get(results, i))) {
+        if (!result_take(producer, json_array_get(results, i))) {
             return false;
         }
     }
@@ -310,7 +250,7 @@ static bool batch_take(struct crew *crew, struct producer *producer, const json_
     return true;
 }
 
-static void take_websocket(struct crew *crew, struct producer *producer) {
+static void take_websocket(struct producer *producer) {
     int got = wire_read(&producer->wire, READ_BYTES);
     for (json_t *message; (message = wire_next(&producer->wire)) != NULL;) {
         const char *op = wire_text(message, "op");
@@ -319,7 +259,7 @@ static void take_websocket(struct crew *crew, struct producer *producer) {
             if (id != (int64_t)producer->batch_first + 1) {
                 producer_fail(producer, "published %" PRId64 ", not %zu", id, producer->batch_first + 1);
             }
-            batch_take(crew, producer, message);
+            batch_take(producer, message);
         } else if (strcmp(op, "error") == 0) {
             producer_fail(producer, "error %s: %s", wire_text(message, "code"), wire_text(message, "detail"));
         }
@@ -333,13 +273,13 @@ static void take_websocket(struct crew *crew, struct producer *producer) {
     }
 }
 
-static void take_lines(struct crew *crew, struct producer *producer) {
+static void take_lines(struct producer *producer) {
     struct bytes *body = &producer->reader.body;
     const char *end;
     while (bytes_size(body) > 0 && (end = memchr(bytes_data(body), '\n', bytes_size(body))) != NULL) {
         size_t size = (size_t)(end - bytes_data(body));
         json_t *result = json_loadb(bytes_data(body), size, 0, NULL);
-        bool is_good = result_take(crew, producer, result);
+        bool is_good = result_take(producer, result);
         json_decref(result);
         bytes_consume(body, size + 1);
         if (!is_good) {
@@ -348,7 +288,7 @@ static void take_lines(struct crew *crew, struct producer *producer) {
     }
 }
 
-static void take_post(struct crew *crew, struct producer *producer) {
+static void take_post(struct producer *producer) {
     struct http_reader *reader = &producer->reader;
     if (reader->state != HTTP_DONE) {
         return;
@@ -362,13 +302,13 @@ static void take_post(struct crew *crew, struct producer *producer) {
     if (bytes_size(&reader->body) > 0) {
         answer = codec_decode(codec, bytes_data(&reader->body), bytes_size(&reader->body), &offset, &is_bad);
     }
-    batch_take(crew, producer, answer);
+    batch_take(producer, answer);
     json_decref(answer);
     http_reader_fini(reader);
     http_reader_init(reader);
 }
 
-static void take_http(struct crew *crew, struct producer *producer) {
+static void take_http(struct producer *producer) {
     char block[READ_BYTES];
     ssize_t got = recv(producer->fd, block, sizeof block, 0);
     if (got < 0 && errno == EAGAIN) {
@@ -383,152 +323,36 @@ static void take_http(struct crew *crew, struct producer *producer) {
         return;
     }
     if (producer->way == PRODUCER_NDJSON) {
-        take_lines(crew, producer);
+        take_lines(producer);
     } else {
-        take_post(crew, producer);
+        take_post(producer);
     }
     if (got <= 0 || (producer->way == PRODUCER_NDJSON && reader->state >= HTTP_DONE)) {
         line_lost(producer, "HTTP connection closed");
     }
 }
 
-/* ---- the crew ---- */
-
-void crew_add(struct crew *crew, struct trace *trace, enum producer_way way, const char *ack) {
-    assert(crew->count < PRODUCERS_MAX);
-    struct producer *producer = &crew->producers[crew->count++];
-    *producer = (struct producer){.trace = trace, .way = way, .ack = ack, .fd = -1, .wire.fd = -1};
-    http_reader_init(&producer->reader);
-}
-
-void crew_allow(struct crew *crew, double share, bool only_repeatable) {
-    for (size_t i = 0; i < crew->count; i++) {
-        struct producer *producer = &crew->producers[i];
-        size_t count = producer->trace->event_count;
-        if (!only_repeatable || !producer->trace->has_adjusts) {
-            atomic_store(&producer->limit, share >= 1 ? count : (size_t)((double)count * share));
-        }
+void producer_take(struct producer *producer) {
+    if (producer->way == PRODUCER_WEBSOCKET) {
+        take_websocket(producer);
+    } else {
+        take_http(producer);
     }
 }
 
-bool crew_is_done(struct crew *crew) {
-    for (size_t i = 0; i < crew->count; i++) {
-        struct producer *producer = &crew->producers[i];
-        if (atomic_load(&producer->acked) < atomic_load(&producer->limit)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-size_t crew_acked(struct crew *crew) {
-    size_t acked = 0;
-    for (size_t i = 0; i < crew->count; i++) {
-        acked += atomic_load(&crew->producers[i].acked);
-    }
-    return acked;
-}
-
-size_t crew_total(const struct crew *crew) {
-    size_t total = 0;
-    for (size_t i = 0; i < crew->count; i++) {
-        total += crew->producers[i].trace->event_count;
-    }
-    return total;
-}
-
-const char *crew_failure(struct crew *crew) {
-    for (size_t i = 0; i < crew->count; i++) {
-        if (atomic_load(&crew->producers[i].is_failed)) {
-            return crew->producers[i].failure;
-        }
-    }
-    return NULL;
-}
-
-/* The share of its trace up to which a producer may send: a little more than the slowest of those that are still allowed to. */
-static double crew_front(struct crew *crew) {
-    double front = 1;
-    for (size_t i = 0; i < crew->count; i++) {
-        struct producer *producer = &crew->producers[i];
-        size_t acked = atomic_load(&producer->acked);
-        if (acked < atomic_load(&producer->limit)) {
-            double share = (double)acked / (double)producer->trace->event_count;
-            front = share < front ? share : front;
-        }
-    }
-    return front + AHEAD_SHARE;
-}
-
-static void producer_work(struct crew *crew, struct producer *producer, double front) {
+void producer_work(struct producer *producer, uint16_t port, double front) {
     size_t limit = atomic_load(&producer->limit);
     size_t reach = (size_t)((double)producer->trace->event_count * front) + BATCH_EVENTS;
     if (atomic_load(&producer->is_failed)) {
         return;
     }
-    if (!producer_is_connected(producer)) {
-        line_connect(producer, crew->port);
+    if (producer_fd(producer) < 0) {
+        line_connect(producer, port);
     }
-    if (producer_is_connected(producer)) {
+    if (producer_fd(producer) >= 0) {
         producer_fill(producer, reach < limit ? reach : limit);
         if (!line_flush(producer)) {
             line_lost(producer, "cannot send");
         }
     }
-}
-
-static void crew_wait(struct crew *crew) {
-    struct pollfd items[PRODUCERS_MAX];
-    for (size_t i = 0; i < crew->count; i++) {
-        struct producer *producer = &crew->producers[i];
-        items[i].fd = producer->way == PRODUCER_WEBSOCKET ? producer->wire.fd : producer->fd;
-        items[i].events = (short)(line_unsent(producer) > 0 ? POLLIN | POLLOUT : POLLIN);
-        items[i].revents = 0;
-        if (atomic_load(&producer->is_failed)) {
-            items[i].fd = -1;
-        }
-    }
-    poll(items, crew->count, 5); /* short: limits are raised without a wake-up */
-    for (size_t i = 0; i < crew->count; i++) {
-        if ((items[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-            struct producer *producer = &crew->producers[i];
-            (producer->way == PRODUCER_WEBSOCKET ? take_websocket : take_http)(crew, producer);
-        }
-    }
-}
-
-static void *crew_run(void *context) {
-    struct crew *crew = context;
-    while (!atomic_load(&crew->is_stopping)) {
-        double front = crew_front(crew);
-        for (size_t i = 0; i < crew->count; i++) {
-            producer_work(crew, &crew->producers[i], front);
-        }
-        crew_wait(crew);
-    }
-    for (size_t i = 0; i < crew->count; i++) {
-        line_close(&crew->producers[i]);
-    }
-    return NULL;
-}
-
-bool crew_start(struct crew *crew, uint16_t port) {
-    crew->port = port;
-    atomic_store(&crew->is_stopping, false);
-    return pthread_create(&crew->thread, NULL, crew_run, crew) == 0;
-}
-
-void crew_stop(struct crew *crew) {
-    atomic_store(&crew->is_stopping, true);
-    pthread_join(crew->thread, NULL);
-}
-
-void crew_fini(struct crew *crew) {
-    for (size_t i = 0; i < crew->count; i++) {
-        struct producer *producer = &crew->producers[i];
-        http_reader_fini(&producer->reader);
-        bytes_fini(&producer->out);
-        bytes_fini(&producer->scratch);
-    }
-    crew->count = 0;
 }

@@ -75,7 +75,9 @@ void core_destroy(struct core *core) {
 }
 
 enum result core_load(struct core *core, const struct record *record) {
-    return ledger_load(&core->ledger, record);
+    enum result result = ledger_load(&core->ledger, record);
+    core->seq_shown = core->ledger.seq;
+    return result;
 }
 
 enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {

@@ -8,8 +8,9 @@
  *
  *   loop thread                               storage thread
  *   store_append(turn) -- pwrite --> segment  fdatasync in groups -> store_durable_seq, store_event_fd
- *                                             fold closed segments into LMDB, newest record of each topic, then drop them
  *                                             keep the next segment preallocated -> store_room
+ *                                             folding thread
+ *                                             closed segments into LMDB, newest record of each topic, then drop them
  *
  * A turn that was appended survives the death of the process (the page cache has it); a turn at or below store_durable_seq
  * survives the death of the machine. The store never shows anything to anyone: callers append, then show.
@@ -74,15 +75,16 @@ enum result store_loaded(struct store *store, int64_t seq_last, struct store_rep
 /* Starts the storage thread and the first segment. */
 enum result store_start(struct store *store) MUST_CHECK;
 
-/* Bytes of records that may be appended now and are sure to find their place on disk. 0: full. A caller that appends no more
+/* Bytes of records that may be appended now and are sure to find their place on disk; at least a quarter of a segment, or 0: full. A caller that appends no more
    than this in one turn cannot meet a full disk. */
 size_t store_room(const struct store *store);
 
 /* Appends one turn: whole records, laid end to end, their seqs from seq_first to seq_last. All of it or nothing survives.
-   RESULT_IO is fatal: the caller must stop without showing the turn. */
+   RESULT_IO is fatal: the caller must stop without showing the turn. RESULT_NO_SPACE: more than store_room, nothing was appended
+   and the turn may come again; RESULT_INVALID: more than a segment ever holds. */
 enum result store_append(struct store *store, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
 
-/* Everything up to this seq is on disk. */
+/* Everything up to this seq is on disk; with SYNC_OFF, appended. */
 int64_t store_durable_seq(const struct store *store);
 
 /* Becomes readable when store_durable_seq or store_room grew; reading 8 bytes (eventfd) clears it. */

@@ -38,22 +38,23 @@ void follower_violate(struct follower *follower, const char *format, ...) {
 
 /* ---- topics held ---- */
 
-static uint32_t topic_matches(const struct follower *follower, const char *topic) {
-    uint32_t bits = 0;
+static void held_match(const struct follower *follower, struct held *held) {
+    held->matched_by = 0;
+    held->match_count = 0;
     for (size_t i = 0; i < follower->subscription_count; i++) {
         const struct subscription *subscription = &follower->subscriptions[i];
         for (size_t j = 0; j < subscription->pattern_count; j++) {
-            if (rules_match(subscription->patterns[j], topic)) {
-                bits |= 1u << i;
+            if (rules_match(subscription->patterns[j], held->topic)) {
+                held->matched_by |= 1u << i;
+                held->match_count++;
             }
         }
     }
-    return bits;
 }
 
 static void match_again(struct follower *follower) {
     for (struct held *held = NULL; (held = replica_next(&follower->replica, held)) != NULL;) {
-        held->matched_by = topic_matches(follower, held->topic);
+        held_match(follower, held);
     }
 }
 
@@ -70,7 +71,7 @@ static void forget_matched(struct follower *follower, size_t index) {
 static struct held *held_get(struct follower *follower, const char *topic) {
     struct held *held = replica_get(&follower->replica, topic);
     if (held->seq == 0) {
-        held->matched_by = topic_matches(follower, topic);
+        held_match(follower, held);
     }
     return held;
 }
@@ -253,9 +254,9 @@ static void seq_shown(struct follower *follower, int64_t seq) {
     follower->shown_seq = seq > follower->shown_seq ? seq : follower->shown_seq;
 }
 
-/* Then one of its subscriptions may come later with what another has shown: it is ignored, as the protocol says. */
+/* Then one of the patterns may come later with what another has shown: it is ignored, as the protocol says. */
 static bool is_matched_twice(const struct held *held) {
-    return (held->matched_by & (held->matched_by - 1)) != 0;
+    return held->match_count > 1;
 }
 
 /* What all data have in common. False: not newer than what is held, to be ignored. */

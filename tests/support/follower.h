@@ -11,7 +11,7 @@
  *   - `welcome` first; within an epoch, its seq is not below anything this follower was ever shown
  *   - `subscribed` before data; `resumed: true` only for a token of this epoch
  *   - data only for topics that a subscription matches
- *   - no topic goes back to an older seq, unless two subscriptions match it (then it is ignored)
+ *   - no topic goes back to an older seq, unless two patterns match it (then it is ignored)
  *   - a patch only by a ref that was set in this connection and stands for a document held
  *   - no data for a removed topic except `set`; a ref is not given to another topic while its document is held
  *   - `live.seq` and `beat.seq` never shrink, and nothing new arrives with a seq that a subscription was said to be complete up to

@@ -25,6 +25,7 @@ struct held {
     bool is_stale;
     bool is_forgotten;   /* by a snapshot that did not come to it yet: it may come again with the same seq */
     uint32_t matched_by; /* a bit for each subscription */
+    size_t match_count;  /* patterns, of all subscriptions */
     struct held *next;   /* in its bucket */
 };
 

@@ -128,20 +128,26 @@ void producer_close(struct producer *producer) {
     bytes_clear(&producer->out);
 }
 
-static void line_lost(struct producer *producer, const char *why) {
+/* From the first event without an answer, once there is a line again. */
+static void producer_rewind(struct producer *producer) {
     producer_close(producer);
+    producer->sent = atomic_load(&producer->acked);
+    producer->batch_first = producer->batch_next;
+    producer->retry_at_ms = clock_ms() + RETRY_MS;
+}
+
+static void line_lost(struct producer *producer, const char *why) {
     size_t acked = atomic_load(&producer->acked);
     for (size_t i = acked; i < producer->sent; i++) {
         if (producer->trace->events[i].op == EVENT_ADJUST) {
             producer_fail(producer, "line lost with an adjust in flight (%s)", why);
+            producer_close(producer);
             return;
         }
     }
     atomic_fetch_add(&producer->resent, producer->sent - acked);
     producer->repeated_until = producer->sent > producer->repeated_until ? producer->sent : producer->repeated_until;
-    producer->sent = acked;
-    producer->batch_first = producer->batch_next;
-    producer->retry_at_ms = clock_ms() + RETRY_MS;
+    producer_rewind(producer);
 }
 
 static bool line_open(struct producer *producer, uint16_t port) {
@@ -317,6 +323,10 @@ static void take_http(struct producer *producer) {
     struct http_reader *reader = &producer->reader;
     if (got > 0) {
         http_reader_feed(reader, block, (size_t)got);
+    }
+    if (reader->status == 503) {
+        producer_rewind(producer); /* it is still loading: refused before anything was applied */
+        return;
     }
     if (reader->status != 0 && reader->status != 200) {
         producer_fail(producer, "HTTP status %d: %.120s", reader->status, bytes_text(&reader->body));

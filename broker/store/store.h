@@ -75,8 +75,8 @@ enum result store_loaded(struct store *store, int64_t seq_last, struct store_rep
 /* Starts the storage thread and the first segment. */
 enum result store_start(struct store *store) MUST_CHECK;
 
-/* Bytes of records that may be appended now and are sure to find their place on disk; at least a quarter of a segment, or 0: full. A caller that appends no more
-   than this in one turn cannot meet a full disk. */
+/* Bytes of records that may be appended now and are sure to find their place on disk; at least a quarter of a segment, or 0: full.
+   A caller that appends no more than this in one turn cannot meet a full disk. */
 size_t store_room(const struct store *store);
 
 /* Appends one turn: whole records, laid end to end, their seqs from seq_first to seq_last. All of it or nothing survives.

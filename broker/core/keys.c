@@ -57,6 +57,13 @@ bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t
     return true;
 }
 
+void keys_forget_newest(struct keys *keys, size_t count) {
+    for (; count > 0; count--) {
+        assert(!list_is_empty(&keys->order));
+        forget(keys, CONTAINER_OF(keys->order.prev, struct key, order));
+    }
+}
+
 void keys_expire(struct keys *keys, int64_t now_ms, size_t count_max) {
     for (; count_max > 0 && !list_is_empty(&keys->order); count_max--) {
         struct key *oldest = CONTAINER_OF(keys->order.next, struct key, order);

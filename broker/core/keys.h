@@ -42,6 +42,9 @@ const struct key *keys_find(const struct keys *keys, struct span text);
 /* Remembers a new key. False: no memory. The text must not be known yet. */
 bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t seq, int64_t until_ms);
 
+/* Takes back the last `count` that were added: their list did not happen. */
+void keys_forget_newest(struct keys *keys, size_t count);
+
 /* Forgets at most `count_max` keys that are due. */
 void keys_expire(struct keys *keys, int64_t now_ms, size_t count_max);
 

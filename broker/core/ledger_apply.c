@@ -105,7 +105,7 @@ static bool recall(struct attempt *attempt, struct outcome *outcome) {
 
 static struct outcome check_key_room(const struct attempt *attempt) {
     const struct ledger *ledger = attempt->ledger;
-    if (attempt->key.bytes > 0 && ledger->keys.table.count + ledger->undo_count >= ledger->limits->keys_max) {
+    if (attempt->key.bytes > 0 && ledger->keys.table.count >= ledger->limits->keys_max) {
         return refuse(AHORA_OVERLOADED, "too many idempotency keys are remembered");
     }
     return fine;
@@ -117,7 +117,7 @@ static void remember(struct attempt *attempt, const struct outcome *outcome) {
         return; /* what may pass by itself is tried anew */
     }
     struct ledger *ledger = attempt->ledger;
-    if (keys_find(&ledger->keys, attempt->key) == NULL && ledger->keys.table.count < ledger->limits->keys_max) {
+    if (ledger->keys.table.count < ledger->limits->keys_max) {
         (void)keys_add(&ledger->keys, attempt->key, outcome->code, outcome->seq, ledger->mono_ms + ledger->limits->key_ms);
     }
 }
@@ -523,6 +523,7 @@ struct mark {
     int64_t seq;
     size_t records_bytes;
     size_t change_count;
+    size_t key_count;
 };
 
 static void roll_back(struct ledger *ledger, const struct mark *mark) {
@@ -535,6 +536,7 @@ static void roll_back(struct ledger *ledger, const struct mark *mark) {
     while (ledger->undo_count > 0) {
         put_back(ledger, &ledger->undos[--ledger->undo_count]);
     }
+    keys_forget_newest(&ledger->keys, ledger->keys.table.count - mark->key_count);
     buffer_cut(&ledger->records, mark->records_bytes);
     ledger->seq = mark->seq;
 }
@@ -547,22 +549,6 @@ static void keep(struct ledger *ledger) {
     ledger->undo_count = 0;
 }
 
-/* The keys of a kept list, read again: while the list ran, nothing might be remembered. */
-static void remember_list(struct attempt *attempt, struct span changes, uint32_t count, struct span results) {
-    struct pack_reader reader = pack_reader_of(changes);
-    struct pack_reader told = pack_reader_of(results);
-    (void)pack_read_list(&reader);
-    for (; count > 0; count--) {
-        const char *detail = NULL;
-        struct pack_reader result = pack_reader_of(pack_find(pack_skip(&told), "seq"));
-        if (change_decode(&reader, &attempt->request, &detail) == AHORA_OK) {
-            compose_key(attempt);
-            struct outcome outcome = {.code = AHORA_OK, .seq = pack_read_int(&result)};
-            remember(attempt, &outcome);
-        }
-    }
-}
-
 static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, const struct outcome *cause,
                        struct buffer *results) {
     const struct outcome aborted = refuse(AHORA_ABORTED, "another change of the atomic list failed");
@@ -573,7 +559,7 @@ static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, c
 
 static void apply_all(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
     struct ledger *ledger = attempt->ledger;
-    const struct mark mark = {ledger->seq, ledger->records.bytes, ledger->change_count};
+    const struct mark mark = {ledger->seq, ledger->records.bytes, ledger->change_count, ledger->keys.table.count};
     const size_t results_before = results->bytes;
     struct pack_reader reader = pack_reader_of(changes);
     (void)pack_read_list(&reader);
@@ -587,10 +573,10 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
             abort_list(ledger, count, i, &outcome, results);
             return;
         }
+        remember(attempt, &outcome);
         finish_result(ledger, results, &outcome);
     }
     keep(ledger);
-    remember_list(attempt, changes, count, span_of(results->data + results_before, results->bytes - results_before));
 }
 
 void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,

@@ -1,0 +1,496 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "tests/sim/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/pack.h"
+#include "tests/sim/report.h"
+
+/* ---- wishes as bytes ---- */
+
+static void put_malformed(struct buffer *out, const struct wish *wish) {
+    pack_put_map(out, 2);
+    pack_put_key(out, "op");
+    pack_put_key(out, wish->op == CHANGE_SET ? "set" : "increase"); /* no data, or no such op */
+    pack_put_key(out, "topic");
+    pack_put_key(out, wish->path);
+}
+
+void wish_put(struct buffer *out, const struct wish *wish) {
+    if (wish->fault == AHORA_BAD_MESSAGE) {
+        put_malformed(out, wish);
+        return;
+    }
+    struct buffer data;
+    buffer_init(&data, SIZE_MAX);
+    struct change_request change = {
+        .op = wish->op,
+        .topic = span_of_text(wish->path),
+        .has_at = wish->has_at,
+        .at = wish->at,
+        .has_if_seq = wish->has_if_seq,
+        .if_seq = wish->if_seq,
+        .if_newer = wish->if_newer,
+        .has_fresh_ms = wish->has_fresh_ms,
+        .fresh_ms = wish->fresh_ms,
+    };
+    if (wish->key[0] != '\0') {
+        change.key = span_of_text(wish->key);
+    }
+    if (wish->op == CHANGE_SET || wish->op == CHANGE_PATCH || wish->op == CHANGE_ADJUST) {
+        paper_put(&data, &wish->data);
+        change.data = buffer_span(&data);
+    }
+    change_put(out, &change);
+    buffer_fini(&data);
+}
+
+/* ---- topics ---- */
+
+void model_fini(struct model *model) {
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        free(model->topics[i].versions);
+    }
+    free(model->keys);
+    *model = (struct model){0};
+}
+
+int model_find_topic(const struct model *model, struct span path) {
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        if (span_is(path, model->topics[i].path)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+unsigned model_add_topic(struct model *model, const char *path) {
+    int known = model_find_topic(model, span_of_text(path));
+    if (known >= 0) {
+        return (unsigned)known;
+    }
+    struct model_topic *topic = &model->topics[model->topic_count];
+    (void)snprintf(topic->path, sizeof topic->path, "%s", path);
+    return model->topic_count++;
+}
+
+static struct version *newest(struct model_topic *topic) {
+    return topic->count == 0 ? NULL : &topic->versions[topic->count - 1];
+}
+
+static const struct version *newest_of(const struct model_topic *topic) {
+    return topic->count == 0 ? NULL : &topic->versions[topic->count - 1];
+}
+
+static bool is_there(const struct model_topic *topic) {
+    return topic->count > 0 && !newest_of(topic)->removed;
+}
+
+const struct version *model_at(const struct model *model, unsigned index, int64_t seq) {
+    const struct model_topic *topic = &model->topics[index];
+    for (size_t i = topic->count; i > 0; i--) {
+        if (topic->versions[i - 1].seq <= seq) {
+            return &topic->versions[i - 1];
+        }
+    }
+    return NULL;
+}
+
+const struct version *model_version(const struct model *model, unsigned index, int64_t seq) {
+    const struct version *version = model_at(model, index, seq);
+    return version != NULL && version->seq == seq ? version : NULL;
+}
+
+bool model_exists_at(const struct model *model, unsigned index, int64_t seq) {
+    const struct version *version = model_at(model, index, seq);
+    return version != NULL && !version->removed;
+}
+
+int64_t model_count(const struct model *model, uint64_t topics, int64_t after, int64_t until) {
+    int64_t count = 0;
+    for (unsigned t = 0; t < model->topic_count; t++) {
+        for (size_t i = model->topics[t].count; i > 0 && (topics >> t & 1) && model->topics[t].versions[i - 1].seq > after; i--) {
+            count += model->topics[t].versions[i - 1].seq <= until;
+        }
+    }
+    return count;
+}
+
+/* ---- patterns ---- */
+
+static size_t segment_bytes(const char *text) {
+    return strcspn(text, "/");
+}
+
+static bool matches(const char *pattern, const char *path) {
+    if (strcmp(pattern, "**") == 0) {
+        return true;
+    }
+    size_t wanted = segment_bytes(pattern);
+    size_t found = segment_bytes(path);
+    bool wild = wanted == 1 && pattern[0] == '*';
+    if (!wild && (wanted != found || memcmp(pattern, path, wanted) != 0)) {
+        return false;
+    }
+    if (pattern[wanted] == '\0' || path[found] == '\0') {
+        return pattern[wanted] == path[found];
+    }
+    return matches(pattern + wanted + 1, path + found + 1);
+}
+
+uint64_t model_match(const struct model *model, const char *pattern) {
+    uint64_t found = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        found |= (uint64_t)matches(pattern, model->topics[i].path) << i;
+    }
+    return found;
+}
+
+/* ---- sums ---- */
+
+size_t model_topics(const struct model *model) {
+    size_t count = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        count += is_there(&model->topics[i]);
+    }
+    return count;
+}
+
+static bool is_known_removal(const struct model_topic *topic) {
+    return topic->count > 0 && newest_of(topic)->removed && !topic->forgotten;
+}
+
+size_t model_removals(const struct model *model) {
+    size_t count = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        count += is_known_removal(&model->topics[i]);
+    }
+    return count;
+}
+
+size_t model_documents_bytes(const struct model *model) {
+    size_t bytes = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        bytes += is_there(&model->topics[i]) ? paper_bytes(&newest_of(&model->topics[i])->paper) : 0;
+    }
+    return bytes;
+}
+
+/* ---- keys ---- */
+
+static const struct model_key *find_key(const struct model *model, const char *principal, const char *key) {
+    for (size_t i = 0; i < model->key_count; i++) {
+        if (strcmp(model->keys[i].key, key) == 0 && strcmp(model->keys[i].principal, principal) == 0) {
+            return &model->keys[i];
+        }
+    }
+    return NULL;
+}
+
+static void remember(struct model *model, const char *principal, const char *key, struct verdict verdict) {
+    if (model->key_count == model->key_capacity) {
+        model->key_capacity = 2 * model->key_capacity + 16;
+        model->keys = realloc(model->keys, model->key_capacity * sizeof *model->keys);
+        MUST(model->keys != NULL, "no memory");
+    }
+    struct model_key *known = &model->keys[model->key_count++];
+    *known = (struct model_key){.verdict = verdict, .until_ms = model->mono_ms + model->limits->key_ms};
+    (void)snprintf(known->principal, sizeof known->principal, "%s", principal);
+    (void)snprintf(known->key, sizeof known->key, "%s", key);
+}
+
+void model_expire_keys(struct model *model) {
+    size_t old = 0;
+    while (old < model->key_count && model->keys[old].until_ms <= model->mono_ms) {
+        old++;
+    }
+    model->key_count -= old;
+    if (old > 0) {
+        memmove(model->keys, model->keys + old, model->key_count * sizeof *model->keys);
+    }
+}
+
+/* ---- one change ---- */
+
+static struct verdict refused(enum ahora_code code) {
+    return (struct verdict){.code = code};
+}
+
+/* Which counts have a floor of zero: `available` of stock, `capacity` of rooms and services (docs/kinds.md). */
+static bool has_floor(const char *path, unsigned field) {
+    if (field == 0) {
+        return strncmp(path, "stock/", 6) == 0;
+    }
+    return field == 1 && (strncmp(path, "room/", 5) == 0 || strncmp(path, "service/", 8) == 0);
+}
+
+static enum ahora_code add_up(const char *path, const struct paper *old, const struct paper *deltas, struct paper *sums) {
+    *sums = (struct paper){0};
+    for (unsigned i = 0; i < PAPER_FIELDS; i++) {
+        const struct mark_value *delta = &deltas->fields[i].value;
+        const struct mark_value *now = &old->fields[i].value;
+        if (delta->mark == MARK_ABSENT) {
+            continue;
+        }
+        if (delta->mark != MARK_INT || (now->mark != MARK_ABSENT && now->mark != MARK_INT)) {
+            return AHORA_INVALID;
+        }
+        const int64_t a = now->number;
+        const int64_t b = delta->number;
+        const bool fits = b >= 0 ? a <= INT64_MAX - b : a >= INT64_MIN - b;
+        if (!fits || (a + b < 0 && has_floor(path, i))) {
+            return AHORA_OUT_OF_RANGE;
+        }
+        sums->fields[i].value = (struct mark_value){MARK_INT, a + b};
+    }
+    return AHORA_OK;
+}
+
+static enum ahora_code make(const struct model *model, const struct wish *wish, const struct version *old, struct paper *made) {
+    const size_t bytes_max = model->limits->document_bytes_max;
+    struct paper patch = wish->data;
+    switch (wish->op) {
+    case CHANGE_SET:
+        *made = wish->data;
+        return paper_bytes(made) > bytes_max ? AHORA_TOO_LARGE : AHORA_OK;
+    case CHANGE_ADJUST: {
+        enum ahora_code code = add_up(wish->path, &old->paper, &wish->data, &patch);
+        if (code != AHORA_OK) {
+            return code;
+        }
+    } /* fall through */
+    case CHANGE_PATCH:
+        *made = old->paper;
+        paper_merge(made, &patch);
+        return paper_bytes(&patch) > bytes_max || paper_bytes(made) > bytes_max ? AHORA_TOO_LARGE : AHORA_OK;
+    case CHANGE_TOUCH:
+        *made = old->paper;
+        return AHORA_OK;
+    default:
+        *made = (struct paper){0};
+        return AHORA_OK;
+    }
+}
+
+static size_t varint_bytes(int64_t number) {
+    size_t bytes = 1;
+    for (uint64_t rest = (uint64_t)number >> 7; rest > 0; rest >>= 7) {
+        bytes++;
+    }
+    return bytes;
+}
+
+static size_t key_bytes(const struct wish *wish, const char *principal) {
+    return wish->key[0] == '\0' ? 0 : strlen(principal) + 1 + strlen(wish->key);
+}
+
+/* broker/core/record.h draws the record. */
+static size_t record_bytes(const struct wish *wish, const char *principal, const struct version *version, size_t data_bytes) {
+    return 5 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
+           (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) + varint_bytes((int64_t)data_bytes) +
+           strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+}
+
+static void append(struct model_topic *topic, const struct version *version) {
+    if (topic->count == topic->capacity) {
+        topic->capacity = 2 * topic->capacity + 8;
+        topic->versions = realloc(topic->versions, topic->capacity * sizeof *topic->versions);
+        MUST(topic->versions != NULL, "no memory");
+    }
+    topic->versions[topic->count++] = *version;
+}
+
+static enum ahora_code check_room(const struct model *model, const struct wish *wish, const char *principal, bool exists,
+                                  size_t data_bytes) {
+    if (!exists && model_topics(model) >= model->limits->topics_max) {
+        return AHORA_TOO_MANY;
+    }
+    if (model_documents_bytes(model) + data_bytes > model->limits->documents_bytes_max) {
+        return AHORA_OVERLOADED;
+    }
+    const size_t bound = 5 + 60 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+    return model->records_bytes + bound > model->room ? AHORA_STORE_FULL : AHORA_OK;
+}
+
+static enum ahora_code check_conditions(const struct wish *wish, const struct version *old, int64_t at, struct verdict *verdict) {
+    int64_t seq = old == NULL ? 0 : old->seq;
+    verdict->seq = seq;
+    if (wish->has_if_seq && wish->if_seq != seq) {
+        return AHORA_CONFLICT;
+    }
+    if (old == NULL && wish->op != CHANGE_SET) {
+        return AHORA_NOT_FOUND;
+    }
+    return wish->if_newer && old != NULL && at <= old->at ? AHORA_SUPERSEDED : AHORA_OK;
+}
+
+static struct verdict accept(struct model *model, const struct wish *wish, const char *principal, const struct version *old,
+                             int64_t at, const struct paper *made, size_t data_bytes) {
+    struct model_topic *topic = &model->topics[wish->topic];
+    struct version version = {
+        .seq = ++model->seq,
+        .seq_before = old == NULL ? 0 : old->seq,
+        .at = at,
+        .fresh_ms = wish->has_fresh_ms ? wish->fresh_ms : old == NULL ? -1 : old->fresh_ms,
+        .removed = wish->op == CHANGE_DELETE,
+        .op = wish->op,
+        .paper = *made,
+    };
+    version.seq_created = old == NULL ? version.seq : old->seq_created;
+    if (old == NULL && topic->count > 0) {
+        report_note(EVENT_RECREATED);
+    }
+    model->records_bytes += record_bytes(wish, principal, &version, data_bytes);
+    append(topic, &version);
+    topic->forgotten = false;
+    return (struct verdict){AHORA_OK, version.seq};
+}
+
+static struct verdict try(struct model *model, const struct wish *wish, const char *principal) {
+    const int64_t at = wish->has_at ? wish->at : model->wall_ms;
+    if (wish->fault != AHORA_OK) {
+        return refused(wish->fault);
+    }
+    if (at > model->wall_ms + model->limits->at_ahead_ms_max) {
+        return refused(AHORA_INVALID);
+    }
+    const struct model_key *known = wish->key[0] == '\0' ? NULL : find_key(model, principal, wish->key);
+    if (known != NULL) {
+        report_note(EVENT_KEY_REPEATED);
+        return known->verdict;
+    }
+    if (wish->key[0] != '\0' && model->key_count >= model->limits->keys_max) {
+        return refused(AHORA_OVERLOADED);
+    }
+    struct model_topic *topic = &model->topics[wish->topic];
+    struct version copy; /* accepting may move the versions */
+    const struct version *old = is_there(topic) ? &copy : NULL;
+    if (old != NULL) {
+        copy = *newest(topic);
+    }
+    struct verdict verdict = {0};
+    struct paper made = {0};
+    verdict.code = check_conditions(wish, old, at, &verdict);
+    if (verdict.code == AHORA_OK) {
+        verdict.code = make(model, wish, old, &made);
+    }
+    const size_t data_bytes = wish->op == CHANGE_DELETE ? 0 : paper_bytes(&made);
+    if (verdict.code == AHORA_OK) {
+        verdict.code = check_room(model, wish, principal, old != NULL, data_bytes);
+    }
+    if (verdict.code == AHORA_OK) {
+        verdict = accept(model, wish, principal, old, at, &made, data_bytes);
+    }
+    if (wish->key[0] != '\0' && verdict.code != AHORA_STORE_FULL && verdict.code != AHORA_OVERLOADED) {
+        remember(model, principal, wish->key, verdict);
+    }
+    return verdict;
+}
+
+/* ---- lists ---- */
+
+static void forget_after(struct model *model, int64_t seq) {
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        struct model_topic *topic = &model->topics[i];
+        while (topic->count > 0 && newest(topic)->seq > seq) {
+            topic->count--;
+        }
+    }
+    model->seq = seq;
+}
+
+static void apply_atomic(struct model *model, const char *principal, const struct wish *wishes, size_t count,
+                         struct verdict *verdicts) {
+    const int64_t seq = model->seq;
+    const size_t records_bytes = model->records_bytes;
+    const size_t key_count = model->key_count;
+    bool forgotten[TOPICS_MAX];
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        forgotten[i] = model->topics[i].forgotten;
+    }
+    for (size_t i = 0; i < count; i++) {
+        verdicts[i] = try(model, &wishes[i], principal);
+        if (verdicts[i].code == AHORA_OK) {
+            continue;
+        }
+        forget_after(model, seq);
+        for (unsigned t = 0; t < model->topic_count; t++) {
+            model->topics[t].forgotten = forgotten[t];
+        }
+        model->records_bytes = records_bytes;
+        model->key_count = key_count;
+        for (size_t j = 0; j < count; j++) {
+            verdicts[j] = j == i ? verdicts[i] : refused(AHORA_ABORTED);
+        }
+        report_note(EVENT_ATOMIC_ABORTED);
+        return;
+    }
+    report_note(EVENT_ATOMIC_KEPT);
+}
+
+static void note_code(enum ahora_code code) {
+    static const struct {
+        enum ahora_code code;
+        enum event event;
+    } notes[] = {
+        {AHORA_CONFLICT, EVENT_CONFLICT},     {AHORA_SUPERSEDED, EVENT_SUPERSEDED}, {AHORA_OUT_OF_RANGE, EVENT_OUT_OF_RANGE},
+        {AHORA_NOT_FOUND, EVENT_NOT_FOUND},   {AHORA_TOO_LARGE, EVENT_TOO_LARGE},   {AHORA_TOO_MANY, EVENT_TOO_MANY},
+        {AHORA_OVERLOADED, EVENT_OVERLOADED}, {AHORA_STORE_FULL, EVENT_STORE_FULL},
+    };
+    for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++) {
+        if (notes[i].code == code) {
+            report_note(notes[i].event);
+        }
+    }
+}
+
+void model_apply(struct model *model, const char *principal, const struct wish *wishes, size_t count, bool atomic,
+                 struct verdict *verdicts) {
+    if (atomic) {
+        apply_atomic(model, principal, wishes, count, verdicts);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!atomic) {
+            verdicts[i] = try(model, &wishes[i], principal);
+        }
+        note_code(verdicts[i].code);
+    }
+}
+
+/* Removals beyond the bound are forgotten, the oldest first. */
+void model_turn_stored(struct model *model) {
+    bool changed = model->seq > model->seq_stored;
+    model->seq_stored = model->seq;
+    model->records_bytes = 0;
+    while (changed && model_removals(model) > model->limits->removals_max) {
+        struct model_topic *oldest = NULL;
+        for (unsigned i = 0; i < model->topic_count; i++) {
+            struct model_topic *topic = &model->topics[i];
+            if (is_known_removal(topic) && (oldest == NULL || newest(topic)->seq < newest(oldest)->seq)) {
+                oldest = topic;
+            }
+        }
+        oldest->forgotten = true;
+        model->floor = newest(oldest)->seq > model->floor ? newest(oldest)->seq : model->floor;
+        report_note(EVENT_REMOVAL_FORGOTTEN);
+    }
+}
+
+void model_crash(struct model *model, int64_t seq, int64_t floor) {
+    forget_after(model, seq);
+    model->seq_stored = seq;
+    model->seq_durable = seq;
+    model->floor = floor;
+    model->key_count = 0;
+    model->records_bytes = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        struct model_topic *topic = &model->topics[i];
+        topic->forgotten = topic->count > 0 && newest(topic)->removed && newest(topic)->seq <= floor;
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * A document of the model: a few fields of a fixed alphabet, two levels deep, as plain arrays. It shares no code with the broker's
+ * documents: merging, adding and counting bytes are written again, in the most obvious way.
+ */
+#ifndef SIM_PAPER_H
+#define SIM_PAPER_H
+
+#include "proto/buffer.h"
+#include "tests/sim/dice.h"
+
+#define PAPER_FIELDS 6
+#define PAPER_SUBFIELDS 3
+
+enum mark {
+    MARK_ABSENT,
+    MARK_NIL, /* in a merge patch: take away */
+    MARK_TRUE,
+    MARK_INT,
+    MARK_TEXT,
+    MARK_MAP,
+};
+
+struct mark_value {
+    enum mark mark;
+    int64_t number; /* of an integer, or of a text */
+};
+
+struct paper_field {
+    struct mark_value value;
+    struct mark_value inside[PAPER_SUBFIELDS];
+};
+
+struct paper {
+    struct paper_field fields[PAPER_FIELDS];
+};
+
+const char *paper_field_name(unsigned field);
+
+/* Random ones. A patch may hold nils, an adjust only integers of the outer level (and, rarely, something else). */
+void paper_draw(struct paper *paper, struct dice *dice);
+void paper_draw_patch(struct paper *paper, struct dice *dice);
+void paper_draw_adjust(struct paper *paper, struct dice *dice);
+
+bool paper_equal(const struct paper *a, const struct paper *b);
+void paper_merge(struct paper *target, const struct paper *patch);
+
+/* As MessagePack; the length is counted on its own. */
+void paper_put(struct buffer *out, const struct paper *paper);
+size_t paper_bytes(const struct paper *paper);
+
+/* False: not a map of this alphabet. */
+bool paper_read(struct span map, struct paper *paper);
+
+#endif

@@ -24,24 +24,25 @@ struct command {
 #define OPTIONS_CHANGE (OPTIONS_LINE | OPTION_CHANGE | OPTION_ACK)
 
 static const struct command commands[] = {
-    {"pub", "CHANGE… | -l", "publish changes, given as JSON or read from standard input",
-     "A change: {\"op\":\"set|patch|adjust|touch|delete\",\"topic\":\"stock/4711/lyon\",\"data\":{…}, at if_seq if_newer key fresh_ms\n"
+    {"pub", "CHANGE... | -l", "publish changes, given as JSON or read from standard input",
+     "A change: {\"op\":\"set|patch|adjust|touch|delete\",\"topic\":\"stock/4711/lyon\",\"data\":{}, at if_seq if_newer key fresh_ms\n"
      "expire_ms}; other members are ignored. With -l, refused lines are told on stderr by number, and the rest goes on.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_PUB, 0, -1, command_pub},
     {"put", "TOPIC JSON", "set a topic's document", NULL, OPTIONS_CHANGE, 2, 2, command_put},
     {"patch", "TOPIC JSON", "merge into a topic's document (RFC 7396: null removes a field)", NULL, OPTIONS_CHANGE, 2, 2,
      command_patch},
-    {"adjust", "TOPIC FIELD=±N… | JSON", "add to integer fields: ahora adjust stock/4711/lyon available=-1", NULL, OPTIONS_CHANGE, 2,
+    {"adjust", "TOPIC FIELD=+N... | JSON", "add to integer fields: ahora adjust stock/4711/lyon available=-1", NULL, OPTIONS_CHANGE, 2,
      -1, command_adjust},
     {"delete", "TOPIC", "remove a topic", NULL, OPTIONS_CHANGE, 1, 1, command_delete},
-    {"get", "TOPIC|PATTERN…", "print current documents",
+    {"get", "TOPIC|PATTERN...", "print current documents",
      "Readable on a terminal; in a pipe one JSON object a line: {topic, seq, at, data, stale?}.\n", OPTIONS_LINE | OPTION_LIMIT, 1,
      AHORA_PATTERNS_MAX, command_get},
-    {"sub", "PATTERN…", "print documents, then changes as they happen, until Ctrl-C",
+    {"sub", "PATTERN...", "print documents, then changes as they happen, until Ctrl-C",
      "Readable on a terminal; in a pipe one JSON object a line: {op: set|patch|remove|subscribed|live, topic, seq, at, data, patch?,\n"
      "stale?, why?}; data is always the whole document. Ctrl-C prints the token for --since on stderr.\n",
      OPTIONS_LINE | OPTION_SUB, 1, AHORA_PATTERNS_MAX, command_sub},
-    {"replay", "FILE…", "publish traces (.ndjson or .ndjson.gz, one {t, topic, op, data} a line), all started together", NULL,
+    {"replay", "FILE...", "publish recorded traces",
+     "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start together.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY, 1, 64, command_replay},
     {"status", "", "print the broker's status", NULL, OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
@@ -64,9 +65,9 @@ static const struct command *find(const char *name) {
 static int help_all(FILE *to, int code) {
     fputs("ahora: follow and change documents in an ahora broker\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++) {
-        fprintf(to, "  ahora %-7s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(to, "  ahora %-8s%-23s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     }
-    fputs("  ahora help    [COMMAND]                its options\n"
+    fputs("  ahora help    [COMMAND]               its options\n"
           "  ahora version\n\n",
           to);
     fputs(exit_codes, to);
@@ -107,7 +108,29 @@ static int run(const struct command *command, int argc, char **argv) {
     return cli_init(&cli) ? command->run(&cli) : CLI_CONNECTION;
 }
 
+/* `ahora -s URL put …` is `ahora put -s URL …`: the option in front stands for AHORA_URL. */
+static void take_server(int *argc, char ***argv) {
+    static const char assigned[] = "--server=";
+    for (;;) {
+        const char *word = *argc > 1 ? (*argv)[1] : "";
+        int used = 0;
+        if (strncmp(word, assigned, strlen(assigned)) == 0) {
+            setenv("AHORA_URL", word + strlen(assigned), 1);
+            used = 1;
+        } else if ((strcmp(word, "-s") == 0 || strcmp(word, "--server") == 0) && *argc > 2) {
+            setenv("AHORA_URL", (*argv)[2], 1);
+            used = 2;
+        }
+        if (used == 0) {
+            return;
+        }
+        *argc -= used;
+        *argv += used;
+    }
+}
+
 int main(int argc, char **argv) {
+    take_server(&argc, &argv);
     if (argc < 2) {
         return help_all(stderr, CLI_USAGE);
     }

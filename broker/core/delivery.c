@@ -382,12 +382,10 @@ static int64_t sse_id_of(const struct cursor *cursor, int64_t seq) {
     return cursor->subscription->cursor_count == 1 ? seq : 0;
 }
 
-/* A removal is news to whoever may have seen the topic, in this life or one before: it was known when the cursor stood at its seq. */
+/* Every removal since is news, also of a topic that this cursor never passed: the client may have heard of it before an earlier removal,
+   or through another of its subscriptions. */
 static bool is_news(const struct cursor *cursor, const struct place *place) {
-    if (!topic_is_removed(place->topic)) {
-        return true;
-    }
-    return place->seq > cursor->removals_after && place->topic->seq_known <= cursor->seq;
+    return !topic_is_removed(place->topic) || place->seq > cursor->removals_after;
 }
 
 static void pass(struct core *core, struct cursor *cursor, struct place *place) {

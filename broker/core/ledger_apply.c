@@ -380,9 +380,6 @@ static struct outcome accept(struct attempt *attempt, struct made *made) {
     if (created && (topic = topic_create(ledger, &attempt->name, attempt->kind)) == NULL) {
         return refuse(AHORA_OVERLOADED, "no memory");
     }
-    if (created) {
-        topic->seq_known = ledger->seq + 1;
-    }
     if (attempt->atomic) {
         save(attempt, topic, created);
     }

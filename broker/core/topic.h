@@ -26,7 +26,6 @@ struct topic {
     int64_t seq;              /* of the last change */
     int64_t seq_before;       /* of the change before that; 0 if the last one created the topic */
     int64_t seq_created;      /* of the change that brought it into being the last time */
-    int64_t seq_known;        /* of the change since which it is held, removed or not; 0: since the start */
     int64_t at;               /* Unix ms, as the source said */
     int64_t fresh_ms;         /* -1: the kind's default */
     int64_t expire_ms;        /* -1: the kind's default */

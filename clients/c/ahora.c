@@ -363,8 +363,8 @@ const char *ahora_sub_token(struct ahora_sub *sub) {
     return client_sub_token(sub);
 }
 
-enum ahora_code ahora_publish(struct ahora *ahora, const struct ahora_change *changes, size_t count, bool atomic, enum ahora_ack ack,
-                              ahora_published_fn *on_published, void *user) {
+enum ahora_code ahora_publish(struct ahora *ahora, const struct ahora_change *changes, size_t count, bool atomic,
+                              enum ahora_ack ack, ahora_published_fn *on_published, void *user) {
     enum ahora_code code = AHORA_DRAINING;
     struct client_call *call =
         ahora->core.state == CLIENT_STOPPED ? NULL : client_publish(&ahora->core, changes, count, atomic, ack, &code);

@@ -171,6 +171,7 @@ void client_on_connected(struct client *client, int64_t now) {
 }
 
 void client_on_bytes(struct client *client, int64_t now, struct span bytes) {
+    assert(client->state == CLIENT_UPGRADING || client->state == CLIENT_GREETING || client->state == CLIENT_READY);
     client->now = now;
     client->heard_at = now;
     if (!framing_feed(&client->framing, bytes)) {

@@ -29,17 +29,18 @@
 #include "proto/message.h"
 #include "proto/name.h"
 
-#define CLIENT_OPEN_MS 10000          /* connect, upgrade and welcome together */
-#define CLIENT_STEADY_MS 5000         /* a line that held this long starts the back-off anew */
-#define CLIENT_BEAT_MS_MIN 100        /* a broker's beat_ms is taken within these bounds */
+#define CLIENT_OPEN_MS 10000   /* connect, upgrade and welcome together */
+#define CLIENT_STEADY_MS 5000  /* a line that held this long starts the back-off anew */
+#define CLIENT_BEAT_MS_MIN 100 /* a broker's beat_ms is taken within these bounds */
 #define CLIENT_BEAT_MS_MAX 600000
-#define CLIENT_RETRY_MS_MAX 600000    /* a broker's retry_ms is obeyed up to here */
-#define CLIENT_LEAVE_MS 5000          /* after `bye`, the broker has this long to close */
-#define CLIENT_RESEND_MS 540000       /* the broker remembers keys for 10 minutes; one is our margin */
-#define CLIENT_SENDS_MAX 4            /* a publish that went down with this many lines is not tried again: it may be the cause */
-#define CLIENT_OUT_BYTES_MAX 1048576  /* calls are encoded only while less than this waits for the socket */
-#define CLIENT_MATCH_BYTES_MAX (AHORA_PATTERNS_MAX * (AHORA_TOPIC_BYTES_MAX + 3) + 5) /* each text has a head of up to 3 bytes */
-#define CLIENT_DEPTH_MAX (AHORA_DEPTH_MAX + 4) /* documents sit up to three levels deep in a message */
+#define CLIENT_RETRY_MS_MAX 600000   /* a broker's retry_ms is obeyed up to here */
+#define CLIENT_LEAVE_MS 5000         /* after `bye`, the broker has this long to close */
+#define CLIENT_RESEND_MS 540000      /* the broker remembers keys for 10 minutes; one is our margin */
+#define CLIENT_SENDS_MAX 4           /* a publish that went down with this many lines is not tried again: it may be the cause */
+#define CLIENT_OUT_BYTES_MAX 1048576 /* calls are encoded only while less than this waits for the socket */
+#define CLIENT_MATCH_BYTES_MAX                                                                                                 \
+    (AHORA_PATTERNS_MAX * (AHORA_TOPIC_BYTES_MAX + 3) + 5) /* each text has a head of up to 3 bytes */
+#define CLIENT_DEPTH_MAX (AHORA_DEPTH_MAX + 4)             /* documents sit up to three levels deep in a message */
 
 enum client_state {
     CLIENT_RESTING,
@@ -70,17 +71,17 @@ struct ahora_sub {
     struct name *patterns;
     unsigned pattern_count;
     int64_t every_ms;
-    bool sent;          /* asked for in this connection */
-    bool over;          /* refused */
+    bool sent; /* asked for in this connection */
+    bool over; /* refused */
     bool tell_behind;
-    bool resyncing;     /* between `subscribed` with resumed false and `live` */
+    bool resyncing; /* between `subscribed` with resumed false and `live` */
     uint64_t resync_from;
-    int64_t again_at;   /* not to be asked for before */
-    bool has_seq;       /* epoch and seq say how far it was complete */
+    int64_t again_at; /* not to be asked for before */
+    bool has_seq;     /* epoch and seq say how far it was complete */
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
     int64_t seq;
     char token[AHORA_TOKEN_BYTES_MAX + 1]; /* the caller's `since`, then the text of epoch and seq */
-    ahora_event_fn *on_event; /* for ahora.c; not called here */
+    ahora_event_fn *on_event;              /* for ahora.c; not called here */
     void *user;
 };
 
@@ -96,7 +97,7 @@ struct client_call {
     enum ahora_outcome outcome;
     int64_t id;
     bool is_get;
-    bool keyed; /* every change has an idempotency key */
+    bool keyed;  /* every change has an idempotency key */
     bool silent; /* ack none */
     unsigned sends;
     int64_t first_sent_at;
@@ -142,7 +143,7 @@ struct client {
     struct client_delivery delivery;
     struct client_sweep sweep;
     struct replica_entry *swept; /* told of, to be dropped at the next poll */
-    unsigned unsubs; /* `unsub` not yet answered */
+    unsigned unsubs;             /* `unsub` not yet answered */
 
     int64_t state_at; /* when this state began */
     int64_t heard_at;
@@ -176,7 +177,7 @@ struct client {
 
 enum client_event_kind {
     CLIENT_EVENT_CONNECT, /* open a connection, then client_on_connected or client_on_disconnected */
-    CLIENT_EVENT_DROP,    /* send what client_output has, if that goes at once, and close; say nothing more about that connection */
+    CLIENT_EVENT_DROP, /* send what client_output has, if that goes at once, and close; say nothing more about that connection */
     CLIENT_EVENT_LINE,
     CLIENT_EVENT_SUB,
     CLIENT_EVENT_PUBLISHED,
@@ -238,7 +239,8 @@ int64_t client_subs_deadline(const struct client *client);
 
 struct client_call *client_publish(struct client *client, const struct ahora_change *changes, size_t count, bool atomic,
                                    enum ahora_ack ack, enum ahora_code *code);
-struct client_call *client_get(struct client *client, const char *const *match, unsigned count, int64_t limit, enum ahora_code *code);
+struct client_call *client_get(struct client *client, const char *const *match, unsigned count, int64_t limit,
+                               enum ahora_code *code);
 void client_calls_send(struct client *client);
 void client_calls_lose(struct client *client);                     /* the line is gone */
 void client_calls_welcome(struct client *client, bool same_epoch); /* a new one is there */

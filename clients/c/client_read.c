@@ -90,8 +90,8 @@ static bool take_patch(struct client *client, const struct reply *reply) {
         entry->at = reply->at;
         entry->stale = reply->stale;
     }
-    deliver_later(client, &(struct client_delivery){
-                              .entry = entry, .kind = AHORA_EVENT_PATCH, .newer = newer, .patch = reply->data});
+    deliver_later(client,
+                  &(struct client_delivery){.entry = entry, .kind = AHORA_EVENT_PATCH, .newer = newer, .patch = reply->data});
     return true;
 }
 
@@ -159,7 +159,8 @@ static bool sweep_next(struct client *client, struct ahora_event *change, struct
         struct replica_entry *entry = sweep->entry;
         sweep->entry = entry->next;
         if ((entry->told & bit) != 0 && entry->touched <= sweep->sub->resync_from) {
-            *change = (struct ahora_event){.kind = AHORA_EVENT_REMOVE, .topic = bytes_of(replica_topic(entry)), .seq = sweep->seq};
+            *change =
+                (struct ahora_event){.kind = AHORA_EVENT_REMOVE, .topic = bytes_of(replica_topic(entry)), .seq = sweep->seq};
             entry->told &= ~bit;
             *gone = entry->told == 0 ? entry : NULL;
             return true;
@@ -238,10 +239,8 @@ static void take_live(struct client *client, const struct reply *reply) {
     if (sub == NULL || !sub->sent) {
         return;
     }
-    client->sweep = (struct client_sweep){.sub = sub,
-                                          .entry = sub->resyncing ? client->replica.first : NULL,
-                                          .seq = reply->seq,
-                                          .skipped = reply->skipped};
+    client->sweep = (struct client_sweep){
+        .sub = sub, .entry = sub->resyncing ? client->replica.first : NULL, .seq = reply->seq, .skipped = reply->skipped};
 }
 
 static void take_beat(struct client *client, const struct reply *reply) {
@@ -313,7 +312,8 @@ static bool take_published(struct client *client, const struct reply *reply, str
         hold_calls(client, client->results[i].retry_ms);
     }
     *event = (struct client_event){.kind = CLIENT_EVENT_PUBLISHED, .on_published = call->on_published, .user = call->user};
-    event->published = (struct ahora_published){.outcome = AHORA_ANSWERED, .results = client->results, .count = count, .sent = true};
+    event->published =
+        (struct ahora_published){.outcome = AHORA_ANSWERED, .results = client->results, .count = count, .sent = true};
     free(call);
     return true;
 }
@@ -355,7 +355,8 @@ static bool take_snapshot(struct client *client, const struct reply *reply, stru
 }
 
 /* The whole call was refused: each of its changes is. */
-static void refuse_call(struct client *client, struct client_call *call, const struct reply *reply, struct client_event *event) {
+static void refuse_call(struct client *client, struct client_call *call, const struct reply *reply,
+                        struct client_event *event) {
     *event = (struct client_event){.kind = call->is_get ? CLIENT_EVENT_SNAPSHOT : CLIENT_EVENT_PUBLISHED,
                                    .on_published = call->on_published,
                                    .on_snapshot = call->on_snapshot,

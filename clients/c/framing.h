@@ -36,17 +36,17 @@ enum framing_step {
 struct framing {
     struct framing_random random;
     size_t message_bytes_max;
-    bool text;                 /* which of the two encodings was asked for */
-    bool open;                 /* after the upgrade */
-    bool done;                 /* after a close or a fault: nothing more is read */
-    struct buffer in;          /* raw bytes */
-    size_t in_at;              /* read up to here */
-    struct buffer joined;      /* a fragmented message so far */
+    bool text;            /* which of the two encodings was asked for */
+    bool open;            /* after the upgrade */
+    bool done;            /* after a close or a fault: nothing more is read */
+    struct buffer in;     /* raw bytes */
+    size_t in_at;         /* read up to here */
+    struct buffer joined; /* a fragmented message so far */
     bool joining;
-    char key[25];              /* Sec-WebSocket-Key, base64 of 16 bytes */
+    char key[25]; /* Sec-WebSocket-Key, base64 of 16 bytes */
     int status;
-    uint16_t close_code;       /* 0: the Close frame held none */
-    char reason[124];          /* of a Close frame, terminated */
+    uint16_t close_code; /* 0: the Close frame held none */
+    char reason[124];    /* of a Close frame, terminated */
     const char *fault;
 };
 

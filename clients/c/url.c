@@ -40,7 +40,8 @@ static const char *skip_scheme(const char *text, const char **detail) {
 static bool host_is_clean(const char *host, size_t bytes, bool bracketed) {
     for (size_t i = 0; i < bytes; i++) {
         char c = host[i];
-        bool name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+        bool name =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
         if (!name && !(bracketed && (c == ':' || c == '%'))) {
             return false;
         }

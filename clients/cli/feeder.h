@@ -15,10 +15,10 @@
 #include "proto/buffer.h"
 #include "proto/message.h"
 
-#define FEEDER_BATCH_CHANGES 500         /* half of what one `pub` may hold; larger ones gain nothing */
-#define FEEDER_BATCH_BYTES 65536         /* a batch is sent when it passes this, well below a broker's message bound */
-#define FEEDER_BATCHES_MAX 16            /* unanswered at a time: enough to hide a disk sync */
-#define FEEDER_CHANGE_BYTES_MAX 1048576  /* one change */
+#define FEEDER_BATCH_CHANGES 500        /* half of what one `pub` may hold; larger ones gain nothing */
+#define FEEDER_BATCH_BYTES 65536        /* a batch is sent when it passes this, well below a broker's message bound */
+#define FEEDER_BATCHES_MAX 16           /* unanswered at a time: enough to hide a disk sync */
+#define FEEDER_CHANGE_BYTES_MAX 1048576 /* one change */
 
 struct feeder {
     struct ahora *client;

@@ -54,8 +54,8 @@ static void on_snapshot(struct ahora *client, const struct ahora_snapshot *snaps
 
 int command_get(struct cli *cli) {
     if (cli_connect(cli, 1)) {
-        enum ahora_code code = ahora_get(cli->clients[0], (const char *const *)cli->argv, (unsigned)cli->argc, cli->options.limit,
-                                         on_snapshot, cli);
+        enum ahora_code code = ahora_get(cli->clients[0], (const char *const *)cli->argv, (unsigned)cli->argc,
+                                         cli->options.limit, on_snapshot, cli);
         if (code != AHORA_OK) {
             cli_say("not a topic or pattern");
             cli_end(cli, CLI_USAGE);

@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clients/c/url.h"
@@ -60,9 +61,16 @@ static bool write_all(int fd, struct span bytes) {
     return true;
 }
 
-/* Until the other side closes, as "Connection: close" asks it to. */
+static int64_t now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* Until the other side closes, as "Connection: close" asks it to. One that keeps dripping bytes ends at the deadline too. */
 static bool read_all(int fd, struct buffer *out) {
-    for (;;) {
+    int64_t deadline = now_s() + HTTP_WAIT_S;
+    while (now_s() <= deadline) {
         char chunk[16384];
         ssize_t got = recv(fd, chunk, sizeof(chunk), 0);
         if (got < 0 && errno == EINTR) {
@@ -76,6 +84,7 @@ static bool read_all(int fd, struct buffer *out) {
             return false;
         }
     }
+    return false;
 }
 
 /* RFC 9112 section 7.1: hexadecimal length, line end, that many bytes, line end; length 0 ends it. */

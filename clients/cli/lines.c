@@ -37,7 +37,8 @@ static void finish(struct lines *lines) {
 
 static void summarize(const struct lines *lines) {
     const struct feeder *feeder = &lines->feeder;
-    fprintf(stderr, "ahora: %" PRIu64 " changes accepted, %" PRIu64 " refused, %" PRIu64 " of unknown outcome, %" PRIu64 " not sent\n",
+    fprintf(stderr,
+            "ahora: %" PRIu64 " changes accepted, %" PRIu64 " refused, %" PRIu64 " of unknown outcome, %" PRIu64 " not sent\n",
             feeder->accepted, feeder->refused + lines->bad, feeder->unknown,
             feeder->added - feeder->accepted - feeder->refused - feeder->unknown);
 }

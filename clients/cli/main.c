@@ -25,33 +25,37 @@ struct command {
 
 static const struct command commands[] = {
     {"pub", "CHANGE... | -l", "publish changes, given as JSON or read from standard input",
-     "A change: {\"op\":\"set|patch|adjust|touch|delete\",\"topic\":\"stock/4711/lyon\",\"data\":{}, at if_seq if_newer key fresh_ms\n"
+     "A change: {\"op\":\"set|patch|adjust|touch|delete\",\"topic\":\"stock/4711/lyon\",\"data\":{}, at if_seq if_newer key "
+     "fresh_ms\n"
      "expire_ms}; other members are ignored. With -l, refused lines are told on stderr by number, and the rest goes on.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_PUB, 0, -1, command_pub},
     {"put", "TOPIC JSON", "set a topic's document", NULL, OPTIONS_CHANGE, 2, 2, command_put},
     {"patch", "TOPIC JSON", "merge into a topic's document (RFC 7396: null removes a field)", NULL, OPTIONS_CHANGE, 2, 2,
      command_patch},
-    {"adjust", "TOPIC FIELD=+N... | JSON", "add to integer fields: ahora adjust stock/4711/lyon available=-1", NULL, OPTIONS_CHANGE, 2,
-     -1, command_adjust},
+    {"adjust", "TOPIC FIELD=+N... | JSON", "add to integer fields: ahora adjust stock/4711/lyon available=-1", NULL,
+     OPTIONS_CHANGE, 2, -1, command_adjust},
     {"delete", "TOPIC", "remove a topic", NULL, OPTIONS_CHANGE, 1, 1, command_delete},
     {"get", "TOPIC|PATTERN...", "print current documents",
-     "Readable on a terminal; in a pipe one JSON object a line: {topic, seq, at, data, stale?}.\n", OPTIONS_LINE | OPTION_LIMIT, 1,
-     AHORA_PATTERNS_MAX, command_get},
+     "Readable on a terminal; in a pipe one JSON object a line: {topic, seq, at, data, stale?}.\n", OPTIONS_LINE | OPTION_LIMIT,
+     1, AHORA_PATTERNS_MAX, command_get},
     {"sub", "PATTERN...", "print documents, then changes as they happen, until Ctrl-C",
-     "Readable on a terminal; in a pipe one JSON object a line: {op: set|patch|remove|subscribed|live, topic, seq, at, data, patch?,\n"
+     "Readable on a terminal; in a pipe one JSON object a line: {op: set|patch|remove|subscribed|live, topic, seq, at, data, "
+     "patch?,\n"
      "stale?, why?}; data is always the whole document. Ctrl-C prints the token for --since on stderr.\n",
      OPTIONS_LINE | OPTION_SUB, 1, AHORA_PATTERNS_MAX, command_sub},
     {"replay", "FILE...", "publish recorded traces",
-     "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start together.\n",
+     "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start "
+     "together.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY, 1, 64, command_replay},
     {"status", "", "print the broker's status", NULL, OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const char exit_codes[] = "Exit codes: 0 done; 1 wrong usage; 2 broker not reached, or lost before it answered; 3 refused by the\n"
-                                 "broker (its error code is on stderr); 4 not found; 5 interrupted, or not all outcomes are known.\n"
-                                 "Environment: AHORA_URL (server), AHORA_TOKEN (JWT), NO_COLOR.\n";
+static const char exit_codes[] =
+    "Exit codes: 0 done; 1 wrong usage; 2 broker not reached, or lost before it answered; 3 refused by the\n"
+    "broker (its error code is on stderr); 4 not found; 5 interrupted, or not all outcomes are known.\n"
+    "Environment: AHORA_URL (server), AHORA_TOKEN (JWT), NO_COLOR.\n";
 
 static const struct command *find(const char *name) {
     for (size_t i = 0; i < COMMANDS; i++) {

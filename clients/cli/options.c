@@ -178,7 +178,8 @@ static const struct option_row rows[] = {
     {"every", 0, OPTION_SUB, "MS", "not more often than that", take_every},
     {"count", 'n', OPTION_SUB, "N", "end after so many sets, patches and removals", take_count},
     {"until-live", 0, OPTION_SUB, NULL, "end when everything current was printed", take_until_live},
-    {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged", take_speed},
+    {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged",
+     take_speed},
     {"rate", 0, OPTION_REPLAY, "R", "R changes a second instead", take_rate},
     {"loop", 0, OPTION_REPLAY, NULL, "start again at the end, until Ctrl-C", take_loop},
     {"producers", 0, OPTION_REPLAY, "N", "connections to publish on, topics shared among them (default 1)", take_producers},
@@ -225,7 +226,8 @@ bool options_parse(struct options *options, unsigned mask, int argc, char **argv
     char shorts[2 * ROWS + 1];
     fill_getopt(mask, longs, shorts);
     const char *server = getenv("AHORA_URL");
-    *options = (struct options){.server = server == NULL || *server == '\0' ? AHORA_URL_DEFAULT : server, .speed = 1, .producers = 1};
+    *options =
+        (struct options){.server = server == NULL || *server == '\0' ? AHORA_URL_DEFAULT : server, .speed = 1, .producers = 1};
     for (;;) {
         int found = getopt_long(argc, argv, shorts, longs, NULL);
         if (found < 0) {

@@ -56,8 +56,8 @@ void progress_show(struct progress *progress, int64_t now_ms, double part, uint6
         draw_bar(part);
         progress->drawn = true;
     }
-    fprintf(stderr, "%s%3.0f%%  %" PRIu64 " changes  %.0f/s  %s left%s", progress->terminal ? "" : "ahora: ", part * 100, count, rate,
-            left, progress->terminal ? "" : "\n");
+    fprintf(stderr, "%s%3.0f%%  %" PRIu64 " changes  %.0f/s  %s left%s", progress->terminal ? "" : "ahora: ", part * 100, count,
+            rate, left, progress->terminal ? "" : "\n");
     fflush(stderr);
     progress->shown_ms = now_ms;
     progress->shown_count = count;

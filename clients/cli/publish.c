@@ -66,8 +66,8 @@ static int run(struct cli *cli, struct publish *publish) {
     if (!cli_connect(cli, 1)) {
         return cli_run(cli);
     }
-    enum ahora_code code = ahora_publish(cli->clients[0], publish->changes, publish->count, cli->options.atomic, cli->options.ack,
-                                         on_published, cli);
+    enum ahora_code code = ahora_publish(cli->clients[0], publish->changes, publish->count, cli->options.atomic,
+                                         cli->options.ack, on_published, cli);
     if (code != AHORA_OK) {
         cli_say("not a legal change: check the topic, the key, and that the document is a JSON object");
         cli_end(cli, CLI_USAGE);

@@ -21,9 +21,9 @@
 #include "clients/cli/trace.h"
 
 #define TRACES_MAX 64
-#define TURN_CHANGES 4000   /* between two looks at the sockets */
-#define REFUSALS_SHOWN 20   /* the rest is only counted */
-#define LINE_BITS 48        /* of a feeder's line number; the trace's index is above */
+#define TURN_CHANGES 4000 /* between two looks at the sockets */
+#define REFUSALS_SHOWN 20 /* the rest is only counted */
+#define LINE_BITS 48      /* of a feeder's line number; the trace's index is above */
 
 struct replay {
     struct cli *cli;
@@ -243,9 +243,10 @@ static enum cli_exit summarize(void) {
     double seconds = (double)(now_ms() - replay.progress.started_ms) / 1000;
     uint64_t unsent = sum.added - sum.accepted - sum.refused - sum.unknown;
     fprintf(stderr,
-            "ahora: %" PRIu64 " changes accepted in %.1f s (%.0f/s), %" PRIu64 " refused, %" PRIu64 " of unknown outcome, %" PRIu64
-            " not sent, %" PRIu64 " bad lines\n",
-            sum.accepted, seconds, seconds > 0 ? (double)sum.accepted / seconds : 0, sum.refused, sum.unknown, unsent, replay.bad);
+            "ahora: %" PRIu64 " changes accepted in %.1f s (%.0f/s), %" PRIu64 " refused, %" PRIu64
+            " of unknown outcome, %" PRIu64 " not sent, %" PRIu64 " bad lines\n",
+            sum.accepted, seconds, seconds > 0 ? (double)sum.accepted / seconds : 0, sum.refused, sum.unknown, unsent,
+            replay.bad);
     for (unsigned code = 1; code < AHORA_CODES; code++) {
         if (replay.refused_by[code] > 0) {
             fprintf(stderr, "ahora:   %" PRIu64 " × %s\n", replay.refused_by[code], ahora_code_name(code));

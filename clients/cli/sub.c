@@ -25,8 +25,8 @@ struct printer {
 };
 
 static const char *const names[] = {
-    [AHORA_EVENT_SUBSCRIBED] = "subscribed", [AHORA_EVENT_SET] = "set",     [AHORA_EVENT_PATCH] = "patch",
-    [AHORA_EVENT_REMOVE] = "remove",         [AHORA_EVENT_LIVE] = "live",   [AHORA_EVENT_BEHIND] = "behind",
+    [AHORA_EVENT_SUBSCRIBED] = "subscribed", [AHORA_EVENT_SET] = "set",   [AHORA_EVENT_PATCH] = "patch",
+    [AHORA_EVENT_REMOVE] = "remove",         [AHORA_EVENT_LIVE] = "live", [AHORA_EVENT_BEHIND] = "behind",
     [AHORA_EVENT_REFUSED] = "refused",
 };
 
@@ -62,9 +62,8 @@ static void line_of_live(const struct printer *printer, const struct ahora_event
 }
 
 static void (*const lines[])(const struct printer *printer, const struct ahora_event *event) = {
-    [AHORA_EVENT_SUBSCRIBED] = line_of_subscribed, [AHORA_EVENT_SET] = line_of_document,
-    [AHORA_EVENT_PATCH] = line_of_document,        [AHORA_EVENT_REMOVE] = line_of_remove,
-    [AHORA_EVENT_LIVE] = line_of_live,
+    [AHORA_EVENT_SUBSCRIBED] = line_of_subscribed, [AHORA_EVENT_SET] = line_of_document, [AHORA_EVENT_PATCH] = line_of_document,
+    [AHORA_EVENT_REMOVE] = line_of_remove,         [AHORA_EVENT_LIVE] = line_of_live,
 };
 
 static void print_line(const struct printer *printer, const struct ahora_event *event) {
@@ -87,8 +86,8 @@ static void print_change(const struct ahora_event *event) {
         print_time(at, event->at);
     }
     printf("%s%s%s  %s%-6s%s  %-28.*s  ", print_color(stdout, PRINT_DIM), at, print_color(stdout, PRINT_PLAIN),
-           print_color(stdout, colors[event->kind]), names[event->kind], print_color(stdout, PRINT_PLAIN), (int)event->topic.bytes,
-           (const char *)event->topic.data);
+           print_color(stdout, colors[event->kind]), names[event->kind], print_color(stdout, PRINT_PLAIN),
+           (int)event->topic.bytes, (const char *)event->topic.data);
     if (event->kind == AHORA_EVENT_REMOVE) {
         fputs(event->why == AHORA_WHY_NONE ? "gone while we were away" : ahora_why_name(event->why), stdout);
     } else {
@@ -101,7 +100,8 @@ static void print_state(const struct printer *printer, const struct ahora_event 
     (void)printer;
     const char *dim = print_color(stdout, PRINT_DIM);
     if (event->kind == AHORA_EVENT_SUBSCRIBED) {
-        printf("%s-- %s%s\n", dim, event->resumed ? "resumed: what changed since" : "everything current", print_color(stdout, PRINT_PLAIN));
+        printf("%s-- %s%s\n", dim, event->resumed ? "resumed: what changed since" : "everything current",
+               print_color(stdout, PRINT_PLAIN));
     } else {
         printf("%s-- live at seq %" PRId64, dim, event->seq);
         if (event->skipped > 0) {
@@ -180,7 +180,8 @@ int command_sub(struct cli *cli) {
     if (!cli_connect(cli, 1)) {
         return cli_run(cli);
     }
-    struct ahora_view view = {.match_count = (unsigned)cli->argc, .since = cli->options.since, .every_ms = cli->options.every_ms};
+    struct ahora_view view = {
+        .match_count = (unsigned)cli->argc, .since = cli->options.since, .every_ms = cli->options.every_ms};
     memcpy(view.match, cli->argv, (size_t)cli->argc * sizeof(view.match[0]));
     printer.sub = ahora_subscribe(cli->clients[0], &view, on_event, &printer);
     if (printer.sub == NULL) {

@@ -43,6 +43,7 @@ int64_t trace_offset(const struct trace *trace) {
 
 void trace_rewind(struct trace *trace) {
     gzrewind(trace->file);
+    trace->broken = false;
     trace->line = 0;
 }
 
@@ -60,9 +61,8 @@ static void skip_line(struct trace *trace) {
 static enum trace_step end_of(struct trace *trace) {
     int error = Z_OK;
     gzerror(trace->file, &error);
-    if (error != Z_OK && error != Z_STREAM_END) {
-        gzclearerr(trace->file);
-        gzseek(trace->file, 0, SEEK_END);
+    if (error != Z_OK && error != Z_STREAM_END && !trace->broken) {
+        trace->broken = true;
         return bad(trace, "the file is damaged or cut short");
     }
     return TRACE_END;
@@ -71,7 +71,7 @@ static enum trace_step end_of(struct trace *trace) {
 enum trace_step trace_next(struct trace *trace) {
     size_t bytes;
     do {
-        if (gzgets(trace->file, trace->text, TRACE_LINE_BYTES_MAX + 2) == NULL) {
+        if (trace->broken || gzgets(trace->file, trace->text, TRACE_LINE_BYTES_MAX + 2) == NULL) {
             return end_of(trace);
         }
         trace->line++;

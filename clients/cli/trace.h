@@ -26,6 +26,7 @@ struct trace {
     const char *name;
     gzFile file;
     int64_t file_bytes; /* on disk */
+    bool broken;        /* nothing can be read after what was told as TRACE_BAD */
     uint64_t line;
     int64_t t;
     struct buffer change; /* the packed line */

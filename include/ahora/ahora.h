@@ -33,8 +33,8 @@ struct ahora;
 struct ahora_sub;
 
 #define AHORA_URL_DEFAULT "http://127.0.0.1:7600"
-#define AHORA_SUBS_MAX 64          /* subscriptions of one client at a time */
-#define AHORA_PATTERNS_MAX 64      /* patterns of one subscription or get */
+#define AHORA_SUBS_MAX 64     /* subscriptions of one client at a time */
+#define AHORA_PATTERNS_MAX 64 /* patterns of one subscription or get */
 
 /* Text or a value. Absent: data NULL. Text is UTF-8 and not terminated. */
 struct ahora_bytes {
@@ -79,15 +79,15 @@ typedef void ahora_line_fn(struct ahora *client, const struct ahora_line_event *
 
 /* Zero means the default. */
 struct ahora_options {
-    const char *url;          /* http://host[:port] or ws://host[:port]; default AHORA_URL_DEFAULT. There is no TLS yet. */
-    const char *token;        /* JWT, sent in `hello` only */
-    const char *name;         /* what `hello` says about us, "name/version" */
+    const char *url;   /* http://host[:port] or ws://host[:port]; default AHORA_URL_DEFAULT. There is no TLS yet. */
+    const char *token; /* JWT, sent in `hello` only */
+    const char *name;  /* what `hello` says about us, "name/version" */
     enum ahora_encoding encoding;
-    size_t message_bytes_max; /* a larger message from the broker ends the connection; default 16 MiB */
+    size_t message_bytes_max;   /* a larger message from the broker ends the connection; default 16 MiB */
     size_t documents_bytes_max; /* memory for followed documents; more ends the connection; default 1 GiB */
-    size_t outbox_bytes_max;  /* publishes and gets waiting for their answer; default 64 MiB */
-    ahora_line_fn *on_line;   /* may be NULL */
-    void *user;               /* for on_line */
+    size_t outbox_bytes_max;    /* publishes and gets waiting for their answer; default 64 MiB */
+    ahora_line_fn *on_line;     /* may be NULL */
+    void *user;                 /* for on_line */
 };
 
 /* Starts connecting. NULL if the URL is not understood (*detail, if not NULL, says why, static) or without memory. */
@@ -134,7 +134,8 @@ struct ahora_event {
 typedef void ahora_event_fn(struct ahora_sub *sub, const struct ahora_event *event, void *user);
 
 struct ahora_view {
-    const char *match[AHORA_PATTERNS_MAX]; /* topics, or patterns with a star for one segment and a final double star for more */
+    const char
+        *match[AHORA_PATTERNS_MAX]; /* topics, or patterns with a star for one segment and a final double star for more */
     unsigned match_count;
     const char *since; /* token to resume from, or NULL. What did not change since then is not sent. */
     int64_t every_ms;  /* not more often than; 0: every change */
@@ -216,8 +217,8 @@ typedef void ahora_published_fn(struct ahora *client, const struct ahora_publish
  * remembered there. `on_published` (may be NULL) is called exactly once if this returned AHORA_OK.
  * AHORA_TOO_MANY: outbox_bytes_max is reached, call again after an answer. AHORA_INVALID: not a legal list of changes.
  */
-enum ahora_code ahora_publish(struct ahora *client, const struct ahora_change *changes, size_t count, bool atomic, enum ahora_ack ack,
-                              ahora_published_fn *on_published, void *user);
+enum ahora_code ahora_publish(struct ahora *client, const struct ahora_change *changes, size_t count, bool atomic,
+                              enum ahora_ack ack, ahora_published_fn *on_published, void *user);
 
 /* Publishes and gets that wait for their answer. */
 size_t ahora_waiting(const struct ahora *client);

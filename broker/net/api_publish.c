@@ -21,8 +21,8 @@ struct publish_call {
     bool packed; /* the answer is MessagePack */
 };
 
-/* A list inside a map inside the message: two levels more than a document has. */
-#define BODY_DEPTH_MAX (AHORA_DEPTH_MAX + 3)
+/* The body, the list and the change are three levels around a document. */
+#define BODY_DEPTH_MAX (AHORA_DOCUMENT_DEPTH_MAX + 3)
 
 static bool read_flag(struct span value, bool *flag) {
     struct pack_reader reader = pack_reader_of(value);

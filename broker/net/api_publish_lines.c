@@ -174,7 +174,7 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
 static bool take_line(struct exchange *exchange, struct lines *lines, struct span line) {
     const char *detail = "";
     size_t before = lines->changes.bytes;
-    enum ahora_code code = json_to_pack(line, AHORA_DEPTH_MAX + 1, &lines->changes, &detail);
+    enum ahora_code code = json_to_pack(line, AHORA_DOCUMENT_DEPTH_MAX + 1, &lines->changes, &detail);
     if (code == AHORA_OK) {
         lines->change_count++;
         return (lines->change_count < BATCH_LINES_MAX && lines->changes.bytes < BATCH_BYTES_MAX) || publish(exchange, lines);

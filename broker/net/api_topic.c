@@ -169,7 +169,7 @@ static void publish(struct exchange *exchange, const struct change_request *chan
 /* The document, patch or map of integers: JSON, or MessagePack if the content type says so. */
 static bool read_body(struct exchange *exchange, struct buffer *data) {
     const char *detail = "";
-    enum ahora_code code = content_read_body(exchange, AHORA_DEPTH_MAX, data, &detail);
+    enum ahora_code code = content_read_body(exchange, AHORA_DOCUMENT_DEPTH_MAX, data, &detail);
     if (code != AHORA_OK) {
         return false;
     }

@@ -25,6 +25,7 @@
 #include "tests/support/http.h"
 
 #define ARGUMENTS_MAX 32
+#define DIRECTORIES_MAX 1000
 #define POLL_MS 10
 
 static int64_t clock_ms(void) {
@@ -54,12 +55,25 @@ static uint16_t port_pick(void) {
     return port;
 }
 
+/* One that did not exist: several tests of one name may run at once, and one may have left its own. */
+static bool directory_make(struct broker_process *broker, const char *name) {
+    const char *parent = getenv("TMPDIR");
+    for (int attempt = 0; attempt < DIRECTORIES_MAX; attempt++) {
+        snprintf(broker->directory, sizeof broker->directory, "%s/ahora-%s-%d-%d", parent != NULL ? parent : "/tmp", name,
+                 (int)getpid(), attempt);
+        if (mkdir(broker->directory, 0700) == 0) {
+            return true;
+        }
+        if (errno != EEXIST) {
+            return false;
+        }
+    }
+    return false;
+}
+
 bool broker_process_init(struct broker_process *broker, const char *name) {
     *broker = (struct broker_process){0};
-    const char *parent = getenv("TMPDIR");
-    int size =
-        snprintf(broker->directory, sizeof broker->directory, "%s/ahora-%s-XXXXXX", parent != NULL ? parent : "/tmp", name);
-    if (size >= (int)sizeof broker->directory || mkdtemp(broker->directory) == NULL) {
+    if (!directory_make(broker, name)) {
         fprintf(stderr, "broker_process: cannot make %s: %s\n", broker->directory, strerror(errno));
         broker->directory[0] = '\0';
         return false;

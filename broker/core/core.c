@@ -82,9 +82,10 @@ enum result core_load(struct core *core, const struct record *record) {
 
 enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", epoch);
+    enum result result = ledger_loaded(&core->ledger, seq_floor);
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
-    return ledger_loaded(&core->ledger, seq_floor);
+    return result;
 }
 
 /* ---- time ---- */

@@ -225,6 +225,9 @@ static int by_seq(const void *a, const void *b) {
 
 enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) {
     ledger->seq_floor = seq_floor;
+    if (ledger->seq < seq_floor) { /* the newest change was a removal that is forgotten: its seq is used all the same */
+        ledger->seq = seq_floor;
+    }
     if (ledger->removal_count == 0) {
         return RESULT_OK;
     }

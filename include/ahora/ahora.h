@@ -18,6 +18,7 @@
  *
  * Threads: a client belongs to the thread of its loop. Every function and every callback runs there, and callbacks run from
  * uv_run only, never from inside a call. All functions may be called from callbacks.
+ * Signals: a program should ignore SIGPIPE, which libuv leaves to it; a broken line is reported as such.
  * Ownership: arguments are borrowed until the call returns; what a callback is given, until the callback returns.
  * Values (documents, patches) are MessagePack bytes of one map; ahora_to_json and ahora_from_json translate.
  * Instants are milliseconds since the Unix epoch, UTC; durations carry their unit in the name.

@@ -62,6 +62,9 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) -c $< -o $@
 
+# The live page is taken in by .incbin, which -MMD does not see.
+$(BUILD)/obj/broker/net/api_page.o: $(wildcard broker/net/page/*)
+
 $(BUILD)/ahorad: $(BUILD)/obj/broker/main.o $(ARCHIVES)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)

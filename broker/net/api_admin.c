@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Probes, status and the first page. */
+/* Probes and status. */
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
 #include "broker/net/process_memory.h"
@@ -36,23 +36,6 @@ static void readyz_end(struct exchange *exchange) {
         answer_text(exchange, 503, "draining\n");
         return;
     }
-}
-
-static const char root_text[] =
-    "ahora " AHORA_VERSION "\n"
-    "\n"
-    "Current state of topics, pushed to whoever follows them.\n"
-    "\n"
-    "GET  /v1/ws                        WebSocket, subprotocol " AHORA_SUBPROTOCOL_JSON " or " AHORA_SUBPROTOCOL_MSGPACK "\n"
-    "GET  /v1/topics/{topic}            one document; PUT, PATCH, DELETE, POST …/adjust change it\n"
-    "GET  /v1/topics?match={pattern}    documents, as JSON or NDJSON\n"
-    "GET  /v1/stream?match={pattern}    Server-Sent Events\n"
-    "POST /v1/publish                   changes, as JSON, NDJSON or MessagePack\n"
-    "GET  /v1/status                    what the broker holds\n"
-    "GET  /livez /readyz /metrics       probes and Prometheus metrics\n";
-
-static void root_end(struct exchange *exchange) {
-    answer_text(exchange, 200, root_text);
 }
 
 static void put_number(struct buffer *out, const char *name, uint64_t value) {
@@ -116,5 +99,4 @@ static void status_end(struct exchange *exchange) {
 
 const struct handler api_livez = {.body = BODY_NONE, .end = livez_end};
 const struct handler api_readyz = {.body = BODY_NONE, .end = readyz_end};
-const struct handler api_root = {.body = BODY_NONE, .end = root_end};
 const struct handler api_status = {.body = BODY_NONE, .end = status_end};

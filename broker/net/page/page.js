@@ -55,8 +55,9 @@ function kindOf(topic) {
   return kind;
 }
 
-function text(key, value) {
-  if (key.endsWith("_at") && typeof value === "number") return new Date(value).toLocaleTimeString();
+function text(key, value, currency) {
+  if (key.endsWith("_at") && value > 1e11) return new Date(value).toLocaleTimeString();
+  if (currency !== undefined) return `${value} ${currency}`;
   if (value !== null && typeof value === "object") {
     return typeof value.lat === "number" ? `${value.lat.toFixed(4)}, ${Number(value.lon).toFixed(4)}` : JSON.stringify(value);
   }
@@ -87,10 +88,12 @@ function show(topic, entry, before) {
   const cell = entry.row.cells[1];
   cell.textContent = "";
   for (const [key, value] of Object.entries(entry.data)) {
+    if (key.endsWith("_currency") && key.slice(0, -9) in entry.data) continue; // beside its amount
     const isNew = before !== undefined && JSON.stringify(before[key]) !== JSON.stringify(value);
     const field = make("span", cell, isNew ? "new" : "");
     make("i", field).textContent = key + " ";
-    field.append(text(key, value));
+    field.append(text(key, value, entry.data[key + "_currency"]));
+    cell.append(" ");
   }
 }
 
@@ -170,9 +173,13 @@ function follow(match) {
     refs = new Map();
     isLive = false;
   };
-  source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) say("refused: is the pattern right?", "bad");
-    else say("lost, trying again", "bad");
+  source.onerror = (event) => {
+    if (event.data !== undefined) { // an `error` of the broker
+      source.close();
+      say(JSON.parse(event.data).detail, "bad");
+    } else if (source.readyState === EventSource.CLOSED) {
+      say("refused: is the pattern right?", "bad");
+    } else say("lost, trying again", "bad");
   };
   on("subscribed", (message) => {
     if (!message.resumed) dropAll();

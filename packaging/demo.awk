@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Made-up changes of a small town for `ahora pub -l`, one JSON object a line, about 20 a second, until nobody reads them.
+# Usage: awk -v start=UNIX_SECONDS -v nights="2026-05-01 2026-05-02 ..." -f demo.awk
+# It knows what it published, so it never sells what is not there; it begins by setting every document anew.
+
+function emit(op, topic, data) {
+    if (data == "")
+        printf "{\"op\":\"%s\",\"topic\":\"%s\"}\n", op, topic
+    else
+        printf "{\"op\":\"%s\",\"topic\":\"%s\",\"data\":{%s}}\n", op, topic, data
+}
+
+function pick(n) { # 1 to n
+    return 1 + int(rand() * n)
+}
+
+function instant(seconds_ahead) { # Unix milliseconds
+    return sprintf("%.0f", (start + ticks * 0.05 + seconds_ahead) * 1000)
+}
+
+# ---- stock: 4 products in 6 branches, sold one by one ----
+
+function stock_set(p, b) {
+    available[p, b] = 1 + pick(9)
+    emit("set", "stock/" sku[p] "/" branch[b], sprintf("\"available\":%d,\"on_hand\":%d,\"limited_at\":2,\"price\":\"%s\",\"price_currency\":\"EUR\"",
+         available[p, b], available[p, b], price[p]))
+}
+
+function stock_step(p, b, pieces) {
+    p = pick(4)
+    b = pick(6)
+    if (available[p, b] > 0) {
+        available[p, b]--
+        emit("adjust", "stock/" sku[p] "/" branch[b], "\"available\":-1,\"on_hand\":-1")
+        if (available[p, b] == 0)
+            emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":" instant(20))
+    } else if (rand() < 0.3) {
+        pieces = 5 + pick(8)
+        available[p, b] = pieces
+        emit("adjust", "stock/" sku[p] "/" branch[b], sprintf("\"available\":%d,\"on_hand\":%d", pieces, pieces))
+        emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":null")
+    } else
+        courier_step()
+}
+
+# ---- room: 3 types for 14 nights; a stay takes or gives back one room on each of its nights ----
+
+function room_set(t, n) {
+    rooms[t, n] = capacity[t] - pick(3) + 1
+    emit("set", "room/central/" type[t] "/" night[n], sprintf("\"booking_limit\":%d,\"capacity\":%d,\"status\":\"open\",\"price\":\"%d.00\",\"price_currency\":\"EUR\"",
+         rooms[t, n], capacity[t], rate[t] + (n % 7 > 4 ? 20 : 0)))
+}
+
+function room_step(t, first, stay, n, step) {
+    t = pick(3)
+    stay = pick(3)
+    first = pick(14 - stay + 1)
+    step = rand() < 0.6 ? -1 : 1
+    for (n = first; n < first + stay; n++)
+        if (rooms[t, n] + step < 0 || rooms[t, n] + step > capacity[t])
+            return
+    for (n = first; n < first + stay; n++) {
+        rooms[t, n] += step
+        emit("adjust", "room/central/" type[t] "/" night[n], "\"booking_limit\":" step)
+    }
+}
+
+# ---- order: 8 on their way at a time; a delivered one is removed and another follows ----
+
+function order_topic(o) {
+    return sprintf("order/%d", 2300 + o + 10 * round[o])
+}
+
+function order_set(o) {
+    stage[o] = 1
+    stops[o] = 3 + pick(5)
+    emit("set", order_topic(o), sprintf("\"status\":\"confirmed\",\"provider\":\"%s\",\"stops_remaining\":%d,\"eta_at\":%s", carrier[1 + o % 3], stops[o], instant(1800 + 60 * pick(30))))
+}
+
+function order_step(o, data) {
+    o = pick(8)
+    if (stage[o] > stages) {
+        emit("delete", order_topic(o), "")
+        round[o] = (round[o] + 1) % 3
+        order_set(o)
+        return
+    }
+    if (status[stage[o]] == "out_for_delivery" && stops[o] > 1) {
+        stops[o]--
+        data = sprintf("\"stops_remaining\":%d,\"eta_at\":%s,%s", stops[o], instant(stops[o] * 240), position(centre_lat + (stops[o] - 4) * 0.0021, centre_lon + (o - 4) * 0.0034, 0, 5.5))
+    } else if (++stage[o] > stages)
+        return
+    else if (status[stage[o]] == "delivered")
+        data = "\"status\":\"delivered\",\"stops_remaining\":0,\"eta_at\":null,\"message\":\"Left with you at the door\""
+    else
+        data = sprintf("\"status\":\"%s\",\"message\":\"%s\"", status[stage[o]], message[stage[o]])
+    emit("patch", order_topic(o), data)
+}
+
+# ---- service: bikes and couriers that move, and docks that fill and empty ----
+
+function position(lat, lon, bearing, speed) {
+    return sprintf("\"position\":{\"lat\":%.6f,\"lon\":%.6f,\"bearing\":%.0f,\"speed\":%.1f}", lat, lon, bearing, speed)
+}
+
+# Everybody rides an ellipse of their own round a point of the old town.
+function ride(u, angle, lat, lon, bearing) {
+    angle = phase[u]
+    lat = home_lat[u] + 0.0022 * reach[u] * sin(angle)
+    lon = home_lon[u] + 0.0034 * reach[u] * cos(angle)
+    bearing = atan2(-0.0034 * 0.632 * sin(angle), 0.0022 * cos(angle)) * 57.29578
+    return position(lat, lon, bearing < 0 ? bearing + 360 : bearing, 3 + 2 * reach[u])
+}
+
+function unit_topic(u) {
+    return u <= bikes ? sprintf("service/bike/centre/b%02d", u) : sprintf("service/courier/centre/c%02d", u - bikes)
+}
+
+function unit_set(u) {
+    home_lat[u] = centre_lat + (rand() - 0.5) * 0.006
+    home_lon[u] = centre_lon + (rand() - 0.5) * 0.010
+    reach[u] = 0.3 + 0.7 * rand()
+    phase[u] = 6.28 * rand()
+    riding[u] = u > bikes || rand() < 0.6
+    emit("set", unit_topic(u), sprintf("\"state\":\"%s\",%s", riding[u] ? "on_trip" : "available", ride(u)))
+}
+
+function courier_step(u) {
+    for (u = last_unit % units + 1; !riding[u]; u = u % units + 1)
+        ;
+    last_unit = u
+    phase[u] += 0.05 + 0.03 * rand()
+    emit("patch", unit_topic(u), ride(u))
+}
+
+function dock_topic(d) {
+    return "service/dock/centre/" dock[d]
+}
+
+# A bike is taken from a dock, or comes back to one.
+function dock_step(d, u) {
+    d = pick(6)
+    u = pick(bikes)
+    if (riding[u] ? docked[d] == dock_capacity : docked[d] == 0)
+        return
+    riding[u] = !riding[u]
+    docked[d] += riding[u] ? -1 : 1
+    emit("patch", unit_topic(u), sprintf("\"state\":\"%s\"", riding[u] ? "on_trip" : "available"))
+    emit("adjust", dock_topic(d), sprintf("\"num_available\":%d,\"num_docks_available\":%d", riding[u] ? -1 : 1, riding[u] ? 1 : -1))
+}
+
+function set_all(p, b, t, n, o, u, d) {
+    for (p = 1; p <= 4; p++)
+        for (b = 1; b <= 6; b++)
+            stock_set(p, b)
+    for (t = 1; t <= 3; t++)
+        for (n = 1; n <= 14; n++)
+            room_set(t, n)
+    for (o = 1; o <= 8; o++)
+        order_set(o)
+    for (u = 1; u <= units; u++)
+        unit_set(u)
+    for (d = 1; d <= 6; d++) {
+        docked[d] = 4 + pick(8)
+        emit("set", dock_topic(d), sprintf("\"is_operating\":true,\"num_available\":%d,\"num_docks_available\":%d,\"capacity\":%d",
+             docked[d], dock_capacity - docked[d], dock_capacity))
+    }
+}
+
+BEGIN {
+    srand()
+    split("4711 4712 5020 6130", sku, " ")
+    split("24.90 39.00 7.50 119.00", price, " ")
+    split("markt bahnhof dom campus hafen nord", branch, " ")
+    split("single double suite", type, " ")
+    split("12 20 4", capacity, " ")
+    split("79 109 189", rate, " ")
+    split(nights, night, " ")
+    stages = split("confirmed processing pre_transit in_transit out_for_delivery delivered", status, " ")
+    split("We have your order|Being packed|Waiting for the carrier|On its way to your town|With the courier", message, "|")
+    split("dhl ups gls", carrier, " ")
+    split("marktplatz rathaus dom theater bahnhof park", dock, " ")
+    centre_lat = 50.7753
+    centre_lon = 6.0839
+    bikes = 17
+    units = 25
+    dock_capacity = 16
+    set_all()
+    for (ticks = 0; ; ticks++) {
+        dice = rand()
+        if (dice < 0.50)
+            courier_step()
+        else if (dice < 0.72)
+            stock_step()
+        else if (dice < 0.82)
+            room_step()
+        else if (dice < 0.92)
+            dock_step()
+        else
+            order_step()
+        if (fflush() != 0 || system("sleep 0.06") != 0) # nobody reads any more, even where SIGPIPE is ignored
+            exit
+    }
+}

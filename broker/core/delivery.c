@@ -308,11 +308,13 @@ static void deliver_live(struct core *core, struct view *view, enum encoding enc
     for (struct link *link = live->next, *next; link != live; link = next) {
         next = link->next;
         struct cursor *cursor = CONTAINER_OF(link, struct cursor, spot.link);
-        bool fast = blocks != NULL && !cursor->subscription->session->choked && knows_what_it_builds_on(cursor, blocks);
+        const struct session *session = cursor->subscription->session;
+        bool pulls = !session->choked && session->close_code == 0; /* else slices would outlive the turn */
+        bool fast = blocks != NULL && pulls && knows_what_it_builds_on(cursor, blocks);
         if (fast && hand_slices(core, cursor, blocks)) {
             continue;
         }
-        core->metrics.fell_behind += cursor->subscription->session->choked;
+        core->metrics.fell_behind += session->choked;
         fall_behind(core, cursor, anchor, seq_before, view->changes_before);
     }
 }

@@ -86,6 +86,7 @@ void session_kick(struct core *core, struct session *session, int close_code, co
     }
     session->close_code = close_code;
     session->close_reason = reason;
+    delivery_drop_slices(core, session); /* they are not pulled any more */
     buffer_clear(&session->inbox, 0);
     session_mark_ready(core, session);
 }

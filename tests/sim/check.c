@@ -189,7 +189,9 @@ static void on_beat(struct client *client, const struct reply *reply, const stru
     for (unsigned i = 0; i < SUBS_MAX; i++) {
         struct sub *sub = &client->subs[i];
         if (sub->state == SUB_ACTIVE && sub->live) {
-            check_complete(client, sub, reply->seq, true, "beat");
+            if (reply->seq > sub->count_after) { /* else its last `live` said more: another subscription holds the beat back */
+                check_complete(client, sub, reply->seq, true, "beat");
+            }
             if (client->encoding != ENCODING_SSE) {
                 note_token(client, sub, reply->seq);
             }
@@ -227,12 +229,18 @@ static bool is_immediate(const struct asked *asked) {
     return asked->op != REQUEST_PUB || asked->expected != AHORA_OK;
 }
 
-/* Takes the ask that this answer belongs to: the first open one of its sort. */
-static struct asked *answer_to(struct client *client, int64_t id, bool immediate, enum ack ack) {
+/* The ask that an answer of this sort must belong to: the first open one. */
+static struct asked **next_open(struct client *client, bool immediate, enum ack ack) {
     struct asked **at = &client->open.first;
     while (*at != NULL && (is_immediate(*at) != immediate || (!immediate && (*at)->ack != ack))) {
         at = &(*at)->next;
     }
+    return at;
+}
+
+/* Takes it, if it is the one of that id. */
+static struct asked *answer_to(struct client *client, int64_t id, bool immediate, enum ack ack) {
+    struct asked **at = next_open(client, immediate, ack);
     struct asked *asked = *at;
     if (asked == NULL || asked->id != id) {
         return NULL;
@@ -273,19 +281,19 @@ static void start_sub(struct client *client, const struct asked *asked, bool res
     begin_sub(sub, resumed, asked->seq_then);
 }
 
+/* A sub may be answered; or its history of removals was outlived, which nobody asks for, and other messages of that id may be open. */
 static void on_subscribed(struct client *client, const struct reply *reply, const struct tide *tide) {
-    struct asked *asked = answer_to(client, reply->id, true, ACK_NONE);
+    struct asked *asked = *next_open(client, true, ACK_NONE);
     report_note(EVENT_SUBSCRIBED);
-    if (asked == NULL) { /* not asked for: its history of removals was outlived */
-        MUST(!reply->resumed, WHO "subscribed again, as resumed", WHO_OF(client));
-        begin_sub(sub_of(client, reply->id), false, tide->seq_stored);
-        report_note(EVENT_RESYNC);
+    if (asked != NULL && asked->id == reply->id && asked->op == REQUEST_SUB && asked->expected == AHORA_OK) {
+        asked = answer_to(client, reply->id, true, ACK_NONE);
+        start_sub(client, asked, reply->resumed);
+        asked_free(asked);
         return;
     }
-    MUST(asked->op == REQUEST_SUB && asked->expected == AHORA_OK, WHO "subscribed for message %" PRId64 ", which must not be",
-         WHO_OF(client), reply->id);
-    start_sub(client, asked, reply->resumed);
-    asked_free(asked);
+    MUST(!reply->resumed, WHO "subscribed again, as resumed", WHO_OF(client));
+    begin_sub(sub_of(client, reply->id), false, tide->seq_stored);
+    report_note(EVENT_RESYNC);
 }
 
 static void on_ok(struct client *client, const struct reply *reply) {

@@ -259,6 +259,19 @@ static void turn(struct sim *sim) {
 
 /* ---- rest ---- */
 
+/* False: there was nothing to read. */
+static bool read_all(struct sim *sim) {
+    bool found = false;
+    for (unsigned i = 0; i < sim->client_count; i++) {
+        struct client *client = &sim->clients[i];
+        while (client->socket.bytes > 0) {
+            read_some(client, SIZE_MAX);
+            found = true;
+        }
+    }
+    return found;
+}
+
 /* Everybody sends and reads what there is, until nothing is left for longer than any subscription waits. Beats go on. */
 static void come_to_rest(struct sim *sim) {
     for (int round = 0, calm = 0; calm < 6; round++) {
@@ -271,13 +284,15 @@ static void come_to_rest(struct sim *sim) {
             struct client *client = &sim->clients[i];
             client_send(client);
             let_ghosts_go(client, 1000);
-            read_some(client, SIZE_MAX);
-            moved = moved || client->socket.bytes > 0 || client->waiting.count > 0 || client->open.count > 0;
+            moved = moved || client->waiting.count > 0 || client->open.count > 0;
         }
         host_end_turn(sim);
         sim->model.seq_durable = sim->seq_durable = sim->model.seq_stored;
         core_durable(sim->core, sim->seq_durable);
         host_serve(sim);
+        while (read_all(sim)) {
+            host_serve(sim);
+        }
         calm = moved ? 0 : calm + 1;
     }
     for (unsigned i = 0; i < sim->client_count; i++) {

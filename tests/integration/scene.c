@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define SETTINGS_MAX 16
@@ -321,6 +322,39 @@ double scene_metric(const struct broker_process *broker, const char *name) {
     }
     http_response_fini(&response);
     return sum;
+}
+
+/* ---- programs ---- */
+
+const char *scene_broker_path(void) {
+    const char *path = getenv("AHORAD");
+    return path != NULL ? path : "build/ahorad";
+}
+
+const char *scene_client_path(void) {
+    const char *path = getenv("AHORA");
+    return path != NULL ? path : "build/ahora";
+}
+
+int scene_run(struct bytes *out, const char *format, ...) {
+    char *command = NULL;
+    char *whole = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    assert_true(vasprintf(&command, format, arguments) >= 0);
+    va_end(arguments);
+    assert_true(asprintf(&whole, "{ %s\n} 2>&1", command) >= 0);
+    fflush(NULL);
+    FILE *pipe = popen(whole, "r");
+    assert_non_null(pipe);
+    size_t got;
+    while ((got = fread(bytes_reserve(out, 4096), 1, 4096, pipe)) > 0) {
+        bytes_commit(out, got);
+    }
+    int status = pclose(pipe);
+    free(whole);
+    free(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* ---- time ---- */

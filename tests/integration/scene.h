@@ -104,6 +104,13 @@ void scene_expect_problem(struct http_response *response, int status, const char
 /* All samples of one name in /metrics, added; -1 if there is none. */
 double scene_metric(const struct broker_process *broker, const char *name);
 
+/* $AHORAD or build/ahorad; $AHORA or build/ahora. */
+const char *scene_broker_path(void);
+const char *scene_client_path(void);
+
+/* Runs a shell command, adds what it prints (both streams) to `out`, terminated, and returns its exit code. */
+int scene_run(struct bytes *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 void scene_sleep(int ms);
 int64_t scene_clock_ms(void);
 

@@ -1,0 +1,287 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* Too much of everything: whoever is beyond a limit is told or dropped, and nobody else notices. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/integration/scene.h"
+
+static void sessions_beyond_the_limit_are_refused_without_harm_to_others(void **state) {
+    scene_configure("LIMITS_CONNECTIONS_MAX", "20");
+    struct broker_process *broker = scene_start(state);
+    struct wire wires[20];
+    int open = 0;
+    for (; open < 20; open++) {
+        if (!wire_open(&wires[open], broker->port, open % 2 == 0 ? CODEC_JSON : CODEC_MSGPACK)) {
+            break;
+        }
+        json_decref(scene_ask(&wires[open], "{'op':'hello'}"));
+    }
+    assert_true(open >= 15);
+    for (int i = 0; i < 20; i++) {
+        int status = http_status(broker->port, "/livez"); /* the first ones may still find a place */
+        assert_true(status == 0 || status == 503 || (open < 20 && status == 200));
+    }
+    for (int i = 0; i < open; i++) {
+        scene_expect_alive(&wires[i]);
+    }
+    wire_fini(&wires[0]);
+    wire_fini(&wires[1]);
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (http_status(broker->port, "/livez") != 200) { /* a place became free */
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(10);
+    }
+    for (int i = 2; i < open; i++) {
+        wire_fini(&wires[i]);
+    }
+    if (open < 20) {
+        wire_fini(&wires[open]);
+    }
+}
+
+static void connections_of_one_address_are_limited(void **state) {
+    scene_configure("LIMITS_CONNECTIONS_PER_ADDRESS_MAX", "5");
+    scene_configure("LIMITS_LIMIT_LOOPBACK", "true");
+    struct broker_process *broker = scene_start(state);
+    struct wire wires[5];
+    for (int i = 0; i < 5; i++) {
+        scene_open(&wires[i], broker, CODEC_MSGPACK);
+    }
+    int status = http_status(broker->port, "/livez");
+    assert_true(status == 0 || status == 429 || status == 503);
+    for (int i = 0; i < 5; i++) {
+        scene_expect_alive(&wires[i]);
+        wire_fini(&wires[i]);
+    }
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (http_status(broker->port, "/livez") != 200) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(10);
+    }
+}
+
+static void loopback_is_not_limited_unless_asked_for(void **state) {
+    scene_configure("LIMITS_CONNECTIONS_PER_ADDRESS_MAX", "2");
+    struct broker_process *broker = scene_start(state);
+    struct wire wires[6];
+    for (int i = 0; i < 6; i++) {
+        scene_open(&wires[i], broker, CODEC_JSON);
+    }
+    for (int i = 0; i < 6; i++) {
+        wire_fini(&wires[i]);
+    }
+}
+
+static void subscriptions_of_one_session_are_limited(void **state) {
+    scene_configure("LIMITS_SUBSCRIPTIONS_MAX", "10");
+    struct broker_process *broker = scene_start(state);
+    FOR_BOTH(codec) {
+        struct wire wire;
+        scene_open(&wire, broker, codec);
+        for (int i = 1; i <= 10; i++) {
+            json_t *answer = scene_ask(&wire, "{'op':'sub','id':%d,'match':'stock/%d/*'}", i, i);
+            assert_string_equal(wire_text(answer, "op"), "subscribed");
+            json_decref(answer);
+            json_decref(scene_hear_op(&wire, "live"));
+        }
+        scene_say(&wire, "{'op':'sub','id':11,'match':'stock/11/*'}");
+        scene_expect_error(&wire, "too_many", 11);
+        scene_expect_alive(&wire);
+        json_decref(scene_ask(&wire, "{'op':'unsub','id':3}"));
+        json_t *answer = scene_ask(&wire, "{'op':'sub','id':11,'match':'stock/11/*'}");
+        assert_string_equal(wire_text(answer, "op"), "subscribed");
+        json_decref(answer);
+        wire_fini(&wire);
+    }
+}
+
+#define IDLE 2000
+
+static void two_thousand_idle_sessions_cost_little_and_all_answer(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire *wires = calloc(IDLE, sizeof *wires);
+    int64_t before = broker_process_memory_kb(broker, "RssAnon");
+    for (int i = 0; i < IDLE; i++) {
+        scene_open(&wires[i], broker, i % 2 == 0 ? CODEC_JSON : CODEC_MSGPACK);
+    }
+    int64_t after = broker_process_memory_kb(broker, "RssAnon");
+    print_message("  %lld kB for %d sessions\n", (long long)(after - before), IDLE);
+    assert_true(after - before < IDLE * 64);
+    for (int i = 0; i < IDLE; i++) {
+        scene_expect_alive(&wires[i]);
+        wire_fini(&wires[i]);
+    }
+    free(wires);
+}
+
+/* Ticks of processor time, user and system. */
+static long processor_ticks(const struct broker_process *broker) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)broker->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char text[1024] = "";
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    unsigned long user = 0;
+    unsigned long system = 0;
+    const char *rest = strrchr(text, ')');
+    assert_int_equal(sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+    return (long)(user + system);
+}
+
+static void without_descriptors_it_lives_on_and_does_not_spin(void **state) {
+    struct broker_process *broker = scene_prepare(state);
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    struct rlimit low = {.rlim_cur = 100, .rlim_max = old.rlim_max};
+    /* Told to take more connections than there are descriptors for. */
+    scene_configure("LIMITS_CONNECTIONS_MAX", "100000");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    bool is_spawned = broker_process_spawn(broker, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_true(is_spawned);
+    if (prlimit(broker->pid, RLIMIT_NOFILE, &(struct rlimit){100, 100}, NULL) != 0 || !broker_process_wait_ready(broker)) {
+        fail_msg("it does not start under 100 descriptors");
+    }
+    struct wire wire;
+    scene_open(&wire, broker, CODEC_JSON);
+    int fds[300];
+    for (int i = 0; i < 300; i++) {
+        fds[i] = http_connect(broker->port, 0);
+    }
+    scene_expect_alive(&wire);
+    long before = processor_ticks(broker);
+    scene_sleep(3000);
+    long spent = processor_ticks(broker) - before;
+    print_message("  %ld ticks of %ld in 3 s without descriptors\n", spent, 3 * sysconf(_SC_CLK_TCK));
+    assert_true(spent < sysconf(_SC_CLK_TCK)); /* a third of one core; a spinning loop takes all of it */
+    scene_apply(&wire, "{'op':'set','topic':'stock/1/a','data':{}}");
+    for (int i = 0; i < 300; i++) {
+        close(fds[i]);
+    }
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (http_status(broker->port, "/livez") != 200) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(10);
+    }
+    wire_fini(&wire);
+}
+
+/* Offers messages for as long as the kernel takes them, and stops when nothing moved for a second. */
+static uint64_t flood(struct wire *wire, const char *text, size_t offered_max) {
+    json_t *message = scene_json("%s", text);
+    struct bytes payload = {0};
+    uint64_t offered = 0;
+    codec_encode(wire->codec, message, &payload);
+    json_decref(message);
+    for (int blocked = 0; blocked < 200 && offered < offered_max;) {
+        size_t before = wire_unsent(wire);
+        while (wire_unsent(wire) < 65536) {
+            wire_queue(wire, bytes_data(&payload), bytes_size(&payload));
+            offered += bytes_size(&payload);
+        }
+        if (!wire_flush(wire)) {
+            break;
+        }
+        blocked = wire_unsent(wire) < before || before < 65536 ? 0 : blocked + 1;
+        if (blocked > 0) {
+            scene_sleep(5);
+        }
+    }
+    bytes_fini(&payload);
+    return offered;
+}
+
+static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire other;
+    scene_open(&other, broker, CODEC_JSON);
+    static const char *const floods[] = {
+        "{'op':'pub','id':1,'changes':[{'op':'set','topic':'stock/f/1','data':{'v':1}}]}",
+        "{'op':'pub','id':1,'changes':[{'op':'set','topic':'bad','data':{}}]}",
+        "{'op':'ping','id':1}",
+        "{'op':'get','id':1,'match':'order/*'}",
+        "{'op':'nonsense','id':1}",
+    };
+    for (int i = 0; i < 500; i++) {
+        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'i':%d}}", i, i);
+    }
+    int64_t before = broker_process_memory_kb(broker, "RssAnon");
+    FOR_BOTH(codec) {
+        for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+            struct wire wire;
+            assert_true(wire_open_with(&wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
+            json_decref(scene_ask(&wire, "{'op':'hello'}"));
+            uint64_t offered = flood(&wire, floods[i], 200 << 20);
+            assert_true(offered < 200 << 20);
+            scene_expect_alive(&other);
+            int64_t now = broker_process_memory_kb(broker, "RssAnon");
+            if (now > before + 48 * 1024) {
+                fail_msg("%s: %lld kB, then %lld kB", floods[i], (long long)before, (long long)now);
+            }
+            wire_cut(&wire);
+            wire_fini(&wire);
+        }
+    }
+    wire_fini(&other);
+}
+
+static void one_who_reads_after_a_flood_gets_every_answer(void **state) {
+    struct broker_process *broker = scene_start(state);
+    FOR_BOTH(codec) {
+        struct wire wire;
+        assert_true(wire_open_with(&wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
+        json_decref(scene_ask(&wire, "{'op':'hello'}"));
+        json_t *message = scene_json("{'op':'pub','id':1,'changes':[{'op':'set','topic':'stock/f/1','data':{'v':1}}]}");
+        struct bytes payload = {0};
+        codec_encode(codec, message, &payload);
+        json_decref(message);
+        for (int i = 0; i < 20000; i++) {
+            wire_queue(&wire, bytes_data(&payload), bytes_size(&payload));
+        }
+        for (int i = 0; i < 100; i++) { /* nothing is read for half a second */
+            wire_flush(&wire);
+            scene_sleep(5);
+        }
+        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+        for (int heard = 0; heard < 20000 && scene_clock_ms() < deadline_ms;) {
+            wire_flush(&wire);
+            json_t *answer = wire_receive(&wire, 100);
+            heard += strcmp(wire_text(answer, "op"), "published") == 0;
+            json_decref(answer);
+            assert_true(wire.fd >= 0);
+            if (heard == 20000) {
+                deadline_ms = INT64_MAX;
+            }
+        }
+        assert_int_equal(deadline_ms, INT64_MAX);
+        bytes_fini(&payload);
+        wire_fini(&wire);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(sessions_beyond_the_limit_are_refused_without_harm_to_others),
+        CASE(connections_of_one_address_are_limited),
+        CASE(loopback_is_not_limited_unless_asked_for),
+        CASE(subscriptions_of_one_session_are_limited),
+        CASE(two_thousand_idle_sessions_cost_little_and_all_answer),
+        CASE(without_descriptors_it_lives_on_and_does_not_spin),
+        CASE(a_flood_from_one_who_reads_nothing_is_held_back),
+        CASE(one_who_reads_after_a_flood_gets_every_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -155,6 +155,7 @@ void delivery_start(struct core *core, struct subscription *subscription, int64_
         start_cursor(core, &subscription->cursors[i], since);
     }
     subscription->complete_count = 0;
+    subscription->skipped = 0; /* a new snapshot passes nothing over */
     subscription->announced = false;
     if (!link_is_listed(&subscription->behind)) {
         list_append(&subscription->session->behind, &subscription->behind);

@@ -9,6 +9,13 @@
  */
 #include "tests/unit/client_rig.h"
 
+#define SECOND_WELCOME                                                                                                         \
+    "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"E\",\"seq\":1,\"now\":1,\"beat_ms\":1,\"limits\":{},"                   \
+    "\"server\":\"t\"}"
+#define WRONG_ACCEPT                                                                                                           \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"                                        \
+    "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\nSec-WebSocket-Protocol: ahora.v1.msgpack\r\n\r\n"
+
 static void start(struct rig *rig, enum ahora_encoding encoding) {
     rig_init(rig, encoding);
     rig_follow(rig, "stock/a/*", NULL);
@@ -56,8 +63,7 @@ static void text_that_is_no_message_ends_the_line(void **state) {
         "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":1,\"at\":1,\"data\":[]}",
         "{\"op\":\"patch\",\"ref\":5,\"seq\":1,\"at\":1,\"data\":{}}",
         "{\"op\":\"patch\",\"ref\":0,\"seq\":1,\"at\":1,\"data\":{}}",
-        "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"E\",\"seq\":1,\"now\":1,\"beat_ms\":1,\"limits\":{},\"server\":"
-        "\"t\"}",
+        SECOND_WELCOME,
         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     };
 
@@ -123,8 +129,7 @@ static void upgrade_must_be_answered_as_asked(void **state) {
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\nSec-WebSocket-Protocol: ahora.v1.msgpack\r\n\r\n",
+        WRONG_ACCEPT,
     };
 
     (void)state;

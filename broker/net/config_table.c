@@ -34,7 +34,7 @@ const struct config_key config_keys[] = {
     KEY("log", "level", CONFIG_LEVEL, log_level, 0, 0, "error, warn, info or debug"),
 
     KEY("limits", "connections_max", CONFIG_NUMBER, connections_max, 0, MANY,
-        "connections at once; 0: what the limit of open files allows"),
+        "connections at once; 0: what the hard limit of open files allows, up to 65,472"),
     KEY("limits", "connections_per_address_max", CONFIG_NUMBER, connections_per_address_max, 1, MANY,
         "connections at once from one IPv4 address or one IPv6 /64"),
     KEY("limits", "limit_loopback", CONFIG_BOOL, limit_loopback, 0, 0, "count loopback addresses too"),

@@ -109,8 +109,8 @@ void host_set_time(struct sim *sim, int64_t ahead_ms, int64_t wall_jump_ms) {
     core_set_time(sim->core, sim->wall_ms, sim->mono_ms);
     const int64_t due = core_next_due(sim->core);
     MUST(due <= sim->mono_ms + 1000, "the next tick is due in more than a second");
+    model_expire_keys(&sim->model); /* first, as the core does: input that waited is handled after it */
     core_tick(sim->core);
-    model_expire_keys(&sim->model);
 }
 
 /* ---- sessions ---- */

@@ -38,9 +38,12 @@ void input_close(struct input *input) {
 }
 
 static bool take_line(struct input *input, struct span *line) {
+    if (input->at == input->bytes.bytes) {
+        return false;
+    }
     struct span rest = span_of(input->bytes.data + input->at, input->bytes.bytes - input->at);
-    const uint8_t *end = rest.bytes == 0 ? NULL : memchr(rest.data, '\n', rest.bytes);
-    if (end == NULL && !(input->ended && rest.bytes > 0)) {
+    const uint8_t *end = memchr(rest.data, '\n', rest.bytes);
+    if (end == NULL && !input->ended) {
         return false;
     }
     size_t bytes = end == NULL ? rest.bytes : (size_t)(end - rest.data);

@@ -143,7 +143,7 @@ static void start_cursor(struct core *core, struct cursor *cursor, int64_t since
     link_insert_after(fresh ? &view->order : view_spot_of(view, since), &cursor->spot.link);
     cursor->complete = false;
     cursor->seq = fresh ? 0 : since;
-    cursor->removals_after = fresh ? core->ledger.seq : since;
+    cursor->removals_after = fresh ? core->seq_shown : since;
     cursor->counts_after = core->seq_shown;
     cursor->known_after = fresh ? 0 : since;
     cursor->changes_seen = view->changes;

@@ -248,6 +248,8 @@ static struct block *lay_block(struct core *core, enum encoding encoding, const 
         .data = payload - header_bytes,
         .bytes = header_bytes + run->payload_bytes,
         .messages = run->messages,
+        .first = run->first,
+        .end = run->end,
         .builds_on = run->builds_on,
     };
     return block;
@@ -291,7 +293,14 @@ static bool hand_slices(struct core *core, struct cursor *cursor, const struct b
         if (slice == NULL) {
             return false;
         }
-        *slice = (struct slice){.block = blocks, .cursor = cursor};
+        *slice = (struct slice){
+            .block = blocks,
+            .cursor = cursor,
+            .at = blocks->first,
+            .seq_before = blocks->seq_before,
+            .changes_before = blocks->changes_before,
+        };
+        session->merges |= session->slices != NULL && session->slices->cursor != cursor;
         *session->slices_end = slice;
         session->slices_end = &slice->next;
     }
@@ -357,27 +366,83 @@ void delivery_show_turn(struct core *core) {
     core->seq_shown = core->ledger.seq;
 }
 
+/* ---- a piece for one session, made in core->piece behind room for its header ---- */
+
+static void begin_piece(struct core *core) {
+    buffer_clear(&core->piece, 4 * core->limits.block_bytes);
+    (void)buffer_extend(&core->piece, FRAME_HEADER_BYTES_MAX);
+}
+
+static bool piece_is_full(const struct core *core) {
+    return core->piece.bytes >= core->limits.block_bytes;
+}
+
+static void put_bytes(struct core *core, const struct session *session, struct span message) {
+    struct buffer *piece = &core->piece;
+    if (session->encoding == ENCODING_JSON && piece->bytes > FRAME_HEADER_BYTES_MAX) {
+        buffer_put_byte(piece, '\n');
+    }
+    buffer_put_span(piece, message);
+}
+
+/* ---- slices that are not simply pulled ---- */
+
+static void forget_slices(struct session *session) {
+    session->slices = NULL;
+    session->slices_end = &session->slices;
+    session->merges = false;
+}
+
 void delivery_drop_slices(struct core *core, struct session *session) {
     for (const struct slice *slice = session->slices; slice != NULL; slice = slice->next) {
         struct cursor *cursor = slice->cursor;
-        if (cursor->complete) {
-            const struct block *block = slice->block;
+        if (cursor->complete && slice->at != slice->block->end) {
             core->metrics.fell_behind++;
-            fall_behind(core, cursor, view_spot_of(cursor->view, block->seq_before), block->seq_before, block->changes_before);
+            fall_behind(core, cursor, view_spot_of(cursor->view, slice->seq_before), slice->seq_before, slice->changes_before);
         }
     }
-    session->slices = NULL;
-    session->slices_end = &session->slices;
+    forget_slices(session);
+}
+
+/* The frame with the lowest seq that some slice has not given yet; NULL: all are done. */
+static struct frame *next_frame(const struct session *session) {
+    struct frame *lowest = NULL;
+    for (const struct slice *slice = session->slices; slice != NULL; slice = slice->next) {
+        if (slice->at != slice->block->end && (lowest == NULL || slice->at->frame->change->seq < lowest->change->seq)) {
+            lowest = slice->at->frame;
+        }
+    }
+    return lowest;
+}
+
+static void pass_frame(const struct session *session, const struct frame *frame) {
+    for (struct slice *slice = session->slices; slice != NULL; slice = slice->next) {
+        if (slice->at != slice->block->end && slice->at->frame == frame) {
+            slice->at = slice->at->next;
+            slice->seq_before = frame->change->seq;
+            slice->changes_before++;
+        }
+    }
+}
+
+void delivery_merge_slices(struct core *core, struct session *session) {
+    begin_piece(core);
+    struct frame *frame = next_frame(session);
+    for (; frame != NULL && !piece_is_full(core); frame = next_frame(session)) {
+        put_bytes(core, session, frame->encoded[session->encoding]);
+        pass_frame(session, frame);
+        core->metrics.deliveries++;
+        core->metrics.deliveries_live++;
+    }
+    if (frame == NULL) {
+        forget_slices(session);
+    }
 }
 
 /* ---- the walk ---- */
 
 static void put_message(struct core *core, struct session *session, const struct reply *reply, int64_t sse_id) {
-    struct buffer *piece = &core->piece;
-    if (session->encoding == ENCODING_JSON && piece->bytes > FRAME_HEADER_BYTES_MAX) {
-        buffer_put_byte(piece, '\n');
-    }
-    buffer_put_span(piece, delivery_encode(core, session->encoding, reply, sse_id));
+    put_bytes(core, session, delivery_encode(core, session->encoding, reply, sse_id));
 }
 
 /* A Server-Sent Events id resumes the whole stream, so it is only told where this one cursor is all there is to it. */
@@ -409,10 +474,6 @@ static void finish_cursor(struct cursor *cursor) {
         cursor->subscription->skipped += changes - cursor->delivered;
     }
     become_complete(cursor);
-}
-
-static bool piece_is_full(const struct core *core) {
-    return core->piece.bytes >= core->limits.block_bytes;
 }
 
 /* True: the cursor stands at the end of its view. */
@@ -474,8 +535,7 @@ bool delivery_walk(struct core *core, struct session *session) {
     if (list_is_empty(&session->behind)) {
         return false;
     }
-    buffer_clear(&core->piece, 4 * core->limits.block_bytes);
-    (void)buffer_extend(&core->piece, FRAME_HEADER_BYTES_MAX);
+    begin_piece(core);
     while (!list_is_empty(&session->behind) && !piece_is_full(core)) {
         struct link *first = session->behind.next;
         walk_subscription(core, CONTAINER_OF(first, struct subscription, behind));

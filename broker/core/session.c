@@ -138,7 +138,28 @@ static struct span take_outbox(struct core *core, struct session *session) {
     return buffer_span(&core->piece);
 }
 
+/* core->piece belongs to the walk again, if an outbox was lent there. */
+static void own_piece(struct core *core) {
+    if (core->piece.bytes_max != SIZE_MAX) {
+        buffer_fini(&core->piece);
+        buffer_init(&core->piece, SIZE_MAX);
+    }
+}
+
+/* What delivery made in core->piece, with its header in front. */
+static struct span framed_piece(struct core *core, const struct session *session) {
+    uint8_t *payload = core->piece.data + FRAME_HEADER_BYTES_MAX;
+    size_t payload_bytes = core->piece.bytes - FRAME_HEADER_BYTES_MAX;
+    size_t header_bytes = delivery_frame_header(session->encoding, payload, payload_bytes);
+    return span_of(payload - header_bytes, header_bytes + payload_bytes);
+}
+
 static struct span take_slice(struct core *core, struct session *session) {
+    if (session->merges) {
+        own_piece(core);
+        delivery_merge_slices(core, session);
+        return framed_piece(core, session);
+    }
     const struct slice *slice = session->slices;
     session->slices = slice->next;
     if (session->slices == NULL) {
@@ -150,18 +171,8 @@ static struct span take_slice(struct core *core, struct session *session) {
 }
 
 static struct span take_walk(struct core *core, struct session *session) {
-    struct buffer *piece = &core->piece;
-    if (piece->bytes_max != SIZE_MAX) { /* an outbox was lent here */
-        buffer_fini(piece);
-        buffer_init(piece, SIZE_MAX);
-    }
-    if (!delivery_walk(core, session)) {
-        return (struct span){0};
-    }
-    uint8_t *payload = piece->data + FRAME_HEADER_BYTES_MAX;
-    size_t payload_bytes = piece->bytes - FRAME_HEADER_BYTES_MAX;
-    size_t header_bytes = delivery_frame_header(session->encoding, payload, payload_bytes);
-    return span_of(payload - header_bytes, header_bytes + payload_bytes);
+    own_piece(core);
+    return delivery_walk(core, session) ? framed_piece(core, session) : (struct span){0};
 }
 
 static struct span next_piece(struct core *core, struct session *session) {

@@ -61,16 +61,22 @@ struct block {
     const uint8_t *data; /* with its WebSocket header */
     size_t bytes;
     uint32_t messages;
+    const struct mention *first; /* what it holds: up to, not including, `end` */
+    const struct mention *end;
     int64_t seq_before;      /* a cursor that did not get this block has everything up to here */
     uint64_t changes_before; /* view->changes before it */
     int64_t builds_on;       /* the oldest version a patch in it builds on; INT64_MAX: none does */
 };
 
-/* A block for one session. */
+/* A block for one session. Where several views of a session changed in one turn, their slices are merged by seq, message by message:
+   then `at` is what comes next, and the cursor has everything up to seq_before. */
 struct slice {
     struct slice *next;
     const struct block *block;
     struct cursor *cursor;
+    const struct mention *at;
+    int64_t seq_before;
+    uint64_t changes_before;
 };
 
 /* A change of the running turn and its bytes, made on first need. */
@@ -112,7 +118,8 @@ struct session {
     enum encoding encoding;
     bool greeted;
     bool choked;
-    bool wrote; /* since the last look at its beat */
+    bool merges; /* its slices come from several views */
+    bool wrote;  /* since the last look at its beat */
     char principal[];
 };
 
@@ -186,6 +193,10 @@ void delivery_show_turn(struct core *core);
 
 /* The session cannot take its slices in this turn: their cursors fall behind. */
 void delivery_drop_slices(struct core *core, struct session *session);
+
+/* Merges slices of several views into core->piece, each change once and in the order of seq, so that overlapping subscriptions never
+   see a topic go back. About block_bytes a call; the session has slices. */
+void delivery_merge_slices(struct core *core, struct session *session);
 
 /* Walks the session's subscriptions and appends about block_bytes of frames to core->piece. False: nothing to walk. */
 bool delivery_walk(struct core *core, struct session *session);

@@ -16,8 +16,8 @@
 
 void config_init(struct config *config) {
     memset(config, 0, sizeof *config);
-    strcpy(config->listen, "127.0.0.1:7600");
-    strcpy(config->data, "ahora-data");
+    snprintf(config->listen, sizeof config->listen, "127.0.0.1:7600");
+    snprintf(config->data, sizeof config->data, "ahora-data");
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);

@@ -1,0 +1,39 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* One WebSocket, as websocket.c (its life and its writing) and websocket_read.c (its messages) share it. Nobody else includes this. */
+#ifndef NET_WEBSOCKET_INTERNAL_H
+#define NET_WEBSOCKET_INTERNAL_H
+
+#include "broker/net/peer.h"
+#include "broker/net/websocket.h"
+
+#define WEBSOCKET_RX_BYTES 256 /* the library's receive buffer, held by every connection */
+
+struct broker;
+struct lws;
+
+struct websocket {
+    struct peer peer; /* first: the session's owner is the peer */
+    struct broker *broker;
+    struct lws *wsi;
+    struct link link;
+    struct link hungry;
+    struct link doomed;
+    struct deadline deadline; /* DEADLINE_CLOSE */
+    struct address_count *count;
+    struct buffer message; /* its fragments so far */
+    size_t received;       /* bytes of payload in this turn's reads */
+    enum encoding encoding;
+    bool skipping; /* a message was refused: nothing more is taken in */
+    bool choked;
+    bool closing; /* our Close is written */
+    bool closed;  /* the library has closed it, and frees it soon */
+};
+
+/* A piece of a message that the library has read. */
+void websocket_take(struct websocket *websocket, struct span fragment);
+
+#endif

@@ -27,7 +27,8 @@ static const char *path_of(const struct client *client, unsigned topic) {
 static unsigned topic_of(struct client *client, const struct reply *reply) {
     if (reply->op == REPLY_PATCH) {
         MUST(reply->ref > 0 && reply->ref < REFS_MAX && client->topic_of_ref[reply->ref] >= 0,
-             WHO "patch seq %" PRId64 " for ref %" PRId64 " that no `set` introduced here", WHO_OF(client), reply->seq, reply->ref);
+             WHO "patch seq %" PRId64 " for ref %" PRId64 " that no `set` introduced here", WHO_OF(client), reply->seq,
+             reply->ref);
         return (unsigned)client->topic_of_ref[reply->ref];
     }
     int topic = model_find_topic(&client->sim->model, reply->topic);
@@ -78,8 +79,9 @@ static bool hear(struct client *client, struct sub *sub, const struct reply *rep
                  const struct version *version) {
     const int64_t seq = reply->seq;
     const bool repeated = seq <= sub->last[topic];
-    MUST(!repeated || sub->shared || sub->overlaps, WHO "sub %" PRId64 ": %s went from seq %" PRId64 " back to %" PRId64,
-         WHO_OF(client), sub->id, path_of(client, topic), sub->last[topic], seq);
+    MUST(seq > sub->last[topic] || (seq == sub->last[topic] && (sub->shared || sub->overlaps)),
+         WHO "sub %" PRId64 ": %s went from seq %" PRId64 " back to %" PRId64, WHO_OF(client), sub->id, path_of(client, topic),
+         sub->last[topic], seq);
     if (seq > sub->count_after) {
         sub->counted++;
     }
@@ -165,8 +167,9 @@ static void on_live(struct client *client, const struct reply *reply, const stru
     check_complete(client, sub, reply->seq, false, "live");
     const int64_t skipped = model_count(&client->sim->model, sub->topics, sub->count_after, reply->seq) - sub->counted;
     if (!sub->shared && !sub->overlaps) {
-        MUST(skipped == reply->skipped, WHO "sub %" PRId64 ": live %" PRId64 " tells of %" PRId64 " skipped versions, not %" PRId64,
-             WHO_OF(client), sub->id, reply->seq, reply->skipped, skipped);
+        MUST(skipped == reply->skipped,
+             WHO "sub %" PRId64 ": live %" PRId64 " tells of %" PRId64 " skipped versions, not %" PRId64, WHO_OF(client),
+             sub->id, reply->seq, reply->skipped, skipped);
         report_note(EVENT_SKIPPED_EXACT);
     }
     if (reply->skipped > 0) {
@@ -326,8 +329,8 @@ static void on_welcome(struct client *client, const struct reply *reply, const s
 static void on_error(struct client *client, const struct reply *reply) {
     struct asked *asked = answer_to(client, reply->id, true, ACK_NONE);
     if (asked == NULL) {
-        MUST(reply->id == 0 && reply->code == AHORA_BAD_MESSAGE && client->expects_close, WHO "an error that answers nothing: %s",
-             WHO_OF(client), ahora_code_name(reply->code));
+        MUST(reply->id == 0 && reply->code == AHORA_BAD_MESSAGE && client->expects_close,
+             WHO "an error that answers nothing: %s", WHO_OF(client), ahora_code_name(reply->code));
         report_note(EVENT_BAD_MESSAGE);
         return;
     }
@@ -346,7 +349,8 @@ static void on_error(struct client *client, const struct reply *reply) {
 static void on_published(struct client *client, const struct reply *reply, const struct tide *tide) {
     struct asked *asked = answer_to(client, reply->id, false, ACK_DURABLE);
     if (asked != NULL) {
-        MUST(asked->ack_seq <= tide->seq_durable, WHO "pub %" PRId64 " was acknowledged before it was durable", WHO_OF(client), reply->id);
+        MUST(asked->ack_seq <= tide->seq_durable, WHO "pub %" PRId64 " was acknowledged before it was durable", WHO_OF(client),
+             reply->id);
         report_note(EVENT_ACK_DURABLE);
     } else {
         asked = answer_to(client, reply->id, false, ACK_APPLIED);
@@ -367,15 +371,17 @@ static void check_item(struct client *client, struct span item, const struct ask
     struct pack_reader number = pack_reader_of(pack_find(item, "seq"));
     struct paper paper;
     int topic = model_find_topic(model, pack_read_text(&path));
-    MUST(topic >= 0 && asked->topics >> topic & 1 && !(*seen >> topic & 1), WHO "a snapshot holds a wrong topic", WHO_OF(client));
-    MUST(*seen >> topic == 0 || strcmp(path_of(client, (unsigned)(63 - __builtin_clzll(*seen))), path_of(client, (unsigned)topic)),
+    MUST(topic >= 0 && asked->topics >> topic & 1 && !(*seen >> topic & 1), WHO "a snapshot holds a wrong topic",
+         WHO_OF(client));
+    MUST(*seen >> topic == 0 ||
+             strcmp(path_of(client, (unsigned)(63 - __builtin_clzll(*seen))), path_of(client, (unsigned)topic)),
          WHO "a topic twice", WHO_OF(client));
     *seen |= UINT64_C(1) << topic;
     const struct version *version = model_at(model, (unsigned)topic, seq);
-    MUST(version != NULL && !version->removed && version->seq == pack_read_int(&number), WHO "a snapshot holds %s at a wrong seq",
-         WHO_OF(client), path_of(client, (unsigned)topic));
-    MUST(paper_read(pack_find(item, "data"), &paper) && paper_equal(&paper, &version->paper), WHO "a snapshot holds a wrong document",
-         WHO_OF(client));
+    MUST(version != NULL && !version->removed && version->seq == pack_read_int(&number),
+         WHO "a snapshot holds %s at a wrong seq", WHO_OF(client), path_of(client, (unsigned)topic));
+    MUST(paper_read(pack_find(item, "data"), &paper) && paper_equal(&paper, &version->paper),
+         WHO "a snapshot holds a wrong document", WHO_OF(client));
 }
 
 static void on_snapshot(struct client *client, const struct reply *reply, const struct tide *tide) {
@@ -555,7 +561,8 @@ void check_handling(struct client *client, struct asked *asked) {
         asked->expected = expect_unsub(client, asked);
         return;
     case REQUEST_PUB:
-        asked->expected = sim->draining ? AHORA_DRAINING : AHORA_OK; /* or rate_limited: known when it did not reach the ledger */
+        asked->expected =
+            sim->draining ? AHORA_DRAINING : AHORA_OK; /* or rate_limited: known when it did not reach the ledger */
         return;
     default:
         return;

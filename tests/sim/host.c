@@ -344,6 +344,9 @@ void host_check_reading(struct sim *sim) {
 /* ---- crashes ---- */
 
 static void stop_core(struct sim *sim) {
+    if (core_metrics(sim->core)->fell_behind > 0) {
+        report_note(EVENT_FELL_BEHIND);
+    }
     for (unsigned i = 0; i < HTTP_MAX; i++) {
         if (sim->http[i].used) {
             core_cancel(sim->core, &sim->http[i].ticket);

@@ -250,7 +250,9 @@ struct span http_header_find(const struct http_head *head, const char *name) {
     return (struct span){NULL, 0};
 }
 
-bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
+typedef bool span_compare(struct span span, const char *text);
+
+static bool lists(const struct http_head *head, const char *name, const char *token, span_compare *is_equal) {
     for (size_t i = 0; i < head->header_count; i++) {
         if (!span_is_case(head->headers[i].name, name)) {
             continue;
@@ -258,12 +260,20 @@ bool http_header_lists(const struct http_head *head, const char *name, const cha
         struct span rest = head->headers[i].value;
         while (rest.bytes > 0) {
             struct span item = cut(&rest, ',');
-            if (span_is_case(trim(cut(&item, ';')), token)) {
+            if (is_equal(trim(cut(&item, ';')), token)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
+    return lists(head, name, token, span_is_case);
+}
+
+bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token) {
+    return lists(head, name, token, span_is);
 }
 
 static int hex_of(uint8_t byte) {

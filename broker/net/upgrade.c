@@ -50,8 +50,8 @@ static void begin(struct exchange *exchange) {
                                            .headers = version_header});
     } else if (!is_key(http_header_find(head, "sec-websocket-key"))) {
         refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "Sec-WebSocket-Key is malformed"});
-    } else if (!http_header_lists(head, "sec-websocket-protocol", AHORA_SUBPROTOCOL_JSON) &&
-               !http_header_lists(head, "sec-websocket-protocol", AHORA_SUBPROTOCOL_MSGPACK)) {
+    } else if (!http_header_lists_exactly(head, "sec-websocket-protocol", AHORA_SUBPROTOCOL_JSON) &&
+               !http_header_lists_exactly(head, "sec-websocket-protocol", AHORA_SUBPROTOCOL_MSGPACK)) {
         refuse(exchange,
                &(struct problem){.code = AHORA_BAD_MESSAGE,
                                  .detail = "offer the subprotocol " AHORA_SUBPROTOCOL_JSON " or " AHORA_SUBPROTOCOL_MSGPACK});

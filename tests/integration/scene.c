@@ -118,10 +118,10 @@ static json_t *json_of(const char *format, va_list arguments) {
 }
 
 /* A format of one argument that is a va_list of its own. */
-#define JSON_OF(value, format)                                                                                                    \
-    va_list arguments;                                                                                                            \
-    va_start(arguments, format);                                                                                                  \
-    json_t *value = json_of(format, arguments);                                                                                   \
+#define JSON_OF(value, format)                                                                                                 \
+    va_list arguments;                                                                                                         \
+    va_start(arguments, format);                                                                                               \
+    json_t *value = json_of(format, arguments);                                                                                \
     va_end(arguments)
 
 json_t *scene_json(const char *format, ...) {
@@ -273,8 +273,8 @@ bool scene_holds(const struct broker_process *broker, const char *topic, const c
     return is_equal;
 }
 
-int scene_http(const struct broker_process *broker, const char *method, const char *target, const char *headers, const char *body,
-               struct http_response *response) {
+int scene_http(const struct broker_process *broker, const char *method, const char *target, const char *headers,
+               const char *body, struct http_response *response) {
     http_request(broker->port, method, target, headers, body, body != NULL ? strlen(body) : 0, response);
     return response->status;
 }

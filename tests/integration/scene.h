@@ -11,14 +11,12 @@
 #ifndef AHORA_TESTS_SCENE_H
 #define AHORA_TESTS_SCENE_H
 
-/* clang-format off: cmocka.h needs these before it */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
 
+#include <cmocka.h>
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -93,8 +91,8 @@ bool scene_holds(const struct broker_process *broker, const char *topic, const c
     __attribute__((format(printf, 3, 4)));
 
 /* One HTTP request with a text body (NULL: none); http_response_fini is the caller's. Returns the status. */
-int scene_http(const struct broker_process *broker, const char *method, const char *target, const char *headers, const char *body,
-               struct http_response *response);
+int scene_http(const struct broker_process *broker, const char *method, const char *target, const char *headers,
+               const char *body, struct http_response *response);
 
 /* The same, and the answer must be a problem of that status and code. */
 void scene_problem(const struct broker_process *broker, const char *method, const char *target, const char *headers,

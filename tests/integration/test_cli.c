@@ -125,7 +125,8 @@ static void pub_reads_changes_from_a_pipe(void **state) {
     assert_true(scene_holds(broker, "room/1", "{}"));
     assert_true(scene_holds(broker, "room/2", "{}"));
     run(&out, FINE, "pub '{\"op\":\"set\",\"topic\":\"room/3\",\"data\":{}}' '{\"op\":\"touch\",\"topic\":\"room/3\"}'");
-    run(&out, REFUSED, "pub --atomic '{\"op\":\"set\",\"topic\":\"room/4\",\"data\":{}}' '{\"op\":\"touch\",\"topic\":\"room/9\"}'");
+    run(&out, REFUSED,
+        "pub --atomic '{\"op\":\"set\",\"topic\":\"room/4\",\"data\":{}}' '{\"op\":\"touch\",\"topic\":\"room/9\"}'");
     assert_null(scene_get(broker, "room/4"));
     bytes_fini(&out);
 }
@@ -134,13 +135,16 @@ static void sub_prints_ndjson_into_a_pipe(void **state) {
     struct broker_process *broker = scene_start(state);
     struct bytes out = {0};
     set_url(broker);
-    run(&out, FINE, "pub '{\"op\":\"set\",\"topic\":\"stock/1/a\",\"data\":{\"v\":1}}' '{\"op\":\"set\",\"topic\":\"stock/1/b\",\"data\":{}}' "
-                    "'{\"op\":\"set\",\"topic\":\"room/1\",\"data\":{}}'");
+    run(&out, FINE,
+        "pub '{\"op\":\"set\",\"topic\":\"stock/1/a\",\"data\":{\"v\":1}}' "
+        "'{\"op\":\"set\",\"topic\":\"stock/1/b\",\"data\":{}}' "
+        "'{\"op\":\"set\",\"topic\":\"room/1\",\"data\":{}}'");
     run(&out, FINE, "sub --until-live 'stock/1/*' 2>/dev/null");
     int sets = 0;
     size_t offset = 0;
     bool is_bad = false;
-    for (json_t *line; (line = codec_decode(CODEC_JSON, bytes_data(&out), bytes_size(&out), &offset, &is_bad)) != NULL; json_decref(line)) {
+    for (json_t *line; (line = codec_decode(CODEC_JSON, bytes_data(&out), bytes_size(&out), &offset, &is_bad)) != NULL;
+         json_decref(line)) {
         if (strcmp(wire_text(line, "op"), "set") == 0) {
             assert_int_equal(strncmp(wire_text(line, "topic"), "stock/1/", 8), 0);
             assert_true(json_is_object(json_object_get(line, "data")));
@@ -174,8 +178,8 @@ static void replay_plays_traces_plain_and_packed(void **state) {
     snprintf(path, sizeof path, "%s/trace.ndjson", broker->directory);
     FILE *file = fopen(path, "w");
     for (int i = 0; i < 500; i++) {
-        fprintf(file, "{\"t\": %d, \"topic\": \"stock/%d/x\", \"op\": \"%s\", \"data\": {\"available\": 10}}\n", i * 1000, i % 50,
-                i < 50 ? "set" : "adjust");
+        fprintf(file, "{\"t\": %d, \"topic\": \"stock/%d/x\", \"op\": \"%s\", \"data\": {\"available\": 10}}\n", i * 1000,
+                i % 50, i < 50 ? "set" : "adjust");
     }
     fprintf(file, "{\"t\": 600000, \"topic\": \"stock/0/x\", \"op\": \"delete\"}\n");
     fclose(file);
@@ -223,8 +227,8 @@ static void sub_comes_back_after_a_restart_and_resumes(void **state) {
     snprintf(path, sizeof path, "%s/sub.out", broker->directory);
     run(&out, FINE, "put stock/1/a '{\"v\":\"first\"}'");
     bytes_clear(&out);
-    assert_int_equal(scene_run(&out, "timeout 60 %s sub 'stock/1/*' > '%s' 2> '%s.err' < /dev/null & echo $!", scene_client_path(), path,
-                               path),
+    assert_int_equal(scene_run(&out, "timeout 60 %s sub 'stock/1/*' > '%s' 2> '%s.err' < /dev/null & echo $!",
+                               scene_client_path(), path, path),
                      0);
     pid_t pid = (pid_t)strtol(bytes_text(&out), NULL, 10);
     assert_true(pid > 0);

@@ -42,7 +42,8 @@ static void a_good_file_passes_the_test_and_is_printed(void **state) {
     char path[256];
     char arguments[512];
     write_file(broker, "good.conf",
-               "# a comment\n[listen]\naddress = 127.0.0.1:7601\n\n[limits]\nbeat_ms = 2s\ndocument_bytes_max = 32K\n[store]\nsync = 5ms\n",
+               "# a comment\n[listen]\naddress = 127.0.0.1:7601\n\n[limits]\nbeat_ms = 2s\ndocument_bytes_max = "
+               "32K\n[store]\nsync = 5ms\n",
                path);
     snprintf(arguments, sizeof arguments, "-t -c '%s'", path);
     expect_exit(&out, 0, arguments);
@@ -50,8 +51,9 @@ static void a_good_file_passes_the_test_and_is_printed(void **state) {
     expect_words(&out, "beat_ms = 2000");
     expect_words(&out, "document_bytes_max = 32768");
     bytes_clear(&out); /* what is printed is a file that passes, and says the same */
-    assert_int_equal(scene_run(&out, "%s %s > '%s/again.conf' && %s -t -c '%s/again.conf' > '%s/third.conf' && cmp '%s/again.conf' "
-                                     "'%s/third.conf'",
+    assert_int_equal(scene_run(&out,
+                               "%s %s > '%s/again.conf' && %s -t -c '%s/again.conf' > '%s/third.conf' && cmp '%s/again.conf' "
+                               "'%s/third.conf'",
                                scene_broker_path(), arguments, broker->directory, scene_broker_path(), broker->directory,
                                broker->directory, broker->directory, broker->directory),
                      0);
@@ -155,7 +157,8 @@ static void addresses_beyond_loopback_need_insecure_open(void **state) {
         expect_exit(&out, 1, arguments);
         expect_words(&out, "insecure-open");
     }
-    static const char *const malformed[] = {"nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:x", ":::", "''"};
+    static const char *const malformed[] = {"nonsense",    "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999",
+                                            "127.0.0.1:x", ":::",       "''"};
     for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
         snprintf(arguments, sizeof arguments, "-t --listen %s --data '%s'", malformed[i], broker->data);
         expect_exit(&out, 1, arguments);

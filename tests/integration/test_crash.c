@@ -26,8 +26,8 @@ struct told {
 /* One publisher with its own topics, so that n grows on each of them. */
 struct publisher {
     struct wire wire;
-    int64_t n;        /* of the last change sent */
-    int64_t n_heard;  /* of the last answered */
+    int64_t n;       /* of the last change sent */
+    int64_t n_heard; /* of the last answered */
     struct told told[TOPICS];
 };
 
@@ -37,8 +37,8 @@ static void publisher_send(struct publisher *publisher, int index) {
         int topic = (int)(n % TOPICS);
         bool is_delete = n % 11 == 0;
         json_t *message = scene_json("{'op':'pub','id':%lld,'ack':'%s','changes':[{'op':'%s','topic':'stock/%d/%d'%s%lld}}]}",
-                                     (long long)n, n % 3 == 0 ? "applied" : "durable", is_delete ? "delete" : "set", index, topic,
-                                     ",'data':{'n':", (long long)n);
+                                     (long long)n, n % 3 == 0 ? "applied" : "durable", is_delete ? "delete" : "set", index,
+                                     topic, ",'data':{'n':", (long long)n);
         if (is_delete) {
             json_object_del(json_array_get(json_object_get(message, "changes"), 0), "data");
             publisher->told[topic].n_deleted = n;
@@ -129,7 +129,8 @@ static void read_status(const struct broker_process *broker, char epoch[40], int
 }
 
 /* Publishes until so many answers came, then kills the broker in the middle of it. */
-static void load_and_kill(struct broker_process *broker, struct publisher *publishers, struct subscriber *subscribers, int answers) {
+static void load_and_kill(struct broker_process *broker, struct publisher *publishers, struct subscriber *subscribers,
+                          int answers) {
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     for (int count = 0; count < answers;) {
         struct pollfd items[PUBLISHERS];

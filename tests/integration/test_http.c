@@ -46,7 +46,8 @@ static void a_topic_is_put_patched_adjusted_read_and_deleted(void **state) {
     struct broker_process *broker = scene_start(state);
     const char *topic = "/v1/topics/stock/4711/aachen";
     assert_int_equal(change(broker, "PUT", topic, JSON, "{\"available\":3,\"name\":\"x\"}"), 1);
-    assert_int_equal(change(broker, "PATCH", topic, "Content-Type: application/merge-patch+json\r\n", "{\"name\":null,\"b\":[1]}"), 2);
+    assert_int_equal(
+        change(broker, "PATCH", topic, "Content-Type: application/merge-patch+json\r\n", "{\"name\":null,\"b\":[1]}"), 2);
     assert_int_equal(change(broker, "POST", "/v1/topics/stock/4711/aachen/adjust", JSON, "{\"available\":-2}"), 3);
     json_t *document = ask(broker, "GET", topic, NULL, NULL, 200);
     json_t *want = scene_json("{'available':1,'b':[1]}");
@@ -138,7 +139,8 @@ static void an_etag_is_the_token_and_answers_304(void **state) {
         char *headers = NULL;
         const char *place = strstr(forms[i], "%s");
         size_t before = place == NULL ? strlen(forms[i]) : (size_t)(place - forms[i]);
-        assert_true(asprintf(&headers, "%.*s%s%s", (int)before, forms[i], place == NULL ? "" : etag, place == NULL ? "" : place + 2) > 0);
+        assert_true(asprintf(&headers, "%.*s%s%s", (int)before, forms[i], place == NULL ? "" : etag,
+                             place == NULL ? "" : place + 2) > 0);
         assert_int_equal(scene_http(broker, "GET", topic, headers, NULL, &response), 304);
         char again[64] = "";
         http_response_header(&response, "etag", again, sizeof again);
@@ -209,7 +211,8 @@ static void topics_may_be_percent_encoded(void **state) {
     http_response_fini(&response);
     assert_int_equal(scene_http(broker, "GET", "/v1/topics/stock/a%4", NULL, NULL, &response), 400);
     http_response_fini(&response);
-    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/stock%2Fa", JSON, "{}", &response), 400); /* an encoded slash separates nothing */
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/stock%2Fa", JSON, "{}", &response),
+                     400); /* an encoded slash separates nothing */
     http_response_fini(&response);
     json_t *page = ask(broker, "GET", "/v1/topics?match=stock%2F%2A%2fA", NULL, NULL, 200);
     assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
@@ -219,8 +222,15 @@ static void topics_may_be_percent_encoded(void **state) {
 static void head_is_get_without_the_body(void **state) {
     struct broker_process *broker = scene_start(state);
     change(broker, "PUT", "/v1/topics/stock/1/a", JSON, "{\"v\":1}");
-    static const char *const targets[] = {"/v1/topics/stock/1/a", "/v1/topics?match=**", "/v1/topics?match=stock/**", "/livez",
-                                          "/readyz", "/metrics", "/v1/status", "/v1/topics/stock/1/none", "/nothing"};
+    static const char *const targets[] = {"/v1/topics/stock/1/a",
+                                          "/v1/topics?match=**",
+                                          "/v1/topics?match=stock/**",
+                                          "/livez",
+                                          "/readyz",
+                                          "/metrics",
+                                          "/v1/status",
+                                          "/v1/topics/stock/1/none",
+                                          "/nothing"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         struct http_response get;
         struct http_response head;
@@ -241,10 +251,11 @@ static void head_is_get_without_the_body(void **state) {
 
 static void publish_takes_json(void **state) {
     struct broker_process *broker = scene_start(state);
-    json_t *answer = ask(broker, "POST", "/v1/publish", JSON,
-                         "{\"changes\":[{\"op\":\"set\",\"topic\":\"stock/1/a\",\"data\":{\"available\":1}},"
-                         "{\"op\":\"adjust\",\"topic\":\"stock/1/a\",\"data\":{\"available\":-2}},{\"op\":\"touch\",\"topic\":\"x\"}]}",
-                         200);
+    json_t *answer =
+        ask(broker, "POST", "/v1/publish", JSON,
+            "{\"changes\":[{\"op\":\"set\",\"topic\":\"stock/1/a\",\"data\":{\"available\":1}},"
+            "{\"op\":\"adjust\",\"topic\":\"stock/1/a\",\"data\":{\"available\":-2}},{\"op\":\"touch\",\"topic\":\"x\"}]}",
+            200);
     json_t *results = json_object_get(answer, "results");
     assert_int_equal(json_array_size(results), 3);
     assert_int_equal(scene_int(json_array_get(results, 0), "seq"), 1);
@@ -260,7 +271,13 @@ static void publish_takes_json(void **state) {
     assert_string_equal(scene_code(json_array_get(results, 1)), "not_found");
     json_decref(answer);
     assert_true(scene_holds(broker, "stock/1/a", "{'available':1}"));
-    static const char *const bad[] = {"", "{", "[]", "{}", "{\"changes\":[]}", "{\"changes\":{}}", "{\"changes\":[1],\"atomic\":1}",
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[]",
+                                      "{}",
+                                      "{\"changes\":[]}",
+                                      "{\"changes\":{}}",
+                                      "{\"changes\":[1],\"atomic\":1}",
                                       "{\"changes\":[{\"op\":\"touch\",\"topic\":\"stock/1/a\"}],\"ack\":\"x\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         scene_problem(broker, "POST", "/v1/publish", JSON, bad[i], 400, "bad_message");
@@ -269,17 +286,19 @@ static void publish_takes_json(void **state) {
 
 static void publish_takes_msgpack(void **state) {
     struct broker_process *broker = scene_start(state);
-    json_t *message = scene_json("{'changes':[{'op':'set','topic':'stock/1/a','data':{'v':1.5}},{'op':'delete','topic':'room/1'}]}");
+    json_t *message =
+        scene_json("{'changes':[{'op':'set','topic':'stock/1/a','data':{'v':1.5}},{'op':'delete','topic':'room/1'}]}");
     struct bytes body = {0};
     codec_encode(CODEC_MSGPACK, message, &body);
     json_decref(message);
     struct http_response response;
-    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/msgpack\r\n", bytes_data(&body), bytes_size(&body),
-                 &response);
+    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/msgpack\r\n", bytes_data(&body),
+                 bytes_size(&body), &response);
     assert_int_equal(response.status, 200);
     size_t offset = 0;
     bool is_bad = false;
-    json_t *answer = codec_decode(CODEC_MSGPACK, bytes_data(&response.reader.body), bytes_size(&response.reader.body), &offset, &is_bad);
+    json_t *answer =
+        codec_decode(CODEC_MSGPACK, bytes_data(&response.reader.body), bytes_size(&response.reader.body), &offset, &is_bad);
     json_t *results = json_object_get(answer, "results");
     assert_int_equal(scene_int(json_array_get(results, 0), "seq"), 1);
     assert_string_equal(scene_code(json_array_get(results, 1)), "not_found");
@@ -288,7 +307,8 @@ static void publish_takes_msgpack(void **state) {
     assert_true(scene_holds(broker, "stock/1/a", "{'v':1.5}"));
     static const char bombs[][6] = {"\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff", "\xc1"};
     for (size_t i = 0; i < 4; i++) {
-        http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/msgpack\r\n", bombs[i], strlen(bombs[i]), &response);
+        http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/msgpack\r\n", bombs[i], strlen(bombs[i]),
+                     &response);
         scene_expect_problem(&response, 400, "bad_message");
         http_response_fini(&response);
     }
@@ -305,8 +325,8 @@ static void fill(const struct broker_process *broker) {
         bytes_printf(&body, "{\"op\":\"set\",\"topic\":\"stock/%d/%d\",\"data\":{\"i\":%d}}\n", i % 10, i, i);
     }
     struct http_response response;
-    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", bytes_data(&body), bytes_size(&body),
-                 &response);
+    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", bytes_data(&body),
+                 bytes_size(&body), &response);
     assert_int_equal(response.status, 200);
     http_response_fini(&response);
     bytes_fini(&body);
@@ -344,7 +364,8 @@ static void a_list_as_ndjson_holds_everything_once(void **state) {
     fill(broker);
     struct http_response response;
     char type[64] = "";
-    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=stock/**", "Accept: application/x-ndjson\r\n", NULL, &response), 200);
+    assert_int_equal(
+        scene_http(broker, "GET", "/v1/topics?match=stock/**", "Accept: application/x-ndjson\r\n", NULL, &response), 200);
     http_response_header(&response, "content-type", type, sizeof type);
     assert_string_equal(type, "application/x-ndjson");
     static bool is_seen[MANY];
@@ -352,8 +373,8 @@ static void a_list_as_ndjson_holds_everything_once(void **state) {
     int count = 0;
     size_t offset = 0;
     bool is_bad = false;
-    for (json_t *item; (item = codec_decode(CODEC_JSON, bytes_data(&response.reader.body), bytes_size(&response.reader.body), &offset,
-                                            &is_bad)) != NULL;
+    for (json_t *item; (item = codec_decode(CODEC_JSON, bytes_data(&response.reader.body), bytes_size(&response.reader.body),
+                                            &offset, &is_bad)) != NULL;
          json_decref(item)) {
         int64_t i = scene_int(json_object_get(item, "data"), "i");
         assert_false(is_seen[i]);
@@ -363,8 +384,9 @@ static void a_list_as_ndjson_holds_everything_once(void **state) {
     assert_false(is_bad);
     assert_int_equal(count, MANY);
     http_response_fini(&response);
-    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=stock/3/*&limit=7", "Accept: application/x-ndjson\r\n", NULL, &response),
-                     200);
+    assert_int_equal(
+        scene_http(broker, "GET", "/v1/topics?match=stock/3/*&limit=7", "Accept: application/x-ndjson\r\n", NULL, &response),
+        200);
     count = 0;
     for (const char *place = http_response_body(&response); (place = strchr(place, '\n')) != NULL; place++) {
         count++;
@@ -380,7 +402,8 @@ static void a_list_of_nothing_is_empty(void **state) {
     assert_int_equal(scene_int(page, "seq"), 0);
     json_decref(page);
     struct http_response response;
-    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=room/*", "Accept: application/x-ndjson\r\n", NULL, &response), 200);
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=room/*", "Accept: application/x-ndjson\r\n", NULL, &response),
+                     200);
     assert_int_equal(bytes_size(&response.reader.body), 0);
     http_response_fini(&response);
     static const char *const bad[] = {"limit=0", "limit=-1", "limit=x", "limit=99999999999999999999", "limit=1.5"};

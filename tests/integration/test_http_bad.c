@@ -44,16 +44,18 @@ static const struct bad bad_requests[] = {
     {"folded header", RAW("GET /livez HTTP/1.1\r\n" HOST "A: b\r\n c\r\n" END), 400},
     {"header without colon", RAW("GET /livez HTTP/1.1\r\n" HOST "nonsense\r\n" END), 400},
     {"control character in a value", RAW("GET /livez HTTP/1.1\r\n" HOST "A: \x01\r\n" END), 400},
-    {"length and chunked", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" END "0\r\n\r\n"), 400},
+    {"length and chunked",
+     RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" END "0\r\n\r\n"), 400},
     {"two lengths", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 6\r\n" END "hello"), 400},
     {"length that is none", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: -1\r\n" END), 400},
     {"length with a sign", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: +5\r\n" END "hello"), 400},
     {"length beyond 64 bits", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n" END), 400},
     {"unknown coding", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n" END "0\r\n\r\n"), 501},
     {"bad chunk size", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "xyz\r\n"), 400},
-    {"huge chunk size",
-     RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "fffffffffffffffff\r\n"), 400},
-    {"chunk without its line end", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "1\r\nabc"), 400},
+    {"huge chunk size", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "fffffffffffffffff\r\n"),
+     400},
+    {"chunk without its line end", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "1\r\nabc"),
+     400},
     {"strange expectation", RAW("POST /v1/publish HTTP/1.1\r\n" HOST "Expect: magic\r\nContent-Length: 2\r\n" END "{}"), 417},
 };
 
@@ -110,8 +112,9 @@ static void an_oversized_head_is_431(void **state) {
 
 static void a_body_announced_too_large_is_413_before_it_comes(void **state) {
     struct broker_process *broker = scene_start(state);
-    assert_int_equal(exchange(broker, RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"), false),
-                     413);
+    assert_int_equal(
+        exchange(broker, RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"), false),
+        413);
 }
 
 static void a_head_sent_byte_by_byte_runs_into_its_deadline(void **state) {
@@ -206,8 +209,9 @@ static void pipelined_requests_are_answered_in_order(void **state) {
 static void expect_100_continue_is_answered_before_the_body(void **state) {
     struct broker_process *broker = scene_start(state);
     int fd = http_connect(broker->port, 0);
-    assert_true(send(fd, RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\n"
-                             "Content-Length: 7\r\n\r\n"),
+    assert_true(send(fd,
+                     RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\n"
+                         "Content-Length: 7\r\n\r\n"),
                      MSG_NOSIGNAL) > 0);
     char block[4096] = "";
     struct pollfd item = {.fd = fd, .events = POLLIN};
@@ -234,7 +238,8 @@ static void http_1_0_and_bare_line_feeds_and_absolute_targets(void **state) {
 
 static void a_client_that_shuts_its_side_still_gets_its_answer(void **state) {
     struct broker_process *broker = scene_start(state);
-    assert_int_equal(exchange(broker, RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"), true), 201);
+    assert_int_equal(exchange(broker, RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"), true),
+                     201);
     assert_true(scene_holds(broker, "order/1", "{}"));
 }
 

@@ -255,10 +255,11 @@ static void a_stream_of_20_mb_is_answered_line_by_line(void **state) {
         struct bytes body = {0};
         int lines = 0;
         while (bytes_size(&body) < LARGE) {
-            bytes_printf(&body,
-                         "{\"op\":\"set\",\"topic\":\"order/%d\",\"data\":{\"i\":%d,\"fill\":\"0123456789012345678901234567890123456789"
-                         "0123456789012345678901234567890123456789012345678901234567890123456789\"}}\n",
-                         lines % 2000, lines);
+            bytes_printf(
+                &body,
+                "{\"op\":\"set\",\"topic\":\"order/%d\",\"data\":{\"i\":%d,\"fill\":\"0123456789012345678901234567890123456789"
+                "0123456789012345678901234567890123456789012345678901234567890123456789\"}}\n",
+                lines % 2000, lines);
             lines++;
         }
         struct stream stream;
@@ -340,7 +341,8 @@ static void a_stream_cut_in_the_middle_keeps_its_whole_lines(void **state) {
     struct stream stream;
     stream_open(&stream, broker);
     stream_say(&stream, PUBLISH_HEAD CHUNKED);
-    const char *lines = "{\"op\":\"set\",\"topic\":\"stock/cut/1\",\"data\":{}}\n{\"op\":\"set\",\"topic\":\"stock/cut/2\",\"data\":{}}";
+    const char *lines =
+        "{\"op\":\"set\",\"topic\":\"stock/cut/1\",\"data\":{}}\n{\"op\":\"set\",\"topic\":\"stock/cut/2\",\"data\":{}}";
     stream_chunk(&stream, lines, strlen(lines));
     json_decref(stream_result(&stream));
     stream_close(&stream);

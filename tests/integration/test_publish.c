@@ -20,8 +20,10 @@ static void set_patch_adjust_touch_and_delete_do_what_they_say(void **state) {
         scene_open(&wire, broker, codec);
         char topic[64];
         snprintf(topic, sizeof topic, "stock/4711/%s", codec_name(codec));
-        int64_t seq = scene_apply(&wire, "{'op':'set','topic':'%s','data':{'available':5,'a':{'b':1,'c':2},'gone':true}}", topic);
-        int64_t next = scene_apply(&wire, "{'op':'patch','topic':'%s','data':{'a':{'b':null,'d':[1,null]},'gone':null}}", topic);
+        int64_t seq =
+            scene_apply(&wire, "{'op':'set','topic':'%s','data':{'available':5,'a':{'b':1,'c':2},'gone':true}}", topic);
+        int64_t next =
+            scene_apply(&wire, "{'op':'patch','topic':'%s','data':{'a':{'b':null,'d':[1,null]},'gone':null}}", topic);
         assert_int_equal(next, seq + 1);
         assert_true(scene_holds(broker, topic, "{'available':5,'a':{'c':2,'d':[1,null]}}"));
         scene_apply(&wire, "{'op':'adjust','topic':'%s','data':{'available':-3,'sold':3}}", topic);
@@ -43,9 +45,9 @@ static void set_patch_adjust_touch_and_delete_do_what_they_say(void **state) {
 
 static void values_of_every_type_come_back_as_they_went(void **state) {
     struct broker_process *broker = scene_start(state);
-    static const char document[] =
-        "{'i':-9223372036854775808,'j':9223372036854775807,'f':1.5,'t':true,'n':null,'e':{},'l':[],'u':'\xc3\xa9\xf0\x9f\x9a\xb2',"
-        "'m':[[1,[2]],{'x':{'y':null}}],'empty':'','':'empty key','z':0.1}";
+    static const char document[] = "{'i':-9223372036854775808,'j':9223372036854775807,'f':1.5,'t':true,'n':null,'e':{},'l':[],'"
+                                   "u':'\xc3\xa9\xf0\x9f\x9a\xb2',"
+                                   "'m':[[1,[2]],{'x':{'y':null}}],'empty':'','':'empty key','z':0.1}";
     FOR_BOTH(codec) {
         struct wire wire;
         scene_open(&wire, broker, codec);
@@ -170,8 +172,10 @@ static void topics_that_are_no_topics_are_bad_topic(void **state) {
 
 static void patterns_that_are_no_patterns_are_bad_pattern(void **state) {
     struct broker_process *broker = scene_start(state);
-    static const char *const bad[] = {"",          "stock",     "stock/**/a", "stock/a*", "stock/***", "stock//a", "stock/a/",
-                                      "stock/a b", "stock/2/3/4/5/6/7/8/9", "stock/..", "stock/*a"};
+    static const char *const bad[] = {"",         "stock",     "stock/**/a",
+                                      "stock/a*", "stock/***", "stock//a",
+                                      "stock/a/", "stock/a b", "stock/2/3/4/5/6/7/8/9",
+                                      "stock/..", "stock/*a"};
     FOR_BOTH(codec) {
         struct wire wire;
         scene_open(&wire, broker, codec);
@@ -331,8 +335,9 @@ static void adjust_stays_within_bounds_and_applies_all_fields_or_none(void **sta
         scene_open(&wire, broker, codec);
         char topic[64];
         snprintf(topic, sizeof topic, "stock/%s/1", codec_name(codec));
-        scene_apply(&wire, "{'op':'set','topic':'%s','data':{'available':3,'big':9223372036854775807,'low':-9223372036854775808,"
-                           "'text':'x','part':1.5}}",
+        scene_apply(&wire,
+                    "{'op':'set','topic':'%s','data':{'available':3,'big':9223372036854775807,'low':-9223372036854775808,"
+                    "'text':'x','part':1.5}}",
                     topic);
         scene_refuse(&wire, "out_of_range", "{'op':'adjust','topic':'%s','data':{'available':-4}}", topic);
         scene_refuse(&wire, "out_of_range", "{'op':'adjust','topic':'%s','data':{'on_hand':-1}}", topic);
@@ -346,8 +351,8 @@ static void adjust_stays_within_bounds_and_applies_all_fields_or_none(void **sta
         assert_true(scene_holds(broker, topic,
                                 "{'available':3,'big':9223372036854775807,'low':-9223372036854775808,'text':'x','part':1.5}"));
         scene_apply(&wire, "{'op':'adjust','topic':'%s','data':{'available':-3,'low':9223372036854775807,'other':-5}}", topic);
-        assert_true(scene_holds(broker, topic,
-                                "{'available':0,'big':9223372036854775807,'low':-1,'text':'x','part':1.5,'other':-5}"));
+        assert_true(
+            scene_holds(broker, topic, "{'available':0,'big':9223372036854775807,'low':-1,'text':'x','part':1.5,'other':-5}"));
         wire_fini(&wire);
     }
 }
@@ -431,9 +436,10 @@ static void an_aborted_atomic_list_brings_back_what_it_made_and_removed(void **s
         struct wire wire;
         scene_open(&wire, broker, codec);
         int64_t seq = scene_apply(&wire, "{'op':'set','topic':'room/back/1','data':{'v':1}}");
-        json_t *answer = scene_ask(&wire, "{'op':'pub','id':1,'atomic':true,'changes':[{'op':'delete','topic':'room/back/1'},"
-                                          "{'op':'set','topic':'room/back/2','data':{}},{'op':'set','topic':'room/back/1','data':{}},"
-                                          "{'op':'delete','topic':'room/back/none'}]}");
+        json_t *answer =
+            scene_ask(&wire, "{'op':'pub','id':1,'atomic':true,'changes':[{'op':'delete','topic':'room/back/1'},"
+                             "{'op':'set','topic':'room/back/2','data':{}},{'op':'set','topic':'room/back/1','data':{}},"
+                             "{'op':'delete','topic':'room/back/none'}]}");
         assert_string_equal(scene_code(json_array_get(json_object_get(answer, "results"), 3)), "not_found");
         assert_string_equal(scene_code(json_array_get(json_object_get(answer, "results"), 0)), "aborted");
         json_decref(answer);
@@ -522,17 +528,18 @@ static void each_ack_mode_applies_and_none_says_nothing(void **state) {
         scene_open(&wire, broker, codec);
         static const char *const modes[] = {"durable", "applied"};
         for (int i = 0; i < 2; i++) {
-            json_t *answer = scene_ask(&wire,
-                                       "{'op':'pub','id':3,'ack':'%s','changes':[{'op':'set','topic':'stock/ack/%s','data':{}}]}",
-                                       modes[i], modes[i]);
+            json_t *answer =
+                scene_ask(&wire, "{'op':'pub','id':3,'ack':'%s','changes':[{'op':'set','topic':'stock/ack/%s','data':{}}]}",
+                          modes[i], modes[i]);
             assert_string_equal(wire_text(answer, "op"), "published");
             json_decref(answer);
             assert_true(scene_holds(broker, "stock/ack/durable", "{}"));
         }
         scene_say(&wire, "{'op':'pub','id':3,'ack':'none','changes':[{'op':'set','topic':'stock/ack/%s','data':{'v':1}}]}",
                   codec_name(codec));
-        scene_say(&wire, "{'op':'pub','ack':'none','changes':[{'op':'patch','topic':'stock/ack/%s','data':{'w':2}},"
-                         "{'op':'set','topic':'bad','data':{}}]}",
+        scene_say(&wire,
+                  "{'op':'pub','ack':'none','changes':[{'op':'patch','topic':'stock/ack/%s','data':{'w':2}},"
+                  "{'op':'set','topic':'bad','data':{}}]}",
                   codec_name(codec));
         scene_expect_alive(&wire); /* the next word heard is the pong */
         char topic[64];
@@ -552,8 +559,8 @@ static void publishing_faster_than_the_rate_is_rate_limited(void **state) {
         scene_open(&wire, broker, codec);
         int refused = 0;
         for (int i = 0; i < 2000 && refused == 0; i++) {
-            json_t *answer =
-                scene_ask(&wire, "{'op':'pub','id':1,'ack':'applied','changes':[{'op':'set','topic':'order/r/%d','data':{}}]}", i);
+            json_t *answer = scene_ask(
+                &wire, "{'op':'pub','id':1,'ack':'applied','changes':[{'op':'set','topic':'order/r/%d','data':{}}]}", i);
             bool is_error = strcmp(wire_text(answer, "op"), "error") == 0;
             json_t *error = is_error ? answer : json_object_get(json_array_get(json_object_get(answer, "results"), 0), "error");
             if (error != NULL) {
@@ -620,8 +627,9 @@ static void ten_thousand_pipelined_publishes_are_answered_in_order(void **state)
         int64_t last = 0;
         for (int heard = 0; heard < PIPELINED;) {
             while (sent < PIPELINED && wire_unsent(&wire) < 65536) {
-                json_t *message = scene_json("{'op':'pub','id':%d,'changes':[{'op':'set','topic':'service/p/%d','data':{'i':%d}}]}",
-                                             sent + 1, sent % 100, sent);
+                json_t *message =
+                    scene_json("{'op':'pub','id':%d,'changes':[{'op':'set','topic':'service/p/%d','data':{'i':%d}}]}", sent + 1,
+                               sent % 100, sent);
                 bytes_clear(&payload);
                 codec_encode(codec, message, &payload);
                 json_decref(message);
@@ -660,8 +668,9 @@ static void concurrent_adjusts_end_exactly_right(void **state) {
     scene_apply(&wires[0], "{'op':'set','topic':'stock/c/1','data':{'available':%d,'sold':0}}", stock);
     for (int n = 0; n < SALES; n++) {
         for (int i = 0; i < WRITERS; i++) {
-            scene_say(&wires[i], "{'op':'pub','id':%d,'changes':[{'op':'adjust','topic':'stock/c/1',"
-                                 "'data':{'available':-1,'sold':1}}]}",
+            scene_say(&wires[i],
+                      "{'op':'pub','id':%d,'changes':[{'op':'adjust','topic':'stock/c/1',"
+                      "'data':{'available':-1,'sold':1}}]}",
                       n + 1);
         }
     }

@@ -26,11 +26,12 @@ static void read_epoch(const struct broker_process *broker, char epoch[40]) {
 static void put_marked(const struct broker_process *broker, int first, int count) {
     struct bytes body = {0};
     for (int i = first; i < first + count; i++) {
-        bytes_printf(&body, "{\"op\":\"set\",\"topic\":\"order/%d\",\"data\":{\"mark\":\"<mark-%d>" FILL FILL FILL FILL "\"}}\n", i, i);
+        bytes_printf(
+            &body, "{\"op\":\"set\",\"topic\":\"order/%d\",\"data\":{\"mark\":\"<mark-%d>" FILL FILL FILL FILL "\"}}\n", i, i);
     }
     struct http_response response;
-    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", bytes_data(&body), bytes_size(&body),
-                 &response);
+    http_request(broker->port, "POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", bytes_data(&body),
+                 bytes_size(&body), &response);
     assert_int_equal(response.status, 200);
     assert_null(strstr(http_response_body(&response), "error"));
     http_response_fini(&response);
@@ -40,12 +41,13 @@ static void put_marked(const struct broker_process *broker, int first, int count
 /* Every document that is served is whole. Returns how many there are. */
 static int check_marked(const struct broker_process *broker) {
     struct http_response response;
-    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=order/*", "Accept: application/x-ndjson\r\n", NULL, &response), 200);
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=order/*", "Accept: application/x-ndjson\r\n", NULL, &response),
+                     200);
     size_t offset = 0;
     bool is_bad = false;
     int count = 0;
-    for (json_t *item; (item = codec_decode(CODEC_JSON, bytes_data(&response.reader.body), bytes_size(&response.reader.body), &offset,
-                                            &is_bad)) != NULL;
+    for (json_t *item; (item = codec_decode(CODEC_JSON, bytes_data(&response.reader.body), bytes_size(&response.reader.body),
+                                            &offset, &is_bad)) != NULL;
          json_decref(item)) {
         char want[600];
         snprintf(want, sizeof want, "<mark-%s>" FILL FILL FILL FILL, wire_text(item, "topic") + strlen("order/"));
@@ -191,8 +193,8 @@ static void a_second_broker_on_the_same_directory_is_refused(void **state) {
     assert_true(broker_process_spawn(&second, NULL));
     assert_int_equal(scene_wait_end(&second), 1);
     assert_true(scene_log_has(&second, broker->data));
-    assert_true(scene_log_has(&second, "in use") || scene_log_has(&second, "another process") || scene_log_has(&second, "another broker") ||
-                scene_log_has(&second, "locked"));
+    assert_true(scene_log_has(&second, "in use") || scene_log_has(&second, "another process") ||
+                scene_log_has(&second, "another broker") || scene_log_has(&second, "locked"));
     broker_process_fini(&second);
     assert_int_equal(check_marked(broker), 5);
     put_marked(broker, 5, 5);
@@ -211,7 +213,8 @@ static void a_backup_of_a_running_broker_starts_with_what_was_acknowledged(void 
     if (code != 0) {
         fail_msg("backup: %d: %s", code, bytes_text(&out));
     }
-    assert_int_not_equal(scene_run(&out, "%s --data '%s' --backup '%s/backup'", scene_broker_path(), broker->data, broker->directory), 0);
+    assert_int_not_equal(
+        scene_run(&out, "%s --data '%s' --backup '%s/backup'", scene_broker_path(), broker->data, broker->directory), 0);
     put_marked(broker, 8000, 100); /* the original goes on */
     assert_int_equal(broker_process_term(broker), 0);
     char original[160];

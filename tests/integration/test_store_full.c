@@ -65,8 +65,9 @@ static void disk_free(const struct disk *disk) {
 static int publish_until_full(struct wire *wire, int first) {
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     for (int n = first;; n++) {
-        json_t *result = scene_change(wire, "{'op':'set','topic':'order/%d','data':{'n':%d,'fill':'%s'}}", n, n,
-                                      FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL);
+        json_t *result =
+            scene_change(wire, "{'op':'set','topic':'order/%d','data':{'n':%d,'fill':'%s'}}", n, n,
+                         FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL);
         bool is_full = scene_code(result)[0] != '\0';
         if (is_full) {
             assert_string_equal(scene_code(result), "store_full");
@@ -124,8 +125,8 @@ static void a_full_disk_refuses_changes_and_everything_else_goes_on(void **state
     int count = publish_until_full(&writer, 0);
     assert_true(count > 10);
 
-    scene_problem(disk.broker, "PUT", "/v1/topics/room/2", "Content-Type: application/json\r\n", "{\"fill\":\"" FILL FILL FILL FILL "\"}", 507,
-                  "store_full");
+    scene_problem(disk.broker, "PUT", "/v1/topics/room/2", "Content-Type: application/json\r\n",
+                  "{\"fill\":\"" FILL FILL FILL FILL "\"}", 507, "store_full");
     assert_null(scene_get(disk.broker, "room/2"));
     assert_int_equal(http_status(disk.broker->port, "/livez"), 200);
     scene_expect_alive(&reader);
@@ -166,7 +167,8 @@ static void a_restart_on_a_full_disk_loses_nothing_acknowledged(void **state) {
             assert_true(scene_clock_ms() < deadline_ms);
             scene_sleep(10);
         }
-        if (!broker_process_is_running(disk.broker)) { /* it may refuse to start, but says why, and comes up when there is space */
+        if (!broker_process_is_running(
+                disk.broker)) { /* it may refuse to start, but says why, and comes up when there is space */
             assert_true(scene_log_has(disk.broker, "full") || scene_log_has(disk.broker, "space"));
             disk_free(&disk);
             assert_true(broker_process_start(disk.broker, NULL));

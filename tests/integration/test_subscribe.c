@@ -19,7 +19,8 @@ struct listener {
     struct follower follower;
 };
 
-static void listener_connect(struct listener *listener, const struct broker_process *broker, enum codec codec, int receive_bytes) {
+static void listener_connect(struct listener *listener, const struct broker_process *broker, enum codec codec,
+                             int receive_bytes) {
     assert_true(wire_open_with(&listener->wire, broker->port, codec, &(struct wire_options){.receive_bytes = receive_bytes}));
     follower_connect(&listener->follower);
     scene_say(&listener->wire, "{'op':'hello'}");
@@ -162,9 +163,9 @@ static void a_late_joiner_gets_the_snapshot_and_then_every_change(void **state) 
 
 static const char *const matched_topics[] = {"stock/1/a", "stock/1/b",    "stock/2/a", "stock/1",       "stock/1/a/x",
                                              "room/1/a",  "room/1/a/b/c", "order/1",   "service/bus/1", "stock/1/a/x/y"};
-static const char *const matching_patterns[] = {"stock/1/a", "stock/1/*",  "stock/*/a", "stock/*/*", "stock/**",    "stock/1/**",
-                                                "*/1/a",     "*/*",        "*/**",      "room/**",   "room/*/*/*/*", "*/*/a/**",
-                                                "order/*",   "stock/none/*"};
+static const char *const matching_patterns[] = {"stock/1/a",    "stock/1/*", "stock/*/a", "stock/*/*",   "stock/**",
+                                                "stock/1/**",   "*/1/a",     "*/*",       "*/**",        "room/**",
+                                                "room/*/*/*/*", "*/*/a/**",  "order/*",   "stock/none/*"};
 
 #define TOPICS (sizeof matched_topics / sizeof matched_topics[0])
 
@@ -432,10 +433,11 @@ static int64_t publish_many(struct wire *writer, int count, const char *branch) 
     for (int done = 0; done < count; done += 100) {
         json_t *changes = json_array();
         for (int i = done; i < done + 100; i++) {
-            json_array_append_new(changes, scene_json("{'op':'set','topic':'stock/%s/%d','data':{'i':%d,'fill':'%s'}}", branch, i % 20,
-                                                      i, FILLER FILLER FILLER FILLER));
+            json_array_append_new(changes, scene_json("{'op':'set','topic':'stock/%s/%d','data':{'i':%d,'fill':'%s'}}", branch,
+                                                      i % 20, i, FILLER FILLER FILLER FILLER));
         }
-        assert_true(wire_send_new(writer, json_pack("{s:s s:i s:s s:o}", "op", "pub", "id", 1, "ack", "applied", "changes", changes)));
+        assert_true(
+            wire_send_new(writer, json_pack("{s:s s:i s:s s:o}", "op", "pub", "id", 1, "ack", "applied", "changes", changes)));
         json_t *answer = scene_hear_op(writer, "published");
         seq = scene_int(json_array_get(json_object_get(answer, "results"), 99), "seq");
         json_decref(answer);
@@ -444,7 +446,8 @@ static int64_t publish_many(struct wire *writer, int count, const char *branch) 
 }
 
 /* A session with a small window whose snapshot was taken; from now on it does not read. */
-static void open_stalled(struct listener *listener, const struct broker_process *broker, enum codec codec, const char *pattern) {
+static void open_stalled(struct listener *listener, const struct broker_process *broker, enum codec codec,
+                         const char *pattern) {
     follower_init(&listener->follower, codec_name(codec));
     listener_connect(listener, broker, codec, 4096);
     listener_follow(listener, pattern);

@@ -17,8 +17,9 @@
 
 static const char *const level_names[LOG_LEVELS] = {"error", "warn", "info", "debug"};
 
-/* libwebsockets gives its log callback no argument. */
+/* libwebsockets gives its log callback no argument. What it complains of is mostly the doing of peers, so it is kept short. */
 static const struct log *lws_log;
+static struct log_limit lws_limit;
 
 const char *log_level_name(enum log_level level) {
     assert(level < LOG_LEVELS);
@@ -96,8 +97,11 @@ static void on_lws_line(int level, const char *line) {
     if (lws_log == NULL || is_noise(line)) {
         return;
     }
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     int bytes = (int)strcspn(line, "\n");
-    log_event(lws_log, level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets", "text=\"%.*s\"", bytes, line);
+    log_event_limited(lws_log, &lws_limit, (int64_t)now.tv_sec * 1000, level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets",
+                      "text=\"%.*s\"", bytes, line);
 }
 
 void log_take_lws(const struct log *log) {

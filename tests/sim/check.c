@@ -175,7 +175,11 @@ static void on_live(struct client *client, const struct reply *reply, const stru
     if (reply->skipped > 0) {
         report_note(EVENT_SKIPPED);
     }
+    MUST(sub->live_ms == 0 || tide->mono_ms - sub->live_ms >= sub->every_ms,
+         WHO "sub %" PRId64 " asked for every %" PRId64 " ms and got %" PRId64, WHO_OF(client), sub->id, sub->every_ms,
+         tide->mono_ms - sub->live_ms);
     sub->live = true;
+    sub->live_ms = tide->mono_ms;
     sub->count_after = reply->seq;
     sub->counted = 0;
     if (client->encoding != ENCODING_SSE) {
@@ -270,6 +274,7 @@ static void begin_sub(struct sub *sub, bool resumed, int64_t count_after) {
     sub->live = false;
     sub->count_after = count_after;
     sub->counted = 0;
+    sub->live_ms = 0;
     sub->begun = true;
 }
 

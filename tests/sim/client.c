@@ -131,7 +131,8 @@ void client_subscribe(struct client *client, struct sub *sub) {
     struct dice *dice = &client->sim->dice;
     struct asked drawn = {0};
     script_patterns(client->sim, &drawn);
-    *sub = (struct sub){.pattern_count = drawn.pattern_count, .topics = drawn.topics, .overlaps = drawn.overlaps, .wanted = true};
+    *sub =
+        (struct sub){.pattern_count = drawn.pattern_count, .topics = drawn.topics, .overlaps = drawn.overlaps, .wanted = true};
     memcpy(sub->patterns, drawn.patterns, sizeof sub->patterns);
     sub->every_ms = dice_chance(dice, 250) ? dice_between(dice, 1, 1500) : 0;
     if (dice_chance(dice, 60)) { /* a token of a world that is not */

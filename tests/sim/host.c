@@ -90,8 +90,9 @@ void host_start(struct sim *sim) {
     sim->core = core_create(&options);
     MUST(sim->core != NULL, "no memory");
     core_set_time(sim->core, sim->wall_ms, sim->mono_ms);
+    const bool backwards = dice_chance(&sim->dice, 300); /* the order of records is not to matter */
     for (size_t i = 0; i < sim->turn_count; i++) {
-        load_turn(sim, &sim->turns[i]);
+        load_turn(sim, &sim->turns[backwards ? sim->turn_count - 1 - i : i]);
     }
     MUST(core_loaded(sim->core, sim->epoch, sim->floor) == RESULT_OK, "no memory");
     MUST(core_seq(sim->core) == sim->model.seq, "loaded up to seq %" PRId64 ", must be %" PRId64, core_seq(sim->core),
@@ -173,6 +174,13 @@ static bool serve(struct client *client) {
         let_go(client);
     }
     return false;
+}
+
+void host_serve_one(struct client *client) {
+    if (client->session != NULL && !client->choked && serve(client)) {
+        session_yield(client->sim->core, client->session);
+        report_note(EVENT_YIELD);
+    }
 }
 
 #define YIELDS_A_TURN_MAX 20
@@ -318,7 +326,8 @@ static void check_select(struct sim *sim) {
     for (size_t i = 0; i < selection.count; i++) {
         const int topic = model_find_topic(&sim->model, topic_path(selection.topics[i]));
         MUST(topic >= 0 && (drawn.topics >> topic & 1), "a wrong topic is selected");
-        MUST(selection.topics[i]->seq == model_at(&sim->model, (unsigned)topic, sim->model.seq)->seq, "a topic has a wrong seq");
+        MUST(selection.topics[i]->seq == model_at(&sim->model, (unsigned)topic, sim->model.seq)->seq,
+             "a topic has a wrong seq");
     }
     selection_fini(sim->core, &selection);
 }

@@ -33,8 +33,8 @@ static void note_tide(struct client *client) {
         MUST(client->tides != NULL, "no memory");
     }
     const struct model *model = &client->sim->model;
-    client->tides[client->tide_count++] =
-        (struct tide){.end = client->pulled, .seq_stored = model->seq_stored, .seq_durable = model->seq_durable};
+    client->tides[client->tide_count++] = (struct tide){
+        .end = client->pulled, .seq_stored = model->seq_stored, .seq_durable = model->seq_durable, .mono_ms = model->mono_ms};
 }
 
 bool line_take(struct client *client, struct span piece) {

@@ -115,7 +115,8 @@ bool model_exists_at(const struct model *model, unsigned index, int64_t seq) {
 int64_t model_count(const struct model *model, uint64_t topics, int64_t after, int64_t until) {
     int64_t count = 0;
     for (unsigned t = 0; t < model->topic_count; t++) {
-        for (size_t i = model->topics[t].count; i > 0 && (topics >> t & 1) && model->topics[t].versions[i - 1].seq > after; i--) {
+        for (size_t i = model->topics[t].count; i > 0 && (topics >> t & 1) && model->topics[t].versions[i - 1].seq > after;
+             i--) {
             count += model->topics[t].versions[i - 1].seq <= until;
         }
     }
@@ -318,7 +319,8 @@ static enum ahora_code check_room(const struct model *model, const struct wish *
     return model->records_bytes + bound > model->room ? AHORA_STORE_FULL : AHORA_OK;
 }
 
-static enum ahora_code check_conditions(const struct wish *wish, const struct version *old, int64_t at, struct verdict *verdict) {
+static enum ahora_code check_conditions(const struct wish *wish, const struct version *old, int64_t at,
+                                        struct verdict *verdict) {
     int64_t seq = old == NULL ? 0 : old->seq;
     verdict->seq = seq;
     if (wish->has_if_seq && wish->if_seq != seq) {
@@ -337,7 +339,9 @@ static struct verdict accept(struct model *model, const struct wish *wish, const
         .seq = ++model->seq,
         .seq_before = old == NULL ? 0 : old->seq,
         .at = at,
-        .fresh_ms = wish->has_fresh_ms ? wish->fresh_ms : old == NULL ? -1 : old->fresh_ms,
+        .fresh_ms = wish->has_fresh_ms ? wish->fresh_ms
+                    : old == NULL      ? -1
+                                       : old->fresh_ms,
         .removed = wish->op == CHANGE_DELETE,
         .op = wish->op,
         .paper = *made,

@@ -76,7 +76,7 @@ struct model {
 };
 
 void model_fini(struct model *model);
-unsigned model_add_topic(struct model *model, const char *path); /* its index; once per path */
+unsigned model_add_topic(struct model *model, const char *path);   /* its index; once per path */
 int model_find_topic(const struct model *model, struct span path); /* -1: none */
 
 void model_apply(struct model *model, const char *principal, const struct wish *wishes, size_t count, bool atomic,

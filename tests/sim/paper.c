@@ -53,8 +53,8 @@ static void draw_fields(struct paper *paper, struct dice *dice, unsigned per_mil
             continue;
         }
         if (i < 4 || dice_chance(dice, 300)) {
-            field->value = i < 2 && !dice_chance(dice, 100) ? (struct mark_value){MARK_INT, dice_between(dice, 0, 9)}
-                                                            : draw_scalar(dice);
+            field->value =
+                i < 2 && !dice_chance(dice, 100) ? (struct mark_value){MARK_INT, dice_between(dice, 0, 9)} : draw_scalar(dice);
             continue;
         }
         field->value.mark = MARK_MAP;

@@ -80,7 +80,7 @@ static void tell_how_to_repeat(void) {
     (void)fflush(stdout);
 }
 
-/* An assertion in the broker: it has said which on stderr. Nothing runs afterwards, so stdio may be used. */
+/* An assertion in the broker (it has said which on stderr) or worse. Nothing runs afterwards, so stdio may be used. */
 static void on_abort(int number) {
     (void)number;
     tell_how_to_repeat();
@@ -92,6 +92,10 @@ void report_begin(uint64_t seed, bool verbose) {
     report.verbose = verbose;
     report.hash = UINT64_C(0xcbf29ce484222325);
     (void)signal(SIGABRT, on_abort);
+    void (*before)(int) = signal(SIGSEGV, on_abort);
+    if (before != SIG_DFL && before != on_abort) { /* a sanitizer tells more */
+        (void)signal(SIGSEGV, before);
+    }
 }
 
 void report_end(void) {

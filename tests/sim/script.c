@@ -77,8 +77,11 @@ static void spoil(struct dice *dice, struct wish *wish) {
     static const struct {
         enum ahora_code code;
         const char *path;
-    } wrong[] = {{AHORA_BAD_MESSAGE, "stock/a"}, {AHORA_BAD_TOPIC, "stock"}, {AHORA_BAD_TOPIC, "stock/*"},
-                 {AHORA_BAD_TOPIC, "stock//a"},  {AHORA_UNKNOWN_KIND, "boats/a"}};
+    } wrong[] = {{AHORA_BAD_MESSAGE, "stock/a"},
+                 {AHORA_BAD_TOPIC, "stock"},
+                 {AHORA_BAD_TOPIC, "stock/*"},
+                 {AHORA_BAD_TOPIC, "stock//a"},
+                 {AHORA_UNKNOWN_KIND, "boats/a"}};
     const unsigned which = (unsigned)dice_below(dice, sizeof wrong / sizeof wrong[0]);
     wish->fault = wrong[which].code;
     (void)snprintf(wish->path, sizeof wish->path, "%s", wrong[which].path);
@@ -109,8 +112,8 @@ static void add_conditions(struct sim *sim, struct wish *wish) {
 
 void script_wish(struct sim *sim, struct wish *wish) {
     struct dice *dice = &sim->dice;
-    static const enum change_op ops[] = {CHANGE_SET,    CHANGE_SET,    CHANGE_SET,   CHANGE_SET,   CHANGE_PATCH, CHANGE_PATCH,
-                                         CHANGE_ADJUST, CHANGE_ADJUST, CHANGE_TOUCH, CHANGE_DELETE};
+    static const enum change_op ops[] = {CHANGE_SET,   CHANGE_SET,    CHANGE_SET,    CHANGE_SET,   CHANGE_PATCH,
+                                         CHANGE_PATCH, CHANGE_ADJUST, CHANGE_ADJUST, CHANGE_TOUCH, CHANGE_DELETE};
     *wish = (struct wish){.op = ops[dice_below(dice, sizeof ops / sizeof ops[0])]};
     wish->topic = (int)dice_below(dice, sim->model.topic_count);
     (void)snprintf(wish->path, sizeof wish->path, "%s", sim->model.topics[wish->topic].path);
@@ -229,6 +232,9 @@ static void play_clients(struct sim *sim) {
         }
         if (client->session != NULL && dice_chance(dice, client->read_per_mille)) {
             read_some(client, (size_t)dice_between(dice, 1, dice_chance(dice, 300) ? 50 : 20000));
+        }
+        if (dice_chance(dice, 100)) {
+            host_serve_one(client);
         }
         let_ghosts_go(client, 300);
     }

@@ -95,6 +95,7 @@ struct sub {
     int64_t token;
     int64_t count_after; /* versions above it count for `skipped` */
     int64_t counted;
+    int64_t live_ms;          /* when the last `live` was handed over; 0: none since it began */
     int64_t held[TOPICS_MAX]; /* seq of the document; 0: none */
     int64_t last[TOPICS_MAX]; /* seq last heard since `subscribed` */
 };
@@ -103,6 +104,7 @@ struct sub {
 struct tide {
     uint64_t end; /* offset in the stream behind the piece */
     int64_t seq_stored, seq_durable;
+    int64_t mono_ms;
 };
 
 struct client {
@@ -183,12 +185,13 @@ extern struct sim *playing; /* the one run of this process: the wrapped calls fi
 void host_start(struct sim *sim);
 void host_stop(struct sim *sim);
 void host_set_time(struct sim *sim, int64_t ahead_ms, int64_t wall_jump_ms);
-void host_end_turn(struct sim *sim);          /* journal, show, tickets, ready sessions */
-void host_serve(struct sim *sim);             /* the ready sessions alone */
-void host_sync(struct sim *sim);              /* the disk gets somewhere */
+void host_end_turn(struct sim *sim);        /* journal, show, tickets, ready sessions */
+void host_serve(struct sim *sim);           /* the ready sessions alone */
+void host_serve_one(struct client *client); /* at any moment, also within a turn */
+void host_sync(struct sim *sim);            /* the disk gets somewhere */
 void host_crash(struct sim *sim, bool machine);
-void host_publish(struct sim *sim);           /* as HTTP does */
-void host_check_reading(struct sim *sim);     /* core_get, core_select and the sums */
+void host_publish(struct sim *sim);       /* as HTTP does */
+void host_check_reading(struct sim *sim); /* core_get, core_select and the sums */
 void host_drain(struct sim *sim);
 
 /* ---- script.c ---- */

@@ -324,6 +324,20 @@ double scene_metric(const struct broker_process *broker, const char *name) {
     return sum;
 }
 
+int64_t scene_memory_kb(const struct broker_process *broker) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)broker->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char line[1024];
+    bool is_sanitized = false;
+    while (!is_sanitized && fgets(line, sizeof line, file) != NULL) {
+        is_sanitized = strstr(line, "libasan") != NULL || strstr(line, "libtsan") != NULL;
+    }
+    fclose(file);
+    return is_sanitized ? 0 : broker_process_memory_kb(broker, "RssAnon");
+}
+
 /* ---- programs ---- */
 
 const char *scene_broker_path(void) {

@@ -99,6 +99,10 @@ void scene_problem(const struct broker_process *broker, const char *method, cons
                    const char *body, int status, const char *code);
 void scene_expect_problem(struct http_response *response, int status, const char *code);
 
+/* Kilobytes of memory that belong to the broker alone, without mapped files. 0 under a sanitizer, which keeps what was freed: sums
+   of it then compare as equal. */
+int64_t scene_memory_kb(const struct broker_process *broker);
+
 /* All samples of one name in /metrics, added; -1 if there is none. */
 double scene_metric(const struct broker_process *broker, const char *name);
 

@@ -111,11 +111,11 @@ static void subscriptions_of_one_session_are_limited(void **state) {
 static void two_thousand_idle_sessions_cost_little_and_all_answer(void **state) {
     struct broker_process *broker = scene_start(state);
     struct wire *wires = calloc(IDLE, sizeof *wires);
-    int64_t before = broker_process_memory_kb(broker, "RssAnon");
+    int64_t before = scene_memory_kb(broker);
     for (int i = 0; i < IDLE; i++) {
         scene_open(&wires[i], broker, i % 2 == 0 ? CODEC_JSON : CODEC_MSGPACK);
     }
-    int64_t after = broker_process_memory_kb(broker, "RssAnon");
+    int64_t after = scene_memory_kb(broker);
     print_message("  %lld kB for %d sessions\n", (long long)(after - before), IDLE);
     assert_true(after - before < IDLE * 64);
     for (int i = 0; i < IDLE; i++) {
@@ -218,7 +218,7 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     for (int i = 0; i < 500; i++) {
         scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'i':%d}}", i, i);
     }
-    int64_t before = broker_process_memory_kb(broker, "RssAnon");
+    int64_t before = scene_memory_kb(broker);
     FOR_BOTH(codec) {
         for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
             struct wire wire;
@@ -227,7 +227,7 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
             uint64_t offered = flood(&wire, floods[i], 200 << 20);
             assert_true(offered < 200 << 20);
             scene_expect_alive(&other);
-            int64_t now = broker_process_memory_kb(broker, "RssAnon");
+            int64_t now = scene_memory_kb(broker);
             if (now > before + 48 * 1024) {
                 fail_msg("%s: %lld kB, then %lld kB", floods[i], (long long)before, (long long)now);
             }

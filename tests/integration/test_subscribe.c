@@ -491,9 +491,9 @@ static void a_stall_costs_no_memory_that_grows_with_time(void **state) {
         open_stalled(&listeners[i], broker, i % 2 == 0 ? CODEC_JSON : CODEC_MSGPACK, "stock/stall/*");
     }
     publish_many(&writer, 5000, "stall");
-    int64_t before = broker_process_memory_kb(broker, "RssAnon");
+    int64_t before = scene_memory_kb(broker);
     int64_t seq = publish_many(&writer, 50000, "stall"); /* 25 MB a reader, if it were kept */
-    int64_t after = broker_process_memory_kb(broker, "RssAnon");
+    int64_t after = scene_memory_kb(broker);
     print_message("  anonymous memory %lld kB, then %lld kB\n", (long long)before, (long long)after);
     assert_true(after < before + 16 * 1024);
     for (int i = 0; i < 20; i++) {

@@ -10,7 +10,7 @@ const documents = new Map(); // topic -> {data, at, stale, row}
 let refs = new Map(); // ref -> topic, good for one connection
 let epoch = "";
 let changes = 0;
-let rate = 0;
+let rate = NaN; // per second; unknown at first
 let source = null;
 const kinds = new Map(); // kind -> {section, title, body, more}
 
@@ -149,9 +149,13 @@ function tick() {
     kind.more.textContent = kind.topics > kind.shown ? `${kind.topics - kind.shown} more: narrow the pattern to see them` : "";
     kind.more.hidden = kind.topics === kind.shown;
   }
-  rate += 0.3 * (changes - rate);
+  byId("count").textContent = `${documents.size} topics` + (rate >= 0 ? `, ${rate.toFixed(0)} changes/s` : "");
+}
+
+function measure() {
+  if (changes > 0 || rate >= 0) rate = rate >= 0 ? rate + 0.3 * (changes - rate) : changes;
   changes = 0;
-  byId("count").textContent = `${documents.size} topics, ${rate.toFixed(0)} changes/s`;
+  tick();
 }
 
 // ---- the stream ----
@@ -217,5 +221,5 @@ function start() {
   follow(match);
 }
 
-setInterval(tick, 1000);
+setInterval(measure, 1000);
 start();

@@ -51,6 +51,7 @@ $(BUILD)/libcore.a: $(call objects,broker/core)
 $(BUILD)/libstore.a: $(call objects,broker/store)
 $(BUILD)/libnet.a: $(call objects,broker/net)
 $(BUILD)/libahora.a: $(call objects,clients/c proto)
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(call objects,clients/cli))
 
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
@@ -76,7 +77,7 @@ $(BUILD)/ahora: $(call objects,clients/cli) $(BUILD)/libahora.a
 # ---- tests: each tests/unit/test_*.c is a program; more in tests/*.mk ----
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libahora.a $(ARCHIVES)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcli.a $(BUILD)/libahora.a $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka

@@ -17,6 +17,7 @@ const char *trace_open(struct trace *trace, const char *name) {
     struct stat info;
     *trace = (struct trace){.name = name};
     buffer_init(&trace->change, TRACE_LINE_BYTES_MAX);
+    buffer_init(&trace->merged, 2 * TRACE_LINE_BYTES_MAX);
     errno = 0;
     trace->file = gzopen(name, "rbe");
     trace->text = malloc(TRACE_LINE_BYTES_MAX + 2);
@@ -33,6 +34,7 @@ void trace_close(struct trace *trace) {
         gzclose(trace->file);
     }
     buffer_fini(&trace->change);
+    buffer_fini(&trace->merged);
     free(trace->text);
     *trace = (struct trace){0};
 }
@@ -68,6 +70,18 @@ static enum trace_step end_of(struct trace *trace) {
     return TRACE_END;
 }
 
+static enum trace_step make_whole(struct trace *trace) {
+    if (!whole_complete(&trace->whole, buffer_span(&trace->change), &trace->merged)) {
+        return bad(trace, "nested maps with too many or too long member names");
+    }
+    if (trace->merged.bytes > 0) {
+        struct buffer change = trace->change;
+        trace->change = trace->merged;
+        trace->merged = change;
+    }
+    return TRACE_EVENT;
+}
+
 enum trace_step trace_next(struct trace *trace) {
     size_t bytes;
     do {
@@ -89,5 +103,5 @@ enum trace_step trace_next(struct trace *trace) {
     }
     struct pack_reader t = pack_reader_of(pack_find(buffer_span(&trace->change), "t"));
     trace->t = pack_peek(&t) == PACK_INT ? pack_read_int(&t) : -1;
-    return trace->t < 0 ? bad(trace, "no \"t\" of 0 or more") : TRACE_EVENT;
+    return trace->t < 0 ? bad(trace, "no \"t\" of 0 or more") : make_whole(trace);
 }

@@ -5,13 +5,15 @@
 
 /*
  * A recorded trace: NDJSON, plain or gzip'ed, one {"t": ms since its start, "topic", "op", "data"} a line, ordered by t.
- * The events of a trace are read one at a time; memory is one line.
+ * The events of a trace are read one at a time; memory is one line. A patch in a trace overwrites nested maps whole: it comes out as the
+ * merge patch that does the same (whole.h).
  */
 #ifndef CLI_TRACE_H
 #define CLI_TRACE_H
 
 #include <zlib.h>
 
+#include "clients/cli/whole.h"
 #include "proto/buffer.h"
 
 #define TRACE_LINE_BYTES_MAX 1048576
@@ -30,6 +32,8 @@ struct trace {
     uint64_t line;
     int64_t t;
     struct buffer change; /* the packed line */
+    struct buffer merged; /* the same as a merge patch, while it is made */
+    struct whole whole;
     const char *detail;
     char *text; /* TRACE_LINE_BYTES_MAX + 2 */
 };

@@ -103,6 +103,9 @@ static void on_data(struct client *client, const struct reply *reply, const stru
     MUST(reply->seq <= tide->seq_stored, WHO "seq %" PRId64 " was shown while only %" PRId64 " was stored", WHO_OF(client),
          reply->seq, tide->seq_stored);
     const unsigned topic = topic_of(client, reply);
+    MUST(reply->seq >= client->heard[topic], WHO "%s went from seq %" PRId64 " back to %" PRId64, WHO_OF(client),
+         path_of(client, topic), client->heard[topic], reply->seq);
+    client->heard[topic] = reply->seq;
     const struct version *version = check_content(client, reply, topic);
     const struct version *before = model_at(&client->sim->model, topic, reply->seq - 1);
     if (reply->op != REPLY_REMOVE) {

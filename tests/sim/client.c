@@ -361,6 +361,7 @@ void client_connect(struct client *client) {
     client->beat_last = 0;
     client->pulled = client->parsed = 0;
     client->at_broker_count = 0;
+    memset(client->heard, 0, sizeof client->heard);
     memset(client->topic_of_ref, -1, REFS_MAX);
     memcpy(client->epoch, client->sim->epoch, sizeof client->epoch);
     if (client->encoding == ENCODING_SSE) {

@@ -137,7 +137,8 @@ struct client {
     bool expects_close; /* it sent garbage, or came with something else than hello */
     int64_t beat_last;
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
-    int8_t *topic_of_ref; /* -1: not introduced in this connection */
+    int64_t heard[TOPICS_MAX]; /* the newest seq in this connection */
+    int8_t *topic_of_ref;      /* -1: not introduced in this connection */
     struct sub subs[SUBS_MAX];
     unsigned read_per_mille, act_per_mille;
 };

@@ -102,7 +102,7 @@ void scene_open(struct wire *wire, const struct broker_process *broker, enum cod
 
 /* ---- messages ---- */
 
-static json_t *json_of(const char *format, va_list arguments) {
+__attribute__((format(printf, 1, 0))) static json_t *json_of(const char *format, va_list arguments) {
     char *text = NULL;
     assert_true(vasprintf(&text, format, arguments) >= 0);
     for (char *place = text; (place = strchr(place, '\'')) != NULL;) {

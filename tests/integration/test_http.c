@@ -106,11 +106,10 @@ static void a_large_body_is_413(void **state) {
     char *body = malloc(size + 1);
     memset(body, 'x', size);
     memcpy(body, "{\"a\":\"", 6);
-    strcpy(body + 70000, "\"}");
+    memcpy(body + 70000, "\"}", 3);
     scene_problem(broker, "PUT", "/v1/topics/stock/1/big", JSON, body, 413, "too_large");
-    body[70000] = 'x';
-    body[70001] = 'x';
-    strcpy(body + size - 2, "\"}");
+    memset(body + 70000, 'x', 3);
+    memcpy(body + size - 2, "\"}", 3);
     struct http_response response;
     http_request(broker->port, "PUT", "/v1/topics/stock/1/big", JSON, body, size, &response);
     assert_int_equal(response.status, 413);

@@ -79,9 +79,10 @@ static void random_bytes_do_no_harm(void **state) {
         char block[512];
         size_t start = 0;
         if (i % 3 == 1) {
-            start = (size_t)sprintf(block, "GET /v1/topics?match=%%");
+            start = (size_t)snprintf(block, sizeof block, "GET /v1/topics?match=%%");
         } else if (i % 3 == 2) {
-            start = (size_t)sprintf(block, "POST /v1/publish HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n");
+            start = (size_t)snprintf(block, sizeof block,
+                                     "POST /v1/publish HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n");
         }
         for (size_t n = start; n < sizeof block; n++) {
             seed = seed * 1664525u + 1013904223u;
@@ -146,10 +147,11 @@ static void silence_and_a_half_sent_body_run_into_their_deadlines(void **state) 
     scene_configure("HTTP_IDLE_MS", "300");
     scene_configure("HTTP_STALL_MS", "300");
     struct broker_process *broker = scene_start(state);
-    static const char *const beginnings[] = {"", "PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{",
-                                             "POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
-                                             "Transfer-Encoding: chunked\r\n\r\n5\r\n{",
-                                             "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"};
+    static const char in_a_body[] = "PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{";
+    static const char in_a_chunk[] = "POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
+                                     "Transfer-Encoding: chunked\r\n\r\n5\r\n{";
+    static const char behind_an_answer[] = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char *const beginnings[] = {"", in_a_body, in_a_chunk, behind_an_answer};
     for (size_t i = 0; i < 4; i++) {
         int fd = http_connect(broker->port, 0);
         assert_int_equal(send(fd, beginnings[i], strlen(beginnings[i]), MSG_NOSIGNAL), strlen(beginnings[i]));

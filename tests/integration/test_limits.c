@@ -238,6 +238,8 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     wire_fini(&other);
 }
 
+#define FLOOD 80000 /* more bytes than the broker could keep */
+
 static void one_who_reads_after_a_flood_gets_every_answer(void **state) {
     struct broker_process *broker = scene_start(state);
     FOR_BOTH(codec) {
@@ -248,7 +250,7 @@ static void one_who_reads_after_a_flood_gets_every_answer(void **state) {
         struct bytes payload = {0};
         codec_encode(codec, message, &payload);
         json_decref(message);
-        for (int i = 0; i < 20000; i++) {
+        for (int i = 0; i < FLOOD; i++) {
             wire_queue(&wire, bytes_data(&payload), bytes_size(&payload));
         }
         for (int i = 0; i < 100; i++) { /* nothing is read for half a second */
@@ -256,13 +258,13 @@ static void one_who_reads_after_a_flood_gets_every_answer(void **state) {
             scene_sleep(5);
         }
         int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-        for (int heard = 0; heard < 20000 && scene_clock_ms() < deadline_ms;) {
+        for (int heard = 0; heard < FLOOD && scene_clock_ms() < deadline_ms;) {
             wire_flush(&wire);
             json_t *answer = wire_receive(&wire, 100);
             heard += strcmp(wire_text(answer, "op"), "published") == 0;
             json_decref(answer);
             assert_true(wire.fd >= 0);
-            if (heard == 20000) {
+            if (heard == FLOOD) {
                 deadline_ms = INT64_MAX;
             }
         }

@@ -265,6 +265,18 @@ const struct topic *core_get(const struct core *core, const struct name *name) {
     return topic == NULL || topic_is_removed(topic) ? NULL : topic;
 }
 
+enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const char **detail) {
+    enum ahora_code code = name_parse_pattern(text, pattern, detail);
+    if (code != AHORA_OK) {
+        return code;
+    }
+    if (pattern->segments[0].data[0] != '*' && kind_find(pattern->segments[0]) == NULL) {
+        *detail = "the first segment names no declared kind";
+        return AHORA_UNKNOWN_KIND;
+    }
+    return AHORA_OK;
+}
+
 static int compare_paths(struct span a, struct span b) {
     int order = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
     return order != 0 ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);

@@ -165,6 +165,10 @@ void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes a
 /* The topic if it exists now, else NULL. */
 const struct topic *core_get(const struct core *core, const struct name *topic);
 
+/* A pattern that may be followed or read: legal, and of a kind that exists. AHORA_OK, AHORA_BAD_PATTERN, AHORA_UNKNOWN_KIND; *detail:
+   static text. */
+enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const char **detail);
+
 /* Topics that match any of the patterns, in byte order of their paths, each held until selection_fini even if it is removed
    meanwhile (then topic_is_removed). */
 struct selection {

@@ -104,7 +104,11 @@ static struct reply reply_of_topic(const struct topic *topic) {
 
 /* ---- cursors ---- */
 
-static void become_complete(struct cursor *cursor) {
+static bool is_live(const struct subscription *subscription) {
+    return subscription->cursor_count > 0 && subscription->complete_count == subscription->cursor_count;
+}
+
+static void become_complete(struct core *core, struct cursor *cursor) {
     struct subscription *subscription = cursor->subscription;
     struct view *view = cursor->view;
     link_remove(&cursor->spot.link);
@@ -112,6 +116,7 @@ static void become_complete(struct cursor *cursor) {
     assert(!cursor->complete);
     cursor->complete = true;
     subscription->complete_count++;
+    core->metrics.subscriptions_live += is_live(subscription);
 }
 
 /* Puts a bookmark behind `after`: the cursor has everything up to seq, and `changes` were shown by then. */
@@ -126,6 +131,7 @@ static void fall_behind(struct core *core, struct cursor *cursor, struct link *a
     cursor->changes_seen = changes;
     cursor->delivered = 0;
     struct subscription *subscription = cursor->subscription;
+    core->metrics.subscriptions_live -= is_live(subscription);
     subscription->complete_count--;
     if (link_is_listed(&subscription->behind) || timer_is_set(&subscription->pace)) {
         return;
@@ -164,6 +170,7 @@ void delivery_start(struct core *core, struct subscription *subscription, int64_
 }
 
 void delivery_stop(struct core *core, struct subscription *subscription) {
+    core->metrics.subscriptions_live -= is_live(subscription);
     for (uint32_t i = 0; i < subscription->cursor_count; i++) {
         struct cursor *cursor = &subscription->cursors[i];
         link_remove(&cursor->spot.link);
@@ -468,12 +475,12 @@ static void pass(struct core *core, struct cursor *cursor, struct place *place) 
     link_insert_after(&place->spot.link, &cursor->spot.link);
 }
 
-static void finish_cursor(struct cursor *cursor) {
+static void finish_cursor(struct core *core, struct cursor *cursor) {
     uint64_t changes = cursor->view->changes - cursor->changes_seen;
     if (changes > cursor->delivered) {
         cursor->subscription->skipped += changes - cursor->delivered;
     }
-    become_complete(cursor);
+    become_complete(core, cursor);
 }
 
 /* True: the cursor stands at the end of its view. */
@@ -481,7 +488,7 @@ static bool walk_cursor(struct core *core, struct cursor *cursor) {
     while (!piece_is_full(core)) {
         struct place *place = view_place_after(cursor->view, &cursor->spot.link);
         if (place == NULL) {
-            finish_cursor(cursor);
+            finish_cursor(core, cursor);
             return true;
         }
         pass(core, cursor, place);

@@ -81,20 +81,6 @@ static void handle_ping(struct core *core, struct session *session, const struct
 
 /* ---- patterns ---- */
 
-/* One pattern of a request: legal, and of a kind that exists. */
-static enum ahora_code parse_pattern(struct span text, struct name *name, const char **detail) {
-    enum ahora_code code = name_parse_pattern(text, name, detail);
-    if (code != AHORA_OK) {
-        return code;
-    }
-    struct span kind = name->segments[0];
-    if (kind.data[0] != '*' && kind_find(kind) == NULL) {
-        *detail = "the first segment names no declared kind";
-        return AHORA_UNKNOWN_KIND;
-    }
-    return AHORA_OK;
-}
-
 /* `match`: a text or a list of them. The names point into the request. */
 static enum ahora_code parse_match(const struct core *core, struct span match, struct name *names, size_t *count,
                                    const char **detail) {
@@ -105,7 +91,7 @@ static enum ahora_code parse_match(const struct core *core, struct span match, s
         return AHORA_TOO_MANY;
     }
     for (*count = 0; *count < left; ++*count) {
-        enum ahora_code code = parse_pattern(pack_read_text(&reader), &names[*count], detail);
+        enum ahora_code code = core_parse_pattern(pack_read_text(&reader), &names[*count], detail);
         if (code != AHORA_OK) {
             return code;
         }
@@ -187,7 +173,8 @@ static void begin(struct core *core, struct session *session, struct subscriptio
     session->subscription_count++;
     list_append(&session->subscriptions, &subscription->of_session);
     const struct reply reply = {.op = REPLY_SUBSCRIBED, .id = request->id, .resumed = resumed};
-    if (session->encoding != ENCODING_SSE) {
+    bool must_forget = request->since.data != NULL && !resumed;
+    if (session->encoding != ENCODING_SSE || must_forget) { /* whoever opens a stream knows that; not that its token failed */
         session_reply(core, session, &reply);
     }
     subscription->walked_ms = core->mono_ms - subscription->every_ms;

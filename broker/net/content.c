@@ -130,6 +130,15 @@ static bool refuse_pattern(struct exchange *exchange, const char *detail) {
     return false;
 }
 
+static bool read_pattern(struct exchange *exchange, struct span text, struct name *pattern) {
+    const char *detail = "";
+    enum ahora_code code = core_parse_pattern(text, pattern, &detail);
+    if (code != AHORA_OK) {
+        exchange_refuse(exchange, code, detail);
+    }
+    return code == AHORA_OK;
+}
+
 bool content_read_patterns(struct exchange *exchange, struct buffer *text, struct name *patterns, size_t *count) {
     size_t count_max = core_limits(exchange->broker->core)->patterns_max;
     size_t ends[CONTENT_PATTERNS_MAX];
@@ -155,10 +164,9 @@ bool content_read_patterns(struct exchange *exchange, struct buffer *text, struc
     }
     /* Only now, as the text may have moved while it grew. */
     for (size_t i = 0; i < *count; i++) {
-        const char *detail = "";
         size_t start = i == 0 ? 0 : ends[i - 1];
-        if (name_parse_pattern((struct span){text->data + start, ends[i] - start}, &patterns[i], &detail) != AHORA_OK) {
-            return refuse_pattern(exchange, detail);
+        if (!read_pattern(exchange, (struct span){text->data + start, ends[i] - start}, &patterns[i])) {
+            return false;
         }
     }
     return true;

@@ -582,8 +582,9 @@ void check_handled(struct client *client, struct asked *asked, bool resumed) {
         MUST(client->sim->limits.publish_rate_max > 0, WHO "a pub did not reach the ledger", WHO_OF(client));
         asked->expected = AHORA_RATE_LIMITED;
     }
-    bool is_stream = client->encoding == ENCODING_SSE && asked->op == REQUEST_SUB && asked->expected == AHORA_OK;
-    if (is_stream) { /* nothing on the wire tells whether it resumed */
+    bool is_quiet = asked->since < 0 || resumed; /* a stream is told only that its token failed */
+    bool is_stream = client->encoding == ENCODING_SSE && asked->op == REQUEST_SUB && asked->expected == AHORA_OK && is_quiet;
+    if (is_stream) {
         start_sub(client, asked, resumed);
     }
     if (is_stream || (asked->op == REQUEST_PUB && asked->expected == AHORA_OK && asked->ack == ACK_NONE)) {

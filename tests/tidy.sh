@@ -41,7 +41,8 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration) echo "include tests/support" ;;
-    tests/*) echo "include proto broker/base broker/core broker/store broker/net clients/c" ;;
+    tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim" ;;
+    tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;
     *) echo "" ;;
     esac
@@ -59,7 +60,10 @@ for file in $c_files; do
     allowed=" $from $(arrows "$from") "
     while IFS=: read -r number text; do
         header=$(sed -E 's/.*"(.*)".*/\1/' <<<"$text")
-        to=$(folder_of "$header")
+        case $header in
+        */*) to=$(folder_of "$header") ;;
+        *) to=$from ;;
+        esac
         [[ $allowed == *" $to "* ]] || complain "$file:$number: $from may not include $header"
     done < <(grep -nE '^#include "' "$file")
 done
@@ -77,22 +81,22 @@ third_party() { # header pattern, then the folders that may
 third_party 'msgpack' proto tests/support tests/unit
 third_party 'jansson' proto tests/support tests/traces tests/integration tests/unit
 third_party 'lmdb' broker/store
-third_party 'uv\.h' broker/net clients/c clients/cli
+third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces
-third_party 'openssl' broker/net
+third_party 'openssl' broker/net clients/c tests/unit
 
 # ---- banned calls ----
 while IFS= read -r line; do
     complain "$line: banned call"
 done < <(grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtok|rand|srand|localtime|gmtime|asctime|ctime|system|alloca)\(' $c_files |
-    grep -vE '^[^:]+:[0-9]+: *(/?\*|//)')
+    grep -vE '^[^:]+:[0-9]+: *(/?\*|//)' | grep -v '^tests/')
 
 # ---- no reasonless TODO, nothing about where this was made ----
 while IFS= read -r line; do
     complain "$line: TODO without a reason to wait"
-done < <(grep -nE 'TODO|FIXME|XXX' $c_files | grep -vE 'TODO\([a-z].*\)')
+done < <(grep -nE '\b(TODO|FIXME|XXX)\b' $c_files | grep -vE 'TODO\([a-z].*\)')
 
 # ---- the core does no I/O: its undefined symbols are on a short list ----
 allowed_symbols='^(malloc|calloc|realloc|free|qsort|mem(cpy|move|set|cmp|chr|mem)|str(len|nlen|cmp|ncmp|chr)|snprintf|__snprintf_chk|__mem(cpy|move|set)_chk|__assert_fail|__stack_chk_fail|abort|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|lsan|sancov)_.*)$'

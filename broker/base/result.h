@@ -13,15 +13,15 @@
 enum result {
     RESULT_OK = 0,
     RESULT_NO_MEMORY,
-    RESULT_NO_SPACE,  /* disk, quota or map full: may pass */
-    RESULT_IO,        /* the disk or the network failed */
-    RESULT_DAMAGED,   /* stored bytes do not match their checksum */
-    RESULT_VERSION,   /* stored by a format this program does not read */
-    RESULT_LOCKED,    /* another process holds it */
+    RESULT_NO_SPACE, /* disk, quota or map full: may pass */
+    RESULT_IO,       /* the disk or the network failed */
+    RESULT_DAMAGED,  /* stored bytes do not match their checksum */
+    RESULT_VERSION,  /* stored by a format this program does not read */
+    RESULT_LOCKED,   /* another process holds it */
     RESULT_NOT_FOUND,
-    RESULT_DENIED,    /* permission */
-    RESULT_INVALID,   /* configuration or argument from outside */
-    RESULT_AGAIN,     /* not now, try later */
+    RESULT_DENIED,  /* permission */
+    RESULT_INVALID, /* configuration or argument from outside */
+    RESULT_AGAIN,   /* not now, try later */
 };
 
 /* For log lines. Never NULL; static. */

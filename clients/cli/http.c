@@ -128,6 +128,18 @@ static bool head_holds(struct span head, const char *header, const char *value) 
     return false;
 }
 
+/* Three digits; 0 if they are none. */
+static int status_of(const uint8_t *digits) {
+    int status = 0;
+    for (int i = 0; i < 3; i++) {
+        if (digits[i] < '0' || digits[i] > '9') {
+            return 0;
+        }
+        status = 10 * status + (digits[i] - '0');
+    }
+    return status;
+}
+
 static int take_answer(struct span answer, struct buffer *body, const char **why) {
     const uint8_t *end = answer.bytes == 0 ? NULL : memmem(answer.data, answer.bytes, "\r\n\r\n", 4);
     *why = "the answer is not HTTP";
@@ -141,7 +153,7 @@ static int take_answer(struct span answer, struct buffer *body, const char **why
     } else if (!join_chunks(rest, body)) {
         return 0;
     }
-    return atoi((const char *)answer.data + 9);
+    return status_of(answer.data + 9);
 }
 
 static void put_request(struct buffer *out, const struct url *url, const char *path, const char *token) {

@@ -26,13 +26,13 @@
 /* Seq stays below 2^53, so that every JSON reader holds it exactly. */
 #define AHORA_SEQ_MAX ((INT64_C(1) << 53) - 1)
 
-#define AHORA_KEY_BYTES_MAX 64        /* idempotency key */
-#define AHORA_CHANGES_MAX 1000        /* changes in one `pub` */
-#define AHORA_EPOCH_BYTES_MAX 32      /* [A-Za-z0-9]+ */
+#define AHORA_KEY_BYTES_MAX 64   /* idempotency key */
+#define AHORA_CHANGES_MAX 1000   /* changes in one `pub` */
+#define AHORA_EPOCH_BYTES_MAX 32 /* [A-Za-z0-9]+ */
 #define AHORA_TOKEN_BYTES_MAX (AHORA_EPOCH_BYTES_MAX + 1 + 16)
-#define AHORA_DEPTH_MAX 16            /* nesting of a document or message; the outermost map is 1 */
+#define AHORA_DEPTH_MAX 16                             /* nesting of a document or message; the outermost map is 1 */
 #define AHORA_DOCUMENT_DEPTH_MAX (AHORA_DEPTH_MAX - 3) /* of a document alone: a message wraps it three levels deep */
-#define AHORA_MAP_ENTRIES_MAX 1024    /* entries of one map in a document */
+#define AHORA_MAP_ENTRIES_MAX 1024                     /* entries of one map in a document */
 
 /* Error codes (protocol.md section 5). AHORA_OK is success and never travels. */
 enum ahora_code {

@@ -60,8 +60,8 @@ echo "ahora: tests"
 step "build gcc" build_with "$build" all
 step "build clang" build_with "$build/clang" CC=clang all
 step "tidy" build_with "$build" tidy
-step "build tests" build_with "$build" unit sim integration
-step "build tests asan" build_with "$build/asan" SAN=address all unit sim
+step "build tests" build_with "$build" unit "$build/tests/sim" "$build/tests/check-traces" integration
+step "build tests asan" build_with "$build/asan" SAN=address all unit "$build/asan/tests/sim"
 step "build tests tsan" build_with "$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store"
 
 for source in tests/unit/test_*.c; do

@@ -13,3 +13,6 @@ $(BUILD)/tests/sim: $(call objects,tests/sim) $(BUILD)/libcore.a $(BUILD)/libbas
 .PHONY: sim
 sim: $(BUILD)/tests/sim ## simulate the core (SIM_SEEDS=1..1000)
 	$(BUILD)/tests/sim --seeds $(SIM_SEEDS)
+
+# The ledger is fuzzed against the simulation's model.
+$(BUILD)/tests/fuzz/fuzz_ledger: $(addprefix $(BUILD)/obj/tests/sim/,model.o paper.o)

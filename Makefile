@@ -86,6 +86,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libcli.a $(BUILD)/li
 unit: $(UNIT_TESTS) ## build the unit tests
 
 -include $(wildcard tests/*.mk)
+-include bench/bench.mk
 
 # ---- checks ----
 

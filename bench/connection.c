@@ -1,0 +1,249 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "bench/connection.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536u
+#define TAIL_BYTES_MAX (2u << 20) /* the largest message a broker sends, twice */
+#define OUT_BYTES_MAX (64u << 20)
+#define OUT_KEEP_BYTES 65536u
+#define TURN_BYTES_MAX (1u << 20) /* read from one socket before the others have their turn */
+
+static uint8_t shared[TAIL_BYTES_MAX + READ_BYTES];
+
+/* ---- opening and closing ---- */
+
+static void watch(struct connection *connection, uint32_t events) {
+    if (events == connection->events) {
+        return;
+    }
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    epoll_ctl(connection->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+    connection->events = events;
+}
+
+bool connection_open(struct connection *connection, int epoll_fd, const struct sockaddr_in *to, const char *authority) {
+    assert(connection->calls != NULL && connection->dialect != NULL);
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection->fd < 0) {
+        return false;
+    }
+    int one = 1;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connection->receive_bytes > 0) {
+        setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &connection->receive_bytes, sizeof connection->receive_bytes);
+    }
+    const struct sockaddr *name = (const struct sockaddr *)(const void *)to;
+    if (connect(connection->fd, name, sizeof *to) != 0 && errno != EINPROGRESS) {
+        int error = errno;
+        close(connection->fd);
+        connection->fd = -1;
+        errno = error;
+        return false;
+    }
+    connection->epoll_fd = epoll_fd;
+    connection->connected = false;
+    connection->upgraded = false;
+    connection->tail_bytes = 0;
+    buffer_init(&connection->out, OUT_BYTES_MAX);
+    dialect_put_upgrade(connection->dialect, &connection->out, authority);
+    connection->events = EPOLLIN | EPOLLOUT;
+    struct epoll_event event = {.events = connection->events, .data.ptr = connection};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == 0;
+}
+
+void connection_close(struct connection *connection) {
+    if (connection->fd < 0) {
+        return;
+    }
+    close(connection->fd);
+    connection->fd = -1;
+    buffer_fini(&connection->out);
+    free(connection->tail);
+    connection->tail = NULL;
+    connection->tail_bytes = 0;
+}
+
+static void end(struct connection *connection, const char *why) {
+    connection_close(connection);
+    connection->calls->on_close(connection, why);
+}
+
+/* ---- writing ---- */
+
+void connection_flush(struct connection *connection) {
+    struct buffer *out = &connection->out;
+    if (!connection->connected || !connection_is_open(connection)) {
+        return;
+    }
+    while (out->bytes > 0) {
+        ssize_t sent = send(connection->fd, out->data, out->bytes, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0) {
+            break;
+        }
+        if ((size_t)sent == out->bytes) {
+            buffer_clear(out, OUT_KEEP_BYTES);
+        } else {
+            buffer_consume(out, (size_t)sent);
+        }
+    }
+    if (out->bytes == 0 && !connection->upgraded) {
+        buffer_fini(out); /* thousands of connections send nothing more than a subscription */
+        buffer_init(out, OUT_BYTES_MAX);
+    }
+    watch(connection, (connection->events & EPOLLIN) | (out->bytes > 0 ? EPOLLOUT : 0));
+}
+
+void connection_set_reading(struct connection *connection, bool reading) {
+    if (connection_is_open(connection)) {
+        watch(connection, (connection->events & EPOLLOUT) | (reading ? EPOLLIN : 0));
+    }
+}
+
+/* ---- reading ---- */
+
+/* The head of the answer to our upgrade. Returns what lies behind it; NULL: not complete yet, or refused. */
+static const uint8_t *take_head(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+    const uint8_t *behind = memmem(at, (size_t)(stop - at), "\r\n\r\n", 4);
+    if (behind == NULL) {
+        return NULL;
+    }
+    if (memcmp(at, "HTTP/1.1 101", 12) != 0) {
+        end(connection, "the upgrade was refused");
+        return NULL;
+    }
+    connection->upgraded = true;
+    connection->calls->on_open(connection);
+    return behind + 4;
+}
+
+/* Hands out the complete frames; returns where the unfinished one starts. A server's frames are not masked. */
+static const uint8_t *take_frames(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+    while (stop - at >= 2 && connection_is_open(connection)) {
+        size_t head = 2;
+        uint64_t bytes = at[1];
+        if (bytes == 126 || bytes == 127) {
+            size_t length_bytes = bytes == 126 ? 2 : 8;
+            head += length_bytes;
+            if ((size_t)(stop - at) < head) {
+                break;
+            }
+            bytes = 0;
+            for (size_t i = 0; i < length_bytes; i++) {
+                bytes = bytes << 8 | at[2 + i];
+            }
+        }
+        if (bytes > TAIL_BYTES_MAX - head) {
+            end(connection, "a frame too long, or masked");
+            return stop;
+        }
+        if ((size_t)(stop - at) < head + bytes) {
+            break;
+        }
+        if ((at[0] & 0x0f) == 8) {
+            end(connection, "closed by the server");
+            return stop;
+        }
+        connection->calls->on_frame(connection, span_of(at + head, bytes));
+        at += head + bytes;
+    }
+    return at;
+}
+
+static const uint8_t *take(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+    if (!connection->dialect->framed) {
+        connection->calls->on_frame(connection, span_of(at, (size_t)(stop - at)));
+        return stop;
+    }
+    if (!connection->upgraded) {
+        const uint8_t *behind = take_head(connection, at, stop);
+        if (behind == NULL) {
+            return at;
+        }
+        at = behind;
+    }
+    return take_frames(connection, at, stop);
+}
+
+/* What is unfinished goes into memory of the connection's own, exactly as much as it needs. */
+static bool keep_tail(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+    size_t bytes = (size_t)(stop - at);
+    if (bytes > TAIL_BYTES_MAX) {
+        return false;
+    }
+    if (bytes == 0) {
+        free(connection->tail);
+        connection->tail = NULL;
+    } else {
+        uint8_t *tail = realloc(connection->tail, bytes);
+        if (tail == NULL) {
+            return false;
+        }
+        connection->tail = tail;
+        memcpy(tail, at, bytes);
+    }
+    connection->tail_bytes = (uint32_t)bytes;
+    return true;
+}
+
+/* False: there is no more for now. */
+static bool read_once(struct connection *connection) {
+    size_t kept = connection->tail_bytes;
+    if (kept > 0) {
+        memcpy(shared, connection->tail, kept);
+    }
+    ssize_t received = recv(connection->fd, shared + kept, READ_BYTES, 0);
+    if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return false;
+    }
+    if (received <= 0) {
+        end(connection, received == 0 ? "the server hung up" : strerror(errno));
+        return false;
+    }
+    connection->received += (uint64_t)received;
+    connection->reads++;
+    const uint8_t *stop = shared + kept + (size_t)received;
+    const uint8_t *rest = take(connection, shared, stop);
+    if (!connection_is_open(connection)) {
+        return false;
+    }
+    if ((rest != stop || kept > 0) && !keep_tail(connection, rest, stop)) {
+        end(connection, "out of memory");
+        return false;
+    }
+    return received == (ssize_t)READ_BYTES;
+}
+
+void connection_on_event(struct connection *connection, uint32_t events) {
+    if (!connection_is_open(connection)) {
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 && (events & (EPOLLERR | EPOLLHUP)) == 0) {
+        bool first = !connection->connected;
+        connection->connected = true;
+        if (first && !connection->dialect->framed) {
+            connection->calls->on_open(connection);
+        }
+        connection_flush(connection);
+    }
+    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && connection_is_open(connection)) {
+        for (size_t turn = 0; turn < TURN_BYTES_MAX && read_once(connection); turn += READ_BYTES) {
+        }
+    }
+}

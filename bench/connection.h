@@ -1,0 +1,62 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * One non-blocking TCP connection on the run's epoll: either WebSocket frames after an upgrade, or plain bytes. The owner embeds it. One
+ * thread.
+ *
+ * Reading goes into one buffer shared by all; only what is left of an unfinished frame is kept per connection. Writing is tried at
+ * once, and what does not fit waits in `out` until the socket is writable.
+ */
+#ifndef BENCH_CONNECTION_H
+#define BENCH_CONNECTION_H
+
+#include "bench/dialect.h"
+
+struct connection;
+
+struct connection_calls {
+    void (*on_open)(struct connection *connection); /* upgraded, or for plain ones connected */
+    void (*on_frame)(struct connection *connection, struct span payload);
+    void (*on_close)(struct connection *connection, const char *why);
+};
+
+struct connection {
+    const struct connection_calls *calls;
+    const struct dialect *dialect;
+    void *context;
+    int fd; /* -1: closed */
+    int epoll_fd;
+    uint32_t events;   /* what epoll watches */
+    int receive_bytes; /* of the kernel's buffer; 0: as it likes */
+    bool connected;
+    bool upgraded;
+    struct buffer out;
+    uint8_t *tail; /* of an unfinished frame */
+    uint32_t tail_bytes;
+    uint64_t received; /* bytes */
+    uint64_t reads;    /* that brought some */
+};
+
+struct sockaddr_in;
+
+/* Starts connecting. False, with errno, if there is no socket or no port left. */
+bool connection_open(struct connection *connection, int epoll_fd, const struct sockaddr_in *to, const char *authority);
+void connection_close(struct connection *connection);
+
+/* For the loop: what epoll said about it. */
+void connection_on_event(struct connection *connection, uint32_t events);
+
+/* Sends what was put into connection->out. */
+void connection_flush(struct connection *connection);
+
+/* A reader that stalls, and goes on. */
+void connection_set_reading(struct connection *connection, bool reading);
+
+static inline bool connection_is_open(const struct connection *connection) {
+    return connection->fd >= 0;
+}
+
+#endif

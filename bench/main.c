@@ -1,0 +1,295 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * ahora-bench: puts a broker under load, checks that it keeps its promises meanwhile, and says how fast it was. Server on one core, load on
+ * another; what is compared is run alternately, by one command.
+ */
+#include "bench/report.h"
+#include "bench/scenario.h"
+#include "bench/threshold.h"
+
+#include "include/ahora/protocol.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define RESULTS_MAX 512
+#define RUNS_MAX 32
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_THRESHOLD = 3,
+    EXIT_INVALID = 4,
+};
+
+struct bench {
+    struct options options;
+    const char *targets[TARGETS_MAX];
+    size_t target_count;
+    struct result *results[RESULTS_MAX];
+    size_t result_count;
+    char ahorad[512];
+    char raw[512];
+    char targets_text[64];
+    bool is_failed;
+    bool is_invalid;
+    bool is_missed; /* a threshold */
+};
+
+/* ---- help ---- */
+
+static void print_help(void) {
+    printf("usage: ahora-bench SCENARIO… [options]\n\n"
+           "Starts a broker on a free port, puts it under load, checks what arrives, and prints what it took.\n\nScenarios, or "
+           "all:\n");
+    for (size_t i = 0; scenario_at(i) != NULL; i++) {
+        printf("  %-10s %s\n", scenario_at(i)->name, scenario_at(i)->about);
+    }
+    printf("\nOptions:\n");
+    options_print();
+    printf(
+        "\nWith --rate the load is open loop: changes are sent on schedule whatever the server does, and a latency counts from "
+        "the\n"
+        "time the change should have been sent. Without it, only as many are in flight as --window says, and latencies are "
+        "those of a\n"
+        "server kept busy. Versions passed over for a slow reader, and told to it, are conflated; anything else missing is "
+        "lost.\n"
+        "A run is invalid if the generator was late, a change was refused, or something was lost, doubled or out of order.\n\n"
+        "Examples:\n"
+        "  ahora-bench fanout --target ahora,raw --runs 3\n"
+        "  ahora-bench latency --rate 20k --topics 1000 --duration 30s --threshold 'p99<1ms,lost=0' --hgrm out/now\n"
+        "  ahora-bench ingest --encoding ndjson --ack durable --pubs 4 --json ingest.json\n"
+        "  ahora-bench latency -s 127.0.0.1:7600 --pid $(pidof ahorad)\n\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong use, 3 a threshold does not hold, 4 a run was invalid.\n");
+}
+
+/* ---- preparing ---- */
+
+static bool check_range(const char *name, int64_t value, int64_t min, int64_t max) {
+    if (value == 0 || (value >= min && value <= max)) {
+        return true;
+    }
+    fprintf(stderr, "ahora-bench: --%s %lld: want %lld to %lld\n", name, (long long)value, (long long)min, (long long)max);
+    return false;
+}
+
+static bool check_word(const char *name, const char *value, const char *const *words) {
+    for (; value != NULL && *words != NULL; words++) {
+        if (strcmp(value, *words) == 0) {
+            return true;
+        }
+    }
+    if (value != NULL) {
+        fprintf(stderr, "ahora-bench: --%s %s: see --help\n", name, value);
+    }
+    return value == NULL;
+}
+
+static bool check_options(const struct options *options) {
+    static const char *const acks[] = {"none", "applied", "durable", NULL};
+    static const char *const encodings[] = {"msgpack", "json", "ndjson", NULL};
+    return check_range("size", options->size, DOCUMENT_BYTES_MIN, 60000) &&
+           check_range("topics", options->topics, 1, TOPICS_MAX) && check_range("window", options->window, 1, WINDOW_MAX - 1) &&
+           check_range("batch", options->batch, 1, AHORA_CHANGES_MAX) &&
+           check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, 1000) &&
+           check_range("runs", options->runs, 1, RUNS_MAX) && check_word("ack", options->ack, acks) &&
+           check_word("encoding", options->encoding, encodings) &&
+           (options->threshold == NULL || threshold_is_valid(options->threshold));
+}
+
+static bool list_targets(struct bench *bench) {
+    snprintf(bench->targets_text, sizeof bench->targets_text, "%s",
+             bench->options.targets != NULL ? bench->options.targets : "ahora");
+    for (char *at = bench->targets_text, *comma; at != NULL; at = comma) {
+        comma = strchr(at, ',');
+        if (comma != NULL) {
+            *comma++ = '\0';
+        }
+        if (bench->target_count == TARGETS_MAX || (strcmp(at, "ahora") != 0 && strcmp(at, "raw") != 0)) {
+            fprintf(stderr, "ahora-bench: --target %s: want ahora, raw, or both\n", at);
+            return false;
+        }
+        bench->targets[bench->target_count++] = at;
+    }
+    return true;
+}
+
+/* The programs lie side by side. */
+static void find_programs(struct bench *bench) {
+    char self[400];
+    ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[bytes > 0 ? bytes : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    snprintf(bench->ahorad, sizeof bench->ahorad, "%s/ahorad", self);
+    snprintf(bench->raw, sizeof bench->raw, "%s/ahora-bench-raw", self);
+}
+
+static void choose_cores(struct options *options) {
+    if (options->no_pin || sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        options->server_core = -1;
+        options->load_core = -1;
+        return;
+    }
+    options->server_core = options->server_core < 0 ? 0 : options->server_core;
+    options->load_core = options->load_core < 0 ? 1 : options->load_core;
+    if (!core_pin((int)options->load_core)) {
+        fprintf(stderr, "ahora-bench: cannot pin to core %lld: going on without\n", (long long)options->load_core);
+    }
+}
+
+static void raise_file_limit(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static bool prepare(struct bench *bench, int argc, char **argv) {
+    struct options *options = &bench->options;
+    if (!options_parse(options, argc, argv)) {
+        return false;
+    }
+    if (options->help) {
+        return true;
+    }
+    if (options->scenario_count == 0) {
+        fprintf(stderr, "ahora-bench: which scenario? See --help\n");
+        return false;
+    }
+    for (size_t i = 0; i < options->scenario_count; i++) {
+        if (strcmp(options->scenarios[i], "all") != 0 && scenario_find(options->scenarios[i]) == NULL) {
+            fprintf(stderr, "ahora-bench: %s: no such scenario; see --help\n", options->scenarios[i]);
+            return false;
+        }
+    }
+    options->progress |= isatty(STDERR_FILENO) != 0;
+    return check_options(options) && list_targets(bench);
+}
+
+/* ---- running ---- */
+
+static struct server_plan plan_of(const struct bench *bench, const char *target) {
+    const struct options *options = &bench->options;
+    bool is_raw = strcmp(target, "raw") == 0;
+    const char *ahorad = options->ahorad != NULL ? options->ahorad : bench->ahorad;
+    const char *raw = options->raw != NULL ? options->raw : bench->raw;
+    return (struct server_plan){
+        .is_raw = is_raw,
+        .program = is_raw ? raw : ahorad,
+        .arguments = is_raw ? NULL : options->server_arguments,
+        .prefix = options->prefix,
+        .url = options->url,
+        .pid = options->pid,
+        .core = (int)options->server_core,
+    };
+}
+
+/* What to type for this scenario alone. */
+static void write_command(struct result *result, int argc, char **argv, const char *scenario) {
+    size_t used = (size_t)snprintf(result->command, sizeof result->command, "ahora-bench %s", scenario);
+    for (int i = 1; i < argc && used < sizeof result->command; i++) {
+        if (argv[i][0] != '-' && (scenario_find(argv[i]) != NULL || strcmp(argv[i], "all") == 0)) {
+            continue;
+        }
+        const char *quote = strpbrk(argv[i], " <>*") != NULL ? "'" : "";
+        used += (size_t)snprintf(result->command + used, sizeof result->command - used, " %s%s%s", quote, argv[i], quote);
+    }
+}
+
+static bool run_once(struct bench *bench, const struct scenario *scenario, const char *target, int number, int argc,
+                     char **argv) {
+    struct result *result = bench->result_count < RESULTS_MAX ? calloc(1, sizeof *result) : NULL;
+    if (result == NULL) {
+        fprintf(stderr, "ahora-bench: too many runs\n");
+        return false;
+    }
+    bench->results[bench->result_count++] = result;
+    result->target = target;
+    result->number = number;
+    write_command(result, argc, argv, scenario->name);
+    struct server_plan plan = plan_of(bench, target);
+    if (!scenario_run(scenario, &bench->options, &plan, result)) {
+        fprintf(stderr, "ahora-bench: %s on %s: %s\n", scenario->name, target, result->invalid);
+        bench->is_failed = true;
+    }
+    bench->is_invalid |= result->invalid != NULL;
+    bench->is_missed |= bench->options.threshold != NULL && !threshold_holds(bench->options.threshold, result, stderr);
+    return bench->options.hgrm == NULL || report_write_hgrm(bench->options.hgrm, result);
+}
+
+/* Targets take turns, so that what the machine does meanwhile hits all alike. */
+static bool run_scenario(struct bench *bench, const struct scenario *scenario, int argc, char **argv) {
+    size_t first = bench->result_count;
+    int runs = bench->options.runs > 0 ? (int)bench->options.runs : 1;
+    for (int number = 1; number <= runs; number++) {
+        for (size_t i = 0; i < bench->target_count; i++) {
+            if (!run_once(bench, scenario, bench->targets[i], number, argc, argv)) {
+                return false;
+            }
+        }
+    }
+    const struct result *const *results = (const struct result *const *)bench->results;
+    report_print_table(stdout, results + first, bench->result_count - first, scenario->about);
+    fflush(stdout);
+    return true;
+}
+
+static bool run_all(struct bench *bench, int argc, char **argv) {
+    const struct options *options = &bench->options;
+    for (size_t i = 0; i < options->scenario_count; i++) {
+        bool all = strcmp(options->scenarios[i], "all") == 0;
+        for (size_t s = 0; scenario_at(s) != NULL; s++) {
+            bool wanted = all || strcmp(options->scenarios[i], scenario_at(s)->name) == 0;
+            if (wanted && !run_scenario(bench, scenario_at(s), argc, argv)) {
+                return false;
+            }
+        }
+    }
+    const struct result *const *results = (const struct result *const *)bench->results;
+    return (options->json == NULL || report_write_json(options->json, results, bench->result_count)) &&
+           (options->csv == NULL || report_write_csv(options->csv, results, bench->result_count));
+}
+
+static int exit_code_of(const struct bench *bench, bool done) {
+    if (!done || bench->is_failed) {
+        return EXIT_FAILED;
+    }
+    if (bench->is_invalid) {
+        return EXIT_INVALID;
+    }
+    return bench->is_missed ? EXIT_THRESHOLD : EXIT_DONE;
+}
+
+int main(int argc, char **argv) {
+    static struct bench bench;
+    if (!prepare(&bench, argc, argv)) {
+        return EXIT_USAGE;
+    }
+    if (bench.options.help) {
+        print_help();
+        return EXIT_DONE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    find_programs(&bench);
+    choose_cores(&bench.options);
+    report_print_machine(stdout);
+    bool done = run_all(&bench, argc, argv);
+    for (size_t i = 0; i < bench.result_count; i++) {
+        free(bench.results[i]);
+    }
+    return exit_code_of(&bench, done);
+}

@@ -1,0 +1,44 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * What a run found out: named numbers with units, in the order in which they were put. Thresholds and reports go by these names.
+ */
+#ifndef BENCH_RESULT_H
+#define BENCH_RESULT_H
+
+#include "bench/histogram.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define METRICS_MAX 32
+
+struct metric {
+    const char *name; /* static */
+    const char *unit; /* "ms", "us", "/s", "bytes", "" */
+    double value;
+};
+
+struct result {
+    const char *scenario;
+    const char *target;
+    char setting[160]; /* "1 topic x 1000 subscribers, 32 in flight" */
+    char command[256];
+    const char *invalid; /* why the run says nothing, or NULL */
+    int number;          /* of the run, from 1 */
+    struct metric metrics[METRICS_MAX];
+    size_t metric_count;
+    struct histogram histogram; /* nanoseconds */
+};
+
+void result_put(struct result *result, const char *name, double value, const char *unit);
+
+/* p50 p90 p99 p999 max in milliseconds, of the histogram. */
+void result_put_percentiles(struct result *result);
+
+const struct metric *result_find(const struct result *result, const char *name, size_t name_bytes);
+
+#endif

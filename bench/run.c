@@ -1,0 +1,353 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "bench/run.h"
+
+#include "include/ahora/protocol.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 512
+#define SPIN_NS 100000 /* waits shorter than this are not slept through: waking up takes half of it */
+#define NOTE_NS (250 * NS_PER_MS)
+
+/* ---- life ---- */
+
+static bool choose_dialects(struct run *run, bool is_raw) {
+    const struct options *options = run->options;
+    size_t size = (size_t)options->size;
+    enum dialect_name name = strcmp(options->encoding, "msgpack") == 0 ? DIALECT_MSGPACK : DIALECT_JSON;
+    enum dialect_name producer = strcmp(options->encoding, "ndjson") == 0 ? DIALECT_NDJSON : name;
+    if (is_raw) {
+        name = DIALECT_RAW;
+        producer = DIALECT_RAW;
+    }
+    return dialect_init(&run->dialect, name, size, "applied") &&
+           dialect_init(&run->producer_dialect, producer, size, options->ack);
+}
+
+static bool make_tables(struct run *run) {
+    const struct options *options = run->options;
+    run->topic_count = (uint32_t)options->topics;
+    run->producer_count = (uint32_t)options->producers;
+    run->topics = calloc(run->topic_count, sizeof *run->topics);
+    run->moved = calloc(run->topic_count, sizeof *run->moved);
+    run->producers = calloc(run->producer_count, sizeof *run->producers);
+    return run->topics != NULL && run->moved != NULL && run->producers != NULL;
+}
+
+bool run_make_subscribers(struct run *run, uint32_t count) {
+    assert(run->subscribers == NULL && count > 0);
+    run->subscribers = calloc(count, sizeof *run->subscribers);
+    run->subscriber_count = run->subscribers != NULL ? count : 0;
+    for (uint32_t i = 0; i < run->subscriber_count; i++) {
+        run->subscribers[i].connection.fd = -1;
+        run->subscribers[i].topic = i % run->topic_count;
+    }
+    return run->subscribers != NULL;
+}
+
+bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result) {
+    *run = (struct run){.options = options, .histogram = &result->histogram, .epoll_fd = -1};
+    if (!choose_dialects(run, plan->is_raw) || !make_tables(run)) {
+        fprintf(stderr, "ahora-bench: out of memory\n");
+        return false;
+    }
+    for (uint32_t i = 0; i < run->producer_count; i++) {
+        run->producers[i].connection.fd = -1;
+    }
+    run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return run->epoll_fd >= 0 && server_start(&run->server, plan);
+}
+
+void run_fini(struct run *run) {
+    for (uint32_t i = 0; run->producers != NULL && i < run->producer_count; i++) {
+        connection_close(&run->producers[i].connection);
+    }
+    for (uint32_t i = 0; run->subscribers != NULL && i < run->subscriber_count; i++) {
+        connection_close(&run->subscribers[i].connection);
+    }
+    server_stop(&run->server);
+    if (run->epoll_fd >= 0) {
+        close(run->epoll_fd);
+    }
+    dialect_fini(&run->dialect);
+    dialect_fini(&run->producer_dialect);
+    free(run->topics);
+    free(run->moved);
+    free(run->producers);
+    free(run->subscribers);
+}
+
+void run_fail(struct run *run, const char *why) {
+    if (run->failure == NULL) {
+        run->failure = why;
+    }
+}
+
+/* ---- the loop ---- */
+
+void run_poll(struct run *run, int64_t wait_ns) {
+    struct epoll_event events[EVENTS_MAX];
+    struct timespec wait = {0, 0};
+    if (wait_ns > SPIN_NS) {
+        wait = (struct timespec){.tv_sec = (wait_ns - SPIN_NS) / NS_PER_S, .tv_nsec = (wait_ns - SPIN_NS) % NS_PER_S};
+    }
+    int count = epoll_pwait2(run->epoll_fd, events, EVENTS_MAX, &wait, NULL);
+    for (int i = 0; i < count; i++) {
+        run->now_ns = clock_ns();
+        connection_on_event(events[i].data.ptr, events[i].events);
+    }
+}
+
+/* For waits: whether anything moved lately. */
+struct patience {
+    uint64_t work;
+    int64_t since_ns;
+};
+
+static bool is_patient(struct patience *patience, const struct run *run, uint64_t work) {
+    int64_t now = clock_ns();
+    if (work != patience->work || patience->since_ns == 0) {
+        *patience = (struct patience){.work = work, .since_ns = now};
+    }
+    return run->failure == NULL && now - patience->since_ns < PATIENCE_NS;
+}
+
+/* ---- phases ---- */
+
+static bool wait_for_acks(struct run *run, struct producer *producer, uint64_t in_flight_max) {
+    struct patience patience = {0, 0};
+    connection_flush(&producer->connection);
+    while (producer_in_flight(producer) > in_flight_max && is_patient(&patience, run, producer->acked)) {
+        run_poll(run, NS_PER_MS);
+    }
+    return producer_in_flight(producer) <= in_flight_max;
+}
+
+static bool seed_topics(struct run *run, struct producer *seeder) {
+    struct stamp stamps[AHORA_CHANGES_MAX];
+    for (uint32_t topic = 0; topic < run->topic_count;) {
+        uint32_t count = 0;
+        for (; count < 100 && topic < run->topic_count; count++, topic++) {
+            run->topics[topic].published = 1;
+            stamps[count] = (struct stamp){.topic = topic, .count = 1, .sent_ns = clock_ns()};
+        }
+        producer_put(run, seeder, stamps, count);
+        if (!wait_for_acks(run, seeder, 16)) {
+            return false;
+        }
+    }
+    return wait_for_acks(run, seeder, 0);
+}
+
+bool run_seed(struct run *run) {
+    struct producer *seeder = calloc(1, sizeof *seeder);
+    if (seeder == NULL) {
+        return false;
+    }
+    seeder->connection.fd = -1;
+    bool seeded = producer_open(run, seeder, &run->dialect) && seed_topics(run, seeder);
+    connection_close(&seeder->connection);
+    free(seeder);
+    if (!seeded) {
+        run_fail(run, "the topics could not be seeded");
+    }
+    return seeded && run->refused == 0;
+}
+
+static bool start_next(struct run *run, int64_t due_ns) {
+    struct subscriber *subscriber = &run->subscribers[run->started_count++];
+    subscriber->started_ns = due_ns;
+    if (!subscriber_join(run, subscriber)) {
+        run_fail(run, errno == EMFILE ? "too many open files for so many connections" : "a connection could not be opened");
+        return false;
+    }
+    return true;
+}
+
+bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
+    assert(count <= run->subscriber_count);
+    struct patience patience = {0, 0};
+    uint32_t first = run->started_count;
+    int64_t begin = clock_ns();
+    while (run->live_count < count && is_patient(&patience, run, run->live_count)) {
+        int64_t now = clock_ns();
+        int64_t wait = NS_PER_MS;
+        while (run->started_count < count && run->failure == NULL) {
+            int64_t due = rate > 0 ? begin + (int64_t)(run->started_count - first) * NS_PER_S / rate : now;
+            bool is_full = rate == 0 && (int64_t)(run->started_count - run->live_count) >= window;
+            if (due > now || is_full) {
+                wait = due > now && due - now < wait ? due - now : wait;
+                break;
+            }
+            run->tally.late += now - due > LATE_NS;
+            start_next(run, due);
+        }
+        run_poll(run, wait);
+        run_note(run, "joining", run->live_count, (double)run->live_count / count);
+    }
+    if (run->live_count < count) {
+        run_fail(run, "not all subscribers became live");
+    }
+    return run->failure == NULL;
+}
+
+bool run_open_producers(struct run *run) {
+    for (uint32_t i = 0; i < run->producer_count; i++) {
+        run->producers[i].topic_next = i;
+        if (!producer_open(run, &run->producers[i], &run->producer_dialect)) {
+            run_fail(run, "a producer could not connect");
+            return false;
+        }
+    }
+    return true;
+}
+
+void run_publish(struct run *run, uint32_t topic, uint32_t count, int64_t sent_ns) {
+    struct stamp stamps[AHORA_CHANGES_MAX];
+    struct producer *producer = &run->producers[topic % run->producer_count];
+    uint32_t batch = (uint32_t)run->options->batch;
+    while (count > 0) {
+        uint32_t now = count < batch ? count : batch;
+        for (uint32_t i = 0; i < now; i++) {
+            stamps[i] = (struct stamp){.topic = topic, .count = ++run->topics[topic].published, .sent_ns = sent_ns};
+        }
+        producer_put(run, producer, stamps, now);
+        count -= now;
+    }
+}
+
+void run_flush(struct run *run) {
+    for (uint32_t i = 0; i < run->producer_count; i++) {
+        struct connection *connection = &run->producers[i].connection;
+        if (connection->out.failed) {
+            run_fail(run, "the server takes nothing more from a producer");
+        }
+        if (connection->out.bytes > 0) {
+            connection_flush(connection);
+        }
+    }
+}
+
+static bool is_behind(const struct topic *topic) {
+    return topic->progress < topic->published * topic->subscribers;
+}
+
+bool run_drain(struct run *run) {
+    struct patience patience = {0, 0};
+    uint32_t topic = 0;
+    while (topic < run->topic_count) {
+        if (!is_behind(&run->topics[topic])) {
+            topic++;
+        } else if (is_patient(&patience, run, run->topics[topic].progress + topic)) {
+            run_poll(run, NS_PER_MS);
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- counting ---- */
+
+static int64_t load_cpu_ns(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * NS_PER_S + used.tv_nsec;
+}
+
+/* What has been used and received since the beginning. */
+static struct tally take_totals(const struct run *run) {
+    struct tally totals = {.cpu_ns = server_cpu_ns(&run->server), .load_ns = load_cpu_ns(), .at_ns = clock_ns()};
+    for (uint32_t i = 0; i < run->subscriber_count; i++) {
+        totals.received += run->subscribers[i].connection.received;
+        totals.reads += run->subscribers[i].connection.reads;
+    }
+    return totals;
+}
+
+void run_mark(struct run *run, enum recording recording) {
+    histogram_clear(run->histogram);
+    run->recording = recording;
+    run->tally = take_totals(run);
+}
+
+struct tally run_tally(const struct run *run) {
+    struct tally tally = take_totals(run);
+    tally.deliveries = run->tally.deliveries;
+    tally.changes = run->tally.changes;
+    tally.late = run->tally.late;
+    tally.received -= run->tally.received;
+    tally.reads -= run->tally.reads;
+    tally.cpu_ns -= run->tally.cpu_ns;
+    tally.load_ns -= run->tally.load_ns;
+    tally.at_ns -= run->tally.at_ns;
+    return tally;
+}
+
+void run_note(struct run *run, const char *what, uint64_t work, double done) {
+    int64_t now = clock_ns();
+    if (!run->options->progress || now - run->progress_ns < NOTE_NS) {
+        return;
+    }
+    double seconds = (double)(now - run->progress_ns) / (double)NS_PER_S;
+    double rate = run->progress_ns > 0 && work >= run->progress_work ? (double)(work - run->progress_work) / seconds : 0;
+    int64_t elapsed = now - run->phase_ns;
+    double left = done > 0.01 && run->phase_ns > 0 ? (double)elapsed / (double)NS_PER_S * (1 - done) / done : 0;
+    if (run->phase != what) {
+        run->phase = what;
+        run->phase_ns = now;
+        rate = 0;
+        left = 0;
+    }
+    fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left ", what, 100 * done, rate, left);
+    run->progress_ns = now;
+    run->progress_work = work;
+}
+
+/* ---- the verdict ---- */
+
+static void judge(const struct run *run, struct result *result, uint64_t lost) {
+    uint64_t sent = run->tally.changes > 0 ? run->tally.changes : run->live_count;
+    if (run->failure != NULL) {
+        result->invalid = run->failure;
+    } else if ((double)run->tally.late > LATE_SHARE_MAX * (double)sent) {
+        result->invalid = "the generator was late: this machine cannot keep to the schedule";
+    } else if (run->refused > 0) {
+        result->invalid = "the server refused changes";
+    } else if (lost + run->duplicates + run->inversions + run->strays > 0) {
+        result->invalid = "a promise was broken: see lost, duplicates, disorder";
+    }
+}
+
+void run_check(struct run *run, struct result *result) {
+    uint64_t lost = 0;
+    uint64_t conflated = 0;
+    for (uint32_t i = 0; i < run->subscriber_count; i++) {
+        const struct subscriber *subscriber = &run->subscribers[i];
+        if (subscriber->state != SUBSCRIBER_LIVE || subscriber->is_stalled) {
+            continue;
+        }
+        /* The yardstick does not say what it passes over. */
+        uint64_t told = run->server.is_raw ? subscriber->gaps : subscriber->skipped;
+        lost += subscriber->gaps > told ? subscriber->gaps - told : 0;
+        lost += run->topics[subscriber->topic].published - subscriber->version;
+        conflated += subscriber->gaps;
+    }
+    result_put(result, "lost", (double)lost, "");
+    result_put(result, "conflated", (double)conflated, "");
+    result_put(result, "duplicates", (double)run->duplicates, "");
+    result_put(result, "disorder", (double)(run->inversions + run->strays), "");
+    result_put(result, "refused", (double)run->refused, "");
+    result_put(result, "late", (double)run->tally.late, "");
+    judge(run, result, lost);
+}

@@ -1,0 +1,108 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "bench/scenario.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What all scenarios share if they do not say otherwise. */
+static const struct options common = {.topics = 1,
+                                      .subscribers = 1,
+                                      .producers = 1,
+                                      .window = 32,
+                                      .batch = 1,
+                                      .size = 128,
+                                      .duration_ms = 6000,
+                                      .warmup_ms = 1000,
+                                      .ack = "none",
+                                      .encoding = "msgpack"};
+
+static const struct scenario scenarios[] = {
+    {"fanout",
+     "one topic, many subscribers, several changes in flight: deliveries a second",
+     "deliveries",
+     {.subscribers = 1000},
+     play_window},
+    {"pingfan",
+     "the same with one change in flight: nothing can be batched",
+     "deliveries",
+     {.subscribers = 1000, .window = 1},
+     play_window},
+    {"spread",
+     "many topics with few subscribers each, several changes of each in flight",
+     "deliveries",
+     {.topics = 100, .subscribers = 10},
+     play_window},
+    {"latency", "changes on a schedule: how old they are when they arrive", "p99", {.topics = 1000, .rate = 5000}, play_rate},
+    {"crowd",
+     "ten thousand subscribers of one topic, ten changes a second on schedule",
+     "p99",
+     {.subscribers = 10000, .rate = 10},
+     play_rate},
+    {"join",
+     "connections that upgrade, say hello, subscribe, get the snapshot and become live",
+     "cpu_per_join",
+     {.count = 10000, .window = 64},
+     play_join},
+    {"idle",
+     "subscribed connections that hear nothing: memory of the server for each",
+     "pss_per_connection",
+     {.count = 10000, .window = 64},
+     play_idle},
+    {"ingest",
+     "producers that publish as fast as they are answered",
+     "accepted",
+     {.topics = 1000, .window = 32, .batch = 100, .ack = "applied"},
+     play_ingest},
+    {"slow",
+     "good readers beside some that have stopped reading",
+     "p99",
+     {.topics = 100, .subscribers = 10, .stalled = 10, .rate = 10000},
+     play_slow},
+    {"resume",
+     "everybody comes back with a token after changes",
+     "cpu_per_resume",
+     {.topics = 100, .subscribers = 50, .count = 1000, .window = 64, .ack = "applied"},
+     play_resume},
+};
+
+const struct scenario *scenario_at(size_t index) {
+    return index < sizeof scenarios / sizeof scenarios[0] ? &scenarios[index] : NULL;
+}
+
+const struct scenario *scenario_find(const char *name) {
+    for (size_t i = 0; scenario_at(i) != NULL; i++) {
+        if (strcmp(scenarios[i].name, name) == 0) {
+            return &scenarios[i];
+        }
+    }
+    return NULL;
+}
+
+bool scenario_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
+                  struct result *result) {
+    struct options filled = *options;
+    options_fill(&filled, &scenario->defaults);
+    options_fill(&filled, &common);
+    if (filled.quick) {
+        filled.duration_ms /= 3;
+        filled.warmup_ms /= 2;
+    }
+    struct run run;
+    bool played = false;
+    result->scenario = scenario->name;
+    if (run_init(&run, &filled, plan, result)) {
+        played = scenario->play(&run, result);
+    }
+    if (filled.progress) {
+        fprintf(stderr, "\r%70s\r", "");
+    }
+    if (!played && result->invalid == NULL) {
+        result->invalid = run.failure != NULL ? run.failure : "the server could not be prepared";
+    }
+    run_fini(&run);
+    return played;
+}

@@ -1,0 +1,43 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The scenarios: what is done to a server and what is asked of it. One table; each plays on a run whose server is ready, and puts its metrics
+ * into the result. Played one after the other on the bench's only thread.
+ */
+#ifndef BENCH_SCENARIO_H
+#define BENCH_SCENARIO_H
+
+#include "bench/run.h"
+
+struct scenario {
+    const char *name;
+    const char *about;
+    const char *main_metric; /* what `about` promises to measure first */
+    struct options defaults;
+    bool (*play)(struct run *run, struct result *result);
+};
+
+const struct scenario *scenario_at(size_t index); /* NULL behind the last */
+const struct scenario *scenario_find(const char *name);
+
+/* Starts the server, plays, checks, stops it. False: nothing could be measured, and it has been said why. */
+bool scenario_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
+                  struct result *result);
+
+/* scenario_deliver.c */
+bool play_window(struct run *run, struct result *result);
+bool play_rate(struct run *run, struct result *result);
+bool play_slow(struct run *run, struct result *result);
+
+/* scenario_join.c */
+bool play_join(struct run *run, struct result *result);
+bool play_idle(struct run *run, struct result *result);
+bool play_resume(struct run *run, struct result *result);
+
+/* scenario_ingest.c */
+bool play_ingest(struct run *run, struct result *result);
+
+#endif

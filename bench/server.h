@@ -1,0 +1,59 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The server under load: a child process on a free loopback port with a directory of its own, or one that somebody else started. Its
+ * processor time and memory come from /proc. One thread, the one that started it.
+ */
+#ifndef BENCH_SERVER_H
+#define BENCH_SERVER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct server {
+    const char *program; /* "ahorad", for messages */
+    struct sockaddr_in address;
+    char authority[64];  /* host:port */
+    char directory[128]; /* "": none */
+    pid_t pid;           /* 0: not ours */
+    pid_t watched;       /* whose /proc is read; 0: nobody's */
+    bool is_raw;
+};
+
+struct server_plan {
+    bool is_raw;
+    const char *program;   /* path of the binary */
+    const char *arguments; /* more, separated by blanks; may be NULL */
+    const char *prefix;    /* a command to run it under (perf record …), or NULL */
+    const char *url;       /* use this one instead of starting any */
+    int64_t pid;           /* of that one, 0 unknown */
+    int core;              /* -1: anywhere */
+};
+
+struct server_memory {
+    int64_t pss_bytes;
+    int64_t rss_bytes;
+};
+
+/* Starts it and waits until it is ready. False after a message on stderr; server_stop is still to be called. */
+bool server_start(struct server *server, const struct server_plan *plan);
+
+/* SIGTERM, waits, SIGKILL if need be; removes the directory. */
+void server_stop(struct server *server);
+
+/* User and system time so far, 0 if unknown. In ticks of the kernel: 10 ms. */
+int64_t server_cpu_ns(const struct server *server);
+struct server_memory server_memory_read(const struct server *server);
+
+/* The broker's seq, from /v1/status; -1 if it did not say. */
+int64_t server_seq(const struct server *server);
+
+/* Ties the calling thread to a core; false if the machine does not let it. */
+bool core_pin(int core);
+
+#endif

@@ -42,6 +42,7 @@ arrows() {
     tests/support) echo "" ;;
     tests/traces | tests/integration) echo "include tests/support" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim" ;;
+    tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;
     *) echo "" ;;

@@ -94,6 +94,10 @@ static void add_conditions(struct sim *sim, struct wish *wish) {
         wish->at = sim->wall_ms + dice_between(dice, -2000, 2000);
         wish->at += dice_chance(dice, 50) ? sim->limits.at_ahead_ms_max * 2 : 0;
         wish->if_newer = dice_chance(dice, 500);
+        const struct version *version = model_at(&sim->model, (unsigned)wish->topic, sim->model.seq);
+        if (version != NULL && dice_chance(dice, 100)) { /* the very instant that is held */
+            wish->at = version->at;
+        }
     }
     if (dice_chance(dice, 150)) {
         const struct version *version = model_at(&sim->model, (unsigned)wish->topic, sim->model.seq);

@@ -63,20 +63,34 @@ static const struct timer *naive_first(const struct timer *timers) {
     return first;
 }
 
+static void drain(struct heap *heap, const struct timer *timers) {
+    for (struct timer *first; (first = heap_first(heap)) != NULL;) {
+        assert_ptr_equal(first, naive_first(timers));
+        heap_clear(heap, first);
+    }
+    assert_null(naive_first(timers));
+}
+
+/* Many short lives, each drained: a timer out of its place below the first shows only then. */
 static void any_order_of_setting_moving_and_clearing_is_right(void **state) {
     struct heap heap = {0};
     struct timer timers[TIMERS] = {{0}};
     struct dice dice = {3};
 
     (void)state;
-    for (unsigned step = 0; step < 20000; step++) {
-        struct timer *timer = &timers[dice_below(&dice, TIMERS)];
-        if (dice_chance(&dice, 400)) {
-            heap_clear(&heap, timer);
-        } else {
-            assert_true(heap_set(&heap, timer, dice_between(&dice, -20, 20)));
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < TIMERS; i++) {
+            assert_true(heap_set(&heap, &timers[i], dice_between(&dice, 0, round % 2 == 0 ? 20 : 1000000)));
         }
-        assert_ptr_equal(heap_first(&heap), naive_first(timers));
+        for (unsigned step = 0; step < 2 * TIMERS; step++) {
+            struct timer *timer = &timers[dice_below(&dice, TIMERS)];
+            if (dice_chance(&dice, 600)) {
+                heap_clear(&heap, timer);
+            } else {
+                assert_true(heap_set(&heap, timer, dice_between(&dice, 0, 1000000)));
+            }
+        }
+        drain(&heap, timers);
     }
     heap_fini(&heap);
 }

@@ -162,7 +162,10 @@ static void a_path_on_the_way_to_another_stands_for_itself(void **state) {
     tree_drop(&tree, tree_find(&tree, &short_name));
     assert_null(tree_find(&tree, &short_name));
     assert_ptr_equal(tree_find(&tree, &long_name)->value, &inner);
+    tree_add(&tree, &short_name)->value = &outer;
     tree_drop(&tree, tree_find(&tree, &long_name));
+    assert_ptr_equal(tree_find(&tree, &short_name)->value, &outer);
+    tree_drop(&tree, tree_find(&tree, &short_name));
     assert_int_equal(tree.nodes.count, 0);
     tree_fini(&tree);
 }

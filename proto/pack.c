@@ -199,12 +199,11 @@ struct span pack_skip(struct pack_reader *reader) {
     return reader->failed ? span_of(NULL, 0) : span_of(start, (size_t)(reader->at - start));
 }
 
-struct span pack_find(struct span map, const char *key) {
+struct span pack_find_key(struct span map, struct span key) {
     struct pack_reader reader = pack_reader_of(map);
-    struct span wanted = span_of_text(key);
 
     for (uint32_t entries = pack_read_map(&reader); entries > 0 && !reader.failed; entries--) {
-        bool found = span_equal(pack_read_text(&reader), wanted);
+        bool found = span_equal(pack_read_text(&reader), key);
         struct span value = pack_skip(&reader);
 
         if (found && !reader.failed) {
@@ -212,4 +211,8 @@ struct span pack_find(struct span map, const char *key) {
         }
     }
     return span_of(NULL, 0);
+}
+
+struct span pack_find(struct span map, const char *key) {
+    return pack_find_key(map, span_of_text(key));
 }

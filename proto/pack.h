@@ -67,6 +67,7 @@ struct span pack_skip(struct pack_reader *reader);   /* one whole value, returne
 
 /* The value of `key` in the map `map`, an empty span if absent or `map` is no map. */
 struct span pack_find(struct span map, const char *key);
+struct span pack_find_key(struct span map, struct span key);
 
 void pack_put_nil(struct buffer *out);
 void pack_put_bool(struct buffer *out, bool value);

@@ -44,18 +44,6 @@ struct span document_span(const struct document *document) {
 
 static const uint8_t empty_map[] = {0x80};
 
-static struct span value_of(struct span map, struct span key) {
-    struct pack_reader reader = pack_reader_of(map);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
-        struct span name = pack_read_text(&reader);
-        struct span value = pack_skip(&reader);
-        if (span_equal(name, key)) {
-            return value;
-        }
-    }
-    return (struct span){0};
-}
-
 static bool is_type(struct span value, enum pack_type type) {
     struct pack_reader reader = pack_reader_of(value);
     return pack_peek(&reader) == type;
@@ -69,7 +57,7 @@ static uint32_t merged_count(struct span target, struct span patch) {
     for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
         struct span key = pack_read_text(&reader);
         bool removes = is_type(pack_skip(&reader), PACK_NIL);
-        bool exists = value_of(target, key).data != NULL;
+        bool exists = pack_find_key(target, key).data != NULL;
         if (removes && exists) {
             count--;
         } else if (!removes && !exists) {
@@ -97,7 +85,7 @@ static bool put_old_fields(struct buffer *out, struct span target, struct span p
     for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
         struct span key = pack_read_text(&reader);
         struct span old = pack_skip(&reader);
-        struct span patched = value_of(patch, key);
+        struct span patched = pack_find_key(patch, key);
         if (patched.data == NULL) {
             pack_put_text(out, key);
             pack_put_raw(out, old);
@@ -113,7 +101,7 @@ static bool put_new_fields(struct buffer *out, struct span target, struct span p
     for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
         struct span key = pack_read_text(&reader);
         struct span patched = pack_skip(&reader);
-        if (!is_type(patched, PACK_NIL) && value_of(target, key).data == NULL &&
+        if (!is_type(patched, PACK_NIL) && pack_find_key(target, key).data == NULL &&
             !put_field(out, key, (struct span){0}, patched, depth)) {
             return false;
         }

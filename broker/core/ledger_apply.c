@@ -185,18 +185,6 @@ static struct outcome refuse_field(enum ahora_code code, struct span field, cons
     return (struct outcome){.code = code, .detail = detail, .field = field};
 }
 
-static struct span field_of(struct span map, struct span name) {
-    struct pack_reader reader = pack_reader_of(map);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
-        struct span key = pack_read_text(&reader);
-        struct span value = pack_skip(&reader);
-        if (span_equal(key, name)) {
-            return value;
-        }
-    }
-    return (struct span){0};
-}
-
 static bool int_of(struct span value, int64_t *number) {
     struct pack_reader reader = pack_reader_of(value);
     if (pack_peek(&reader) != PACK_INT) {
@@ -213,7 +201,7 @@ static struct outcome adjust_field(const struct attempt *attempt, struct span fi
     if (!int_of(delta, &change)) {
         return refuse_field(AHORA_INVALID, field, "adjust takes integers");
     }
-    struct span value = field_of(document_span(attempt->topic->document), field);
+    struct span value = pack_find_key(document_span(attempt->topic->document), field);
     if (value.bytes > 0 && !int_of(value, &current)) {
         return refuse_field(AHORA_INVALID, field, "the field does not hold an integer");
     }
@@ -329,6 +317,7 @@ static void put_topic_record(struct attempt *attempt, const struct topic *topic)
         .at = topic->at,
         .fresh_ms = topic->fresh_ms,
         .expire_ms = topic->expire_ms,
+        .key_at = attempt->key.bytes > 0 ? attempt->ledger->wall_ms : 0,
         .removed = topic_is_removed(topic),
         .stale = topic->stale,
         .why = (enum ahora_why)topic->why,

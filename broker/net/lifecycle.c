@@ -36,7 +36,9 @@ static void fail(struct broker *broker, const char *what, enum result result) {
 }
 
 static void become_ready(struct broker *broker) {
-    enum result result = store_loaded(broker->store, core_seq(broker->core), &broker->report);
+    int64_t last = core_seq(broker->core); /* or the floor, where the newest change was a removal that is forgotten */
+    enum result result =
+        store_loaded(broker->store, last > broker->report.seq_floor ? last : broker->report.seq_floor, &broker->report);
     if (result != RESULT_OK) {
         fail(broker, "the store could not finish loading", result);
         return;

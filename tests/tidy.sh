@@ -41,7 +41,7 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration) echo "include tests/support" ;;
-    tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim" ;;
+    tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;

@@ -17,6 +17,7 @@ $(BUILD)/ahora-bench-raw: $(BUILD)/obj/bench/raw.o
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^
 
 $(BUILD)/tests/unit/test_histogram: $(BUILD)/obj/bench/histogram.o
+$(BUILD)/tests/unit/test_bench: $(addprefix $(BUILD)/obj/bench/,dialect.o dialect_read.o threshold.o result.o histogram.o)
 
 .PHONY: bench-programs
 bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw ## build the broker, the bench and its yardstick
@@ -24,5 +25,5 @@ bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw ##
 .PHONY: bench
 bench: bench-programs ## measure ahora beside the raw yardstick in about 3 minutes; bench/out/report.txt, .json, .csv
 	@mkdir -p $(BENCH_OUT)
-	$(BUILD)/ahora-bench all --target ahora,raw --runs 2 --quick --json $(BENCH_OUT)/report.json --csv $(BENCH_OUT)/report.csv \
+	$(BUILD)/ahora-bench all --target ahora,raw --runs 3 --quick --json $(BENCH_OUT)/report.json --csv $(BENCH_OUT)/report.csv \
 		$(BENCH_OPTIONS) | tee $(BENCH_OUT)/report.txt

@@ -29,15 +29,19 @@ void keys_fini(struct keys *keys) {
     *keys = (struct keys){0};
 }
 
-const struct key *keys_find(const struct keys *keys, struct span text) {
+static struct key *find(const struct keys *keys, struct span text) {
     struct table_node *node = table_first(&keys->table, table_hash(keys->hash_key, text.data, text.bytes));
     for (; node != NULL; node = table_next(node)) {
-        const struct key *key = CONTAINER_OF(node, struct key, hashed);
+        struct key *key = CONTAINER_OF(node, struct key, hashed);
         if (span_equal(span_of(key->text, key->bytes), text)) {
             return key;
         }
     }
     return NULL;
+}
+
+const struct key *keys_find(const struct keys *keys, struct span text) {
+    return find(keys, text);
 }
 
 bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t seq, int64_t until_ms) {
@@ -54,6 +58,48 @@ bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t
         return false;
     }
     list_append(&keys->order, &key->order);
+    return true;
+}
+
+bool keys_restore(struct keys *keys, struct span text, int64_t seq, int64_t until_ms) {
+    struct key *known = find(keys, text);
+    if (known != NULL && known->seq >= seq) {
+        return true;
+    }
+    if (known != NULL) {
+        forget(keys, known);
+    }
+    return keys_add(keys, text, AHORA_OK, seq, until_ms);
+}
+
+/* Keys due at the same time in the order of their seqs, so that a run repeats exactly. */
+static int by_until(const void *a, const void *b) {
+    const struct key *const *left = a;
+    const struct key *const *right = b;
+    if ((*left)->until_ms != (*right)->until_ms) {
+        return (*left)->until_ms < (*right)->until_ms ? -1 : 1;
+    }
+    return ((*left)->seq > (*right)->seq) - ((*left)->seq < (*right)->seq);
+}
+
+bool keys_restored(struct keys *keys) {
+    if (keys->table.count == 0) {
+        return true;
+    }
+    struct key **sorted = calloc(keys->table.count, sizeof *sorted);
+    if (sorted == NULL) {
+        return false;
+    }
+    size_t count = 0;
+    for (struct link *link; (link = list_pop(&keys->order)) != NULL;) {
+        sorted[count++] = CONTAINER_OF(link, struct key, order);
+    }
+    assert(count == keys->table.count);
+    qsort(sorted, count, sizeof *sorted, by_until);
+    for (size_t i = 0; i < count; i++) {
+        list_append(&keys->order, &sorted[i]->order);
+    }
+    free(sorted);
     return true;
 }
 

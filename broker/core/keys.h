@@ -39,8 +39,15 @@ void keys_fini(struct keys *keys);
 /* NULL if unknown. */
 const struct key *keys_find(const struct keys *keys, struct span text);
 
-/* Remembers a new key. False: no memory. The text must not be known yet. */
+/* Remembers a new key, no earlier due than all others. False: no memory. The text must not be known yet. */
 bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t seq, int64_t until_ms);
+
+/*
+ * Remembers the key of a stored change, in any order: the higher seq wins. False: no memory. After the last one and before any
+ * keys_add: keys_restored puts them in order, in one sort, because a checkpoint yields them in the order of their text.
+ */
+bool keys_restore(struct keys *keys, struct span text, int64_t seq, int64_t until_ms);
+bool keys_restored(struct keys *keys); /* false: no memory */
 
 /* Takes back the last `count` that were added: their list did not happen. */
 void keys_forget_newest(struct keys *keys, size_t count);

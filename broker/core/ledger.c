@@ -179,7 +179,21 @@ static bool is_legal(const struct record *record, struct name *name, const struc
            pack_peek(&reader) == PACK_MAP;
 }
 
-enum result ledger_load(struct ledger *ledger, const struct record *record) {
+/* A change accepted in the future, by this clock, was accepted just now. Not limited by keys_max: the store's bytes limit it, and a key
+   forgotten would let a change apply twice. */
+static enum result load_key(struct ledger *ledger, const struct record *record) {
+    int64_t age_ms = 0;
+    if (record->key.bytes == 0 || __builtin_sub_overflow(ledger->wall_ms, record->key_at, &age_ms)) {
+        return RESULT_OK;
+    }
+    int64_t left_ms = ledger->limits->key_ms - (age_ms > 0 ? age_ms : 0);
+    if (left_ms <= 0) {
+        return RESULT_OK;
+    }
+    return keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) ? RESULT_OK : RESULT_NO_MEMORY;
+}
+
+static enum result load_topic(struct ledger *ledger, const struct record *record) {
     struct name name;
     const struct kind *kind = NULL;
     if (!is_legal(record, &name, &kind)) {
@@ -217,6 +231,15 @@ enum result ledger_load(struct ledger *ledger, const struct record *record) {
     return RESULT_OK;
 }
 
+enum result ledger_load(struct ledger *ledger, const struct record *record) {
+    enum result result = load_key(ledger, record); /* also of a record that is older than what is held */
+    if (result != RESULT_OK || record->topic.bytes > 0) {
+        return result == RESULT_OK ? load_topic(ledger, record) : result;
+    }
+    ledger->seq = record->seq > ledger->seq ? record->seq : ledger->seq;
+    return RESULT_OK;
+}
+
 static int by_seq(const void *a, const void *b) {
     const struct topic *const *left = a;
     const struct topic *const *right = b;
@@ -227,6 +250,9 @@ enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) {
     ledger->seq_floor = seq_floor;
     if (ledger->seq < seq_floor) { /* the newest change was a removal that is forgotten: its seq is used all the same */
         ledger->seq = seq_floor;
+    }
+    if (!keys_restored(&ledger->keys)) {
+        return RESULT_NO_MEMORY;
     }
     if (ledger->removal_count == 0) {
         return RESULT_OK;

@@ -72,10 +72,11 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
                  struct metrics *metrics); /* false: no memory */
 void ledger_fini(struct ledger *ledger);
 
-/* Takes a stored record if it is newer than what is held. RESULT_INVALID: not legal any more, skipped. */
+/* Takes a stored record if it is newer than what is held, and remembers its key for what is left of the key's time; the clock must be
+   set. RESULT_INVALID: not legal any more, skipped. */
 enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
 
-/* After the last ledger_load: puts the removals in order. RESULT_NO_MEMORY. */
+/* After the last ledger_load: puts the removals and the keys in order. RESULT_NO_MEMORY. */
 enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) MUST_CHECK;
 
 /* NULL if the topic is unknown; it may be a removal. */

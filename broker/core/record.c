@@ -9,7 +9,7 @@
 
 #define VARINT_BYTES_MAX 10
 #define FIXED_BYTES 5
-#define VARINTS 6
+#define VARINTS 7
 
 enum record_flag {
     FLAG_REMOVED = 1,
@@ -18,6 +18,11 @@ enum record_flag {
     FLAG_EXPIRE_MS = 8,
     FLAGS_KNOWN = 15,
 };
+
+struct record record_key_alone(const struct record *record) {
+    assert(record->key.bytes > 0);
+    return (struct record){.key = record->key, .seq = record->seq, .fresh_ms = -1, .expire_ms = -1, .key_at = record->key_at};
+}
 
 size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t data_bytes) {
     return FIXED_BYTES + VARINTS * VARINT_BYTES_MAX + topic_bytes + key_bytes + data_bytes;
@@ -39,9 +44,16 @@ static uint8_t flags_of(const struct record *record) {
                      (record->fresh_ms >= 0 ? FLAG_FRESH_MS : 0) | (record->expire_ms >= 0 ? FLAG_EXPIRE_MS : 0));
 }
 
+/* A key alone has seq, key and key_at. */
+static bool is_key_alone(const struct record *record) {
+    return record->topic.bytes == 0 && record->key.bytes > 0 && flags_of(record) == 0 && record->why == AHORA_WHY_NONE &&
+           record->seq_created == 0 && record->at == 0 && record->data.bytes == 0;
+}
+
 void record_put(struct buffer *out, const struct record *record) {
-    assert(record->topic.bytes > 0 && record->topic.bytes <= AHORA_TOPIC_BYTES_MAX);
-    assert(record->key.bytes <= UINT8_MAX);
+    assert(record->topic.bytes > 0 || is_key_alone(record));
+    assert(record->topic.bytes <= AHORA_TOPIC_BYTES_MAX);
+    assert(record->key.bytes <= UINT8_MAX && (record->key.bytes > 0 || record->key_at == 0));
     assert(record->seq > 0 && record->seq <= AHORA_SEQ_MAX);
     assert(!record->removed || record->data.bytes == 0);
     const uint8_t fixed[FIXED_BYTES] = {
@@ -56,6 +68,9 @@ void record_put(struct buffer *out, const struct record *record) {
     }
     if (record->expire_ms >= 0) {
         varint_put(out, record->expire_ms);
+    }
+    if (record->key.bytes > 0) {
+        varint_put(out, record->key_at);
     }
     varint_put(out, (int64_t)record->data.bytes);
     buffer_put_span(out, record->topic);
@@ -125,12 +140,13 @@ bool record_read(struct span *bytes, struct record *record) {
     record->at = cursor_take_varint(&cursor);
     record->fresh_ms = cursor_take_duration(&cursor, (flags & FLAG_FRESH_MS) != 0);
     record->expire_ms = cursor_take_duration(&cursor, (flags & FLAG_EXPIRE_MS) != 0);
+    record->key_at = fixed.data[4] > 0 ? cursor_take_varint(&cursor) : 0;
     uint64_t data_bytes = (uint64_t)cursor_take_varint(&cursor);
     record->topic = cursor_take(&cursor, fixed.data[3]);
     record->key = cursor_take(&cursor, fixed.data[4]);
     record->data = cursor_take(&cursor, data_bytes);
-    if (cursor.failed || record->topic.bytes == 0 || record->seq <= 0 || record->seq > AHORA_SEQ_MAX ||
-        (record->removed && data_bytes > 0)) {
+    if (cursor.failed || (record->topic.bytes == 0 && !is_key_alone(record)) || record->seq <= 0 ||
+        record->seq > AHORA_SEQ_MAX || (record->removed && data_bytes > 0)) {
         return false;
     }
     *bytes = cursor.rest;

@@ -7,10 +7,15 @@
  * A topic's state after one change, as it is stored: in the journal many to a turn, in the checkpoint one to a key.
  * Pure: bytes in, bytes out. Whoever stores them adds length, checksum and place.
  *
- *   u8 version | u8 flags | u8 why | u8 topic_bytes | u8 key_bytes | varint seq, seq_created, at, fresh_ms, expire_ms, data_bytes
- *   | topic | key | data          (varint: LEB128; flags bit 0 removed, bit 1 stale, bit 2 has fresh_ms, bit 3 has expire_ms)
+ *   u8 version | u8 flags | u8 why | u8 topic_bytes | u8 key_bytes
+ *   | varint seq, seq_created, at, fresh_ms, expire_ms, key_at, data_bytes | topic | key | data
+ *
+ *   varint: LEB128; flags: bit 0 removed, bit 1 stale, bit 2 has fresh_ms, bit 3 has expire_ms; key_at is there if key_bytes > 0
  *
  * Records hold whole documents, never differences: to load is to take the newest of each topic, in any order.
+ *
+ * A record without a topic is a key alone: what is left of a change once a newer record of its topic has taken its place. It has
+ * seq, key and key_at, and nothing else.
  */
 #ifndef CORE_RECORD_H
 #define CORE_RECORD_H
@@ -21,7 +26,7 @@
 #define RECORD_VERSION 1
 
 struct record {
-    struct span topic;
+    struct span topic;   /* empty: a key alone */
     struct span data;    /* the packed document; empty if removed */
     struct span key;     /* idempotency key with its principal in front ("principal\0key"); empty if none */
     int64_t seq;         /* of this change */
@@ -29,10 +34,14 @@ struct record {
     int64_t at;          /* ms since the Unix epoch */
     int64_t fresh_ms;    /* -1: the kind's default */
     int64_t expire_ms;   /* -1: the kind's default */
+    int64_t key_at;      /* when the change with the key was accepted, ms since the Unix epoch; 0 without a key */
     bool removed;
     bool stale;
     enum ahora_why why; /* of a removal */
 };
+
+/* The key alone of a record that has one. */
+struct record record_key_alone(const struct record *record);
 
 /* Upper bound of record_put's bytes. */
 size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t data_bytes);

@@ -66,6 +66,7 @@ static bool open_store(struct broker *broker) {
     char detail[512] = "";
     broker->config.store.path = broker->config.data;
     broker->config.store.removals_max = broker->config.core.removals_max;
+    broker->config.store.key_keep_ms = broker->config.core.key_ms;
     enum result result = store_open(&broker->store, &broker->config.store, &broker->report, detail, sizeof detail);
     if (result != RESULT_OK) {
         log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"the store cannot be opened\" reason=\"%s\" detail=\"%s\"",

@@ -16,12 +16,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAP_BYTES_FIRST ((size_t)16 << 20) /* grows by doubling: few steps to any size, and an idle store stays small */
 #define VALUE_VERSION 1
 #define VALUE_VERSION_AT 8
 #define VALUE_RECORD_AT 9
+#define KEYS_LOOKED_AT_MAX (2 * CHECKPOINT_PUTS_MAX) /* a transaction, for old ones */
 
 static enum result result_of_mdb(int code) {
     switch (code) {
@@ -105,6 +107,7 @@ static bool path_join(char *out, const char *path, const char *name) {
 static int open_tables(struct checkpoint *checkpoint, MDB_txn *txn) {
     int code = mdb_dbi_open(txn, "topics", MDB_CREATE, &checkpoint->topics);
     code = code == 0 ? mdb_dbi_open(txn, "removals", MDB_CREATE, &checkpoint->removals) : code;
+    code = code == 0 ? mdb_dbi_open(txn, "keys", MDB_CREATE, &checkpoint->keys) : code;
     return code == 0 ? mdb_dbi_open(txn, "meta", MDB_CREATE, &checkpoint->meta_table) : code;
 }
 
@@ -134,7 +137,7 @@ static enum result read_meta(struct checkpoint *checkpoint) {
 
 static enum result open_env(struct checkpoint *checkpoint, const char *directory) {
     int code = mdb_env_create(&checkpoint->env);
-    code = code == 0 ? mdb_env_set_maxdbs(checkpoint->env, 3) : code;
+    code = code == 0 ? mdb_env_set_maxdbs(checkpoint->env, 4) : code;
     code = code == 0 ? mdb_env_set_mapsize(checkpoint->env, checkpoint->map_bytes) : code;
     /* Without the sync of the meta page a power loss may undo the last transactions, never tear one. The one that lets segments go
        is followed by a full sync. */
@@ -149,8 +152,11 @@ static size_t file_bytes(const char *directory) {
     return stat(name, &status) == 0 ? (size_t)status.st_size : 0;
 }
 
-enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max) {
-    *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max};
+enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
+                            int64_t key_keep_ms) {
+    *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max, .key_keep_ms = key_keep_ms};
+    buffer_init(&checkpoint->key_record, record_bytes_max(0, UINT8_MAX, 0));
+    buffer_init(&checkpoint->key_looked, UINT8_MAX);
     char directory[PATH_MAX];
     if (!path_join(directory, path, "checkpoint")) {
         return RESULT_INVALID;
@@ -188,9 +194,9 @@ static enum result value_decode(MDB_val key, MDB_val value, struct record *recor
     return RESULT_OK;
 }
 
-static int value_put(struct checkpoint *checkpoint, MDB_txn *txn, MDB_val key, struct span record) {
+static int value_put(MDB_txn *txn, MDB_dbi table, MDB_val key, struct span record) {
     MDB_val value = {VALUE_RECORD_AT + record.bytes, NULL};
-    int code = mdb_put(txn, checkpoint->topics, &key, &value, MDB_RESERVE);
+    int code = mdb_put(txn, table, &key, &value, MDB_RESERVE);
     if (code == 0) {
         uint8_t *bytes = value.mv_data;
         bytes[VALUE_VERSION_AT] = VALUE_VERSION;
@@ -208,6 +214,13 @@ static enum result load_begin(struct checkpoint *checkpoint) {
     return result_of_mdb(code);
 }
 
+static enum result load_move_to_keys(struct checkpoint *checkpoint) {
+    mdb_cursor_close(checkpoint->load_cursor);
+    checkpoint->load_cursor = NULL;
+    checkpoint->load_is_at_keys = true;
+    return result_of_mdb(mdb_cursor_open(checkpoint->load, checkpoint->keys, &checkpoint->load_cursor));
+}
+
 static void load_end(struct checkpoint *checkpoint) {
     if (checkpoint->load_cursor != NULL) {
         mdb_cursor_close(checkpoint->load_cursor);
@@ -217,6 +230,7 @@ static void load_end(struct checkpoint *checkpoint) {
     }
     checkpoint->load_cursor = NULL;
     checkpoint->load = NULL;
+    checkpoint->load_is_at_keys = false;
 }
 
 enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record) {
@@ -225,6 +239,10 @@ enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record
         MDB_val key;
         MDB_val value;
         result = result_of_mdb(mdb_cursor_get(checkpoint->load_cursor, &key, &value, MDB_NEXT));
+        if (result == RESULT_NOT_FOUND && !checkpoint->load_is_at_keys) {
+            result = load_move_to_keys(checkpoint);
+            continue;
+        }
         if (result != RESULT_OK) {
             break;
         }
@@ -241,9 +259,9 @@ enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record
     return result;
 }
 
-static int drop_damaged(struct checkpoint *checkpoint, MDB_txn *txn) {
+static int drop_damaged(MDB_txn *txn, MDB_dbi table) {
     MDB_cursor *cursor;
-    int code = mdb_cursor_open(txn, checkpoint->topics, &cursor);
+    int code = mdb_cursor_open(txn, table, &cursor);
     if (code != 0) {
         return code;
     }
@@ -273,7 +291,11 @@ enum result checkpoint_drop_damaged(struct checkpoint *checkpoint) {
     assert(checkpoint->load == NULL);
     MDB_txn *txn;
     int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
-    return code != 0 ? result_of_mdb(code) : commit(txn, drop_damaged(checkpoint, txn));
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    code = drop_damaged(txn, checkpoint->topics);
+    return commit(txn, code == 0 ? drop_damaged(txn, checkpoint->keys) : code);
 }
 
 enum result checkpoint_write_meta(struct checkpoint *checkpoint) {
@@ -302,9 +324,13 @@ static int removal_delete(struct checkpoint *checkpoint, MDB_txn *txn, int64_t s
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* One entry, unless something as new is stored; a tombstone it replaces leaves the removals. */
-static int entry_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct newest_entry *entry) {
-    MDB_val key = {entry->topic.bytes, (void *)(uintptr_t)entry->topic.data}; /* MDB_val has no const; LMDB only reads */
+static MDB_val entry_key(const struct newest_entry *entry) {
+    return (MDB_val){entry->name.bytes, (void *)(uintptr_t)entry->name.data}; /* MDB_val has no const; LMDB only reads */
+}
+
+/* One topic, unless something as new is stored; a tombstone it replaces leaves the removals. */
+static int topic_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct newest_entry *entry) {
+    MDB_val key = entry_key(entry);
     MDB_val value;
     int code = mdb_get(txn, checkpoint->topics, &key, &value);
     struct record stored;
@@ -317,9 +343,81 @@ static int entry_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct n
     if (code != 0 && code != MDB_NOTFOUND) {
         return code;
     }
-    code = value_put(checkpoint, txn, key, entry->bytes);
+    code = value_put(txn, checkpoint->topics, key, entry->bytes);
     return code == 0 && entry->removed ? removal_put(checkpoint, txn, entry->seq, key) : code;
 }
+
+/* ---- keys ---- */
+
+static int64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One key, unless it is old or something as new is stored. */
+static int key_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct newest_entry *entry, int64_t oldest_ms) {
+    struct span bytes = entry->bytes;
+    struct record record;
+    bool is_whole = record_read(&bytes, &record);
+    assert(is_whole && "newest_add read it before");
+    if (record.key_at <= oldest_ms) {
+        return 0;
+    }
+    MDB_val key = entry_key(entry);
+    MDB_val value;
+    struct record stored;
+    int code = mdb_get(txn, checkpoint->keys, &key, &value);
+    if (code == 0 && value_decode(key, value, &stored) == RESULT_OK && stored.seq >= entry->seq) {
+        return 0;
+    }
+    if (code != 0 && code != MDB_NOTFOUND) {
+        return code;
+    }
+    record = record_key_alone(&record);
+    buffer_cut(&checkpoint->key_record, 0);
+    record_put(&checkpoint->key_record, &record);
+    return checkpoint->key_record.failed ? ENOMEM : value_put(txn, checkpoint->keys, key, buffer_span(&checkpoint->key_record));
+}
+
+/* Goes on behind the last look, or from the front. */
+static int look_again(struct checkpoint *checkpoint, MDB_cursor *cursor, MDB_val *key, MDB_val *value) {
+    struct buffer *looked = &checkpoint->key_looked;
+    if (looked->bytes == 0) {
+        return mdb_cursor_get(cursor, key, value, MDB_FIRST);
+    }
+    *key = (MDB_val){looked->bytes, looked->data};
+    return mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+}
+
+/* Deletes the old ones among the next keys. What is damaged stays for the next start to see. Should the transaction fail, those
+   looked at wait for the next round. */
+static int keys_trim(struct checkpoint *checkpoint, MDB_txn *txn, int64_t oldest_ms) {
+    MDB_cursor *cursor;
+    MDB_val key;
+    MDB_val value;
+    int code = mdb_cursor_open(txn, checkpoint->keys, &cursor);
+    if (code != 0) {
+        return code;
+    }
+    code = look_again(checkpoint, cursor, &key, &value);
+    buffer_cut(&checkpoint->key_looked, 0);
+    for (int left = KEYS_LOOKED_AT_MAX; code == 0; left--) {
+        struct record record;
+        if (left == 0) {
+            buffer_put(&checkpoint->key_looked, key.mv_data, key.mv_size);
+            break;
+        }
+        if (value_decode(key, value, &record) == RESULT_OK && record.key_at <= oldest_ms) {
+            code = mdb_cursor_del(cursor, 0);
+        }
+        code = code == 0 ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : code;
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* ---- removals that are forgotten ---- */
 
 /* The oldest removal goes, and its tombstone if the topic has not come back since. */
 static int removal_forget(struct checkpoint *checkpoint, MDB_txn *txn, MDB_cursor *cursor, int64_t *floor) {
@@ -368,9 +466,12 @@ static enum result fold_once(struct checkpoint *checkpoint, const struct newest_
         return result_of_mdb(code);
     }
     struct checkpoint_meta meta = checkpoint->meta;
+    const int64_t oldest_ms = wall_ms() - checkpoint->key_keep_ms;
     for (size_t i = 0; i < count && code == 0; i++) {
-        code = entry_put(checkpoint, txn, &entries[i]);
+        const struct newest_entry *entry = &entries[i];
+        code = entry->is_key ? key_put(checkpoint, txn, entry, oldest_ms) : topic_put(checkpoint, txn, entry);
     }
+    code = code == 0 ? keys_trim(checkpoint, txn, oldest_ms) : code;
     code = code == 0 ? removals_trim(checkpoint, txn, &meta.floor) : code;
     meta.seq = seq > meta.seq ? seq : meta.seq;
     code = code == 0 ? meta_put(checkpoint, txn, &meta) : code;
@@ -417,6 +518,8 @@ void checkpoint_close(struct checkpoint *checkpoint) {
     if (checkpoint->env != NULL) {
         mdb_env_close(checkpoint->env);
     }
+    buffer_fini(&checkpoint->key_record);
+    buffer_fini(&checkpoint->key_looked);
     *checkpoint = (struct checkpoint){0};
 }
 

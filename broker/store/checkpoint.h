@@ -4,11 +4,12 @@
  */
 
 /*
- * The checkpoint: LMDB, the only place that knows it. Holds the newest record of each topic up to some seq, the removals that are
- * still remembered, and the facts about the store itself.
+ * The checkpoint: LMDB, the only place that knows it. Holds the newest record of each topic up to some seq, the removals and the
+ * idempotency keys that are still remembered, and the facts about the store itself.
  *
  *   topics     topic -> u64 checksum over the topic and what follows | u8 version | record
  *   removals   seq, big end first -> topic: the tombstones among the topics, oldest first
+ *   keys       principal, NUL, key -> the same as of a topic; the record is a key alone
  *   meta       "meta" -> struct checkpoint_meta with version and checksum
  *
  * One thread at a time: the one that opens the store, then the folding thread, then the one that closes it. LMDB reads through a
@@ -39,23 +40,29 @@ struct checkpoint {
     struct MDB_env *env;
     unsigned topics;
     unsigned removals;
+    unsigned keys;
     unsigned meta_table;
     size_t map_bytes;
     size_t map_bytes_max;
     size_t removals_max;
+    int64_t key_keep_ms;
+    struct buffer key_record; /* being put together */
+    struct buffer key_looked; /* the key that the last look at old ones ended with; empty: the next begins at the front */
     struct checkpoint_meta meta;
     bool has_meta;        /* found when opened */
     bool is_meta_damaged; /* found when opened, but not intact */
     struct MDB_txn *load; /* while loading */
     struct MDB_cursor *load_cursor;
+    bool load_is_at_keys;
     uint64_t damaged; /* values that failed their checksum while loading */
 };
 
 /* Opens or creates DIR/checkpoint and reads the meta if there is one; `path` is DIR. A failure leaves it closed; RESULT_DAMAGED:
    LMDB itself finds its tree broken. */
-enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max) MUST_CHECK;
+enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
+                            int64_t key_keep_ms) MUST_CHECK;
 
-/* One record at a time; RESULT_NOT_FOUND at the end. Spans live until the next call. Damaged values are counted and skipped. */
+/* One record at a time, topics first, then keys alone; RESULT_NOT_FOUND at the end. Spans live until the next call. Damaged values are counted and skipped. */
 enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record) MUST_CHECK;
 
 /* Deletes the values that are damaged. */
@@ -67,7 +74,8 @@ enum result checkpoint_write_meta(struct checkpoint *checkpoint) MUST_CHECK;
 /*
  * Writes entries in one transaction, each only if newer than what is stored; at most CHECKPOINT_PUTS_MAX. `seq`: with these, all
  * records up to it are in (0: not yet); then everything is on disk at return. RESULT_NO_SPACE: the disk is full. RESULT_AGAIN:
- * the map is as large as it may be. Both leave the checkpoint as it was.
+ * the map is as large as it may be. Both leave the checkpoint as it was. Keys older than key_keep_ms are not written, and deleted
+ * when they are met: each call looks at more keys than it writes, so that the old never outnumber the others for long.
  */
 enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count,
                             int64_t seq) MUST_CHECK;

@@ -4,7 +4,7 @@
  */
 
 /*
- * The folding thread: brings closed segments into the checkpoint, newest record of each topic, and lets them go. A thread beside
+ * The folding thread: brings closed segments into the checkpoint, newest record of each topic and key, and lets them go. A thread beside
  * the storage thread because a fold takes tenths of a second, and `durable` must not wait for it.
  *
  * To fold the same segment again, or part of it, changes nothing. A backup holds a lock while it copies the checkpoint; folding

@@ -4,8 +4,8 @@
  */
 
 /*
- * The newest record of each topic out of many: what a segment means to the checkpoint. Owned by the folding thread. Borrows the
- * bytes it is given; memory is 48 bytes a topic and 4 to 8 a slot.
+ * The newest record of each topic and of each idempotency key out of many: what a segment means to the checkpoint. Owned by the folding
+ * thread. Borrows the bytes it is given; memory is 56 bytes an entry and 4 to 8 a slot.
  */
 #ifndef STORE_NEWEST_H
 #define STORE_NEWEST_H
@@ -14,10 +14,11 @@
 #include "broker/core/record.h"
 
 struct newest_entry {
-    struct span topic;
-    struct span bytes; /* of the record */
+    struct span name;  /* the topic, or the text of the key */
+    struct span bytes; /* of the record; a key's is that of its change, which may be a topic's entry too */
     int64_t seq;
     bool removed;
+    bool is_key;
 };
 
 struct newest {
@@ -30,7 +31,7 @@ struct newest {
 /* Adds all records laid end to end. RESULT_VERSION: they are of a format this program does not read. */
 enum result newest_add(struct newest *newest, struct span records) MUST_CHECK;
 
-/* Puts the entries into the order of their topics, in which LMDB writes the fewest pages. Add nothing afterwards. */
+/* Puts the entries into the order of their names, in which LMDB writes the fewest pages; topics first. Add nothing afterwards. */
 void newest_sort(struct newest *newest);
 
 void newest_fini(struct newest *newest); /* accepts a zeroed one, which is how to begin */

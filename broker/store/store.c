@@ -50,6 +50,7 @@ void store_options_default(struct store_options *options) {
         .journal_bytes_max = (size_t)4 << 30,
         .checkpoint_bytes_max = (size_t)64 << 30,
         .removals_max = 65536,
+        .key_keep_ms = 10 * 60 * 1000,
         .sync = SYNC_EVERY,
         .sync_ms = 100,
     };
@@ -68,7 +69,7 @@ static bool options_are_valid(const struct store_options *options) {
     return options->path != NULL && options->path[0] != 0 && strlen(options->path) < PATH_MAX - 64 &&
            options->segment_bytes >= SEGMENT_BYTES_MIN && options->segment_bytes <= SEGMENT_BYTES_MAX &&
            options->journal_bytes_max >= 2 * options->segment_bytes && options->checkpoint_bytes_max > 0 &&
-           (options->sync != SYNC_INTERVAL || options->sync_ms > 0);
+           options->key_keep_ms >= 0 && (options->sync != SYNC_INTERVAL || options->sync_ms > 0);
 }
 
 static enum result sync_directory(const char *path, const char *name) {
@@ -164,7 +165,8 @@ static enum result open_parts(struct store *store, const char **at) {
     }
     *at = "/checkpoint";
     const struct store_options *options = &store->options;
-    result = checkpoint_open(&store->checkpoint, store->path, options->checkpoint_bytes_max, options->removals_max);
+    result = checkpoint_open(&store->checkpoint, store->path, options->checkpoint_bytes_max, options->removals_max,
+                             options->key_keep_ms);
     result = result == RESULT_OK ? open_fold_lock(store) : result;
     if (result != RESULT_OK) {
         return result;

@@ -10,7 +10,7 @@
  *   store_append(turn) -- pwrite --> segment  fdatasync in groups -> store_durable_seq, store_event_fd
  *                                             keep the next segment preallocated -> store_room
  *                                             folding thread
- *                                             closed segments into LMDB, newest record of each topic, then drop them
+ *                                             closed segments into LMDB, newest record of each topic and key, then drop them
  *
  * A turn that was appended survives the death of the process (the page cache has it); a turn at or below store_durable_seq
  * survives the death of the machine. The store never shows anything to anyone: callers append, then show.
@@ -37,6 +37,7 @@ struct store_options {
     size_t journal_bytes_max;    /* all segments together: when the checkpoint cannot keep up, publishing gets store_full */
     size_t checkpoint_bytes_max; /* LMDB map limit; grows up to it in steps */
     size_t removals_max;         /* removals kept for resume tokens */
+    int64_t key_keep_ms;         /* how long idempotency keys are kept; the broker remembers them no longer than this */
     enum sync_mode sync;
     int64_t sync_ms;         /* SYNC_INTERVAL */
     const struct disk *disk; /* NULL: the real one; tests give one that fails */
@@ -62,8 +63,8 @@ enum result store_open(struct store **store, const struct store_options *options
                        size_t detail_bytes) MUST_CHECK; /* detail: path and cause, for people */
 
 /*
- * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields the records of the checkpoint in any order, then those of the
- * journal in theirs; a later one of the same topic wins if its seq is higher. The record's spans live until the next call.
+ * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields the records of the checkpoint in any order, keys alone among them,
+ * then those of the journal in theirs; a later one of the same topic or key wins if its seq is higher. The record's spans live until the next call.
  * Damaged records are counted, logged into `report`, and skipped. RESULT_IO, RESULT_VERSION: stop.
  */
 enum result store_load(struct store *store, struct record *record) MUST_CHECK;

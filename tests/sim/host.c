@@ -393,7 +393,16 @@ struct kept_record {
     bool dropped;
 };
 
-/* As the checkpoint does: the newest record of each topic in any order, old removals forgotten. Everything in it is durable. */
+/* What is left of a record that goes. */
+static void keep_key(struct buffer *bytes, const struct record *record) {
+    if (record->key.bytes > 0) {
+        const struct record alone = record_key_alone(record);
+        record_put(bytes, &alone);
+    }
+}
+
+/* As the checkpoint does: the newest record of each topic in any order, old removals forgotten, the keys of all others kept.
+   Everything in it is durable. */
 static void compact(struct sim *sim) {
     size_t turns = 0;
     while (turns < sim->turn_count && sim->turns[turns].seq_last <= sim->seq_durable) {
@@ -403,26 +412,34 @@ static void compact(struct sim *sim) {
         return;
     }
     struct kept_record newest[TOPICS_MAX] = {0};
+    struct buffer bytes;
+    buffer_init(&bytes, SIZE_MAX);
     for (size_t i = 0; i < turns; i++) {
         struct span rest = span_of(sim->turns[i].bytes, sim->turns[i].byte_count);
         while (rest.bytes > 0) {
             struct record record;
             MUST(record_read(&rest, &record), "a record cannot be read again");
+            if (record.topic.bytes == 0) {
+                keep_key(&bytes, &record);
+                continue;
+            }
             const int topic = model_find_topic(&sim->model, record.topic);
             MUST(topic >= 0, "a record of a topic nobody made");
-            if (record.seq > newest[topic].record.seq) {
-                newest[topic].record = record;
+            struct record *held = &newest[topic].record;
+            const bool is_newer = record.seq > held->seq;
+            keep_key(&bytes, is_newer ? held : &record);
+            if (is_newer) {
+                *held = record;
             }
         }
     }
     const int64_t forget = dice_between(&sim->dice, sim->floor, sim->turns[turns - 1].seq_last);
-    struct buffer bytes;
-    buffer_init(&bytes, SIZE_MAX);
     const unsigned first = (unsigned)dice_below(&sim->dice, TOPICS_MAX);
     for (unsigned i = 0; i < TOPICS_MAX; i++) {
         const struct record *record = &newest[(first + i * 37) % TOPICS_MAX].record;
         if (record->seq > 0 && record->removed && record->seq <= forget) {
             sim->floor = record->seq > sim->floor ? record->seq : sim->floor;
+            keep_key(&bytes, record);
         } else if (record->seq > 0) {
             record_put(&bytes, record);
         }

@@ -58,6 +58,7 @@ void model_fini(struct model *model) {
         free(model->topics[i].versions);
     }
     free(model->keys);
+    free(model->past);
     *model = (struct model){0};
 }
 
@@ -206,6 +207,42 @@ static void remember(struct model *model, const char *principal, const char *key
     (void)snprintf(known->key, sizeof known->key, "%s", key);
 }
 
+static void note_past(struct model *model, const char *principal, const char *key, int64_t seq) {
+    if (model->past_count == model->past_capacity) {
+        model->past_capacity = 2 * model->past_capacity + 16;
+        model->past = realloc(model->past, model->past_capacity * sizeof *model->past);
+        MUST(model->past != NULL, "no memory");
+    }
+    struct model_past *past = &model->past[model->past_count++];
+    *past = (struct model_past){.seq = seq, .at_wall_ms = model->wall_ms};
+    (void)snprintf(past->principal, sizeof past->principal, "%s", principal);
+    (void)snprintf(past->key, sizeof past->key, "%s", key);
+}
+
+static int by_until(const void *a, const void *b) {
+    const struct model_key *left = a;
+    const struct model_key *right = b;
+    return (left->until_ms > right->until_ms) - (left->until_ms < right->until_ms);
+}
+
+/* Of each key the newest change whose time is not over. */
+static void recall_past(struct model *model) {
+    const int64_t key_ms = model->limits->key_ms;
+    model->key_count = 0;
+    for (size_t i = model->past_count; i > 0; i--) {
+        const struct model_past *past = &model->past[i - 1];
+        int64_t left_ms = past->at_wall_ms + key_ms - model->wall_ms;
+        left_ms = left_ms < key_ms ? left_ms : key_ms;
+        if (left_ms > 0 && find_key(model, past->principal, past->key) == NULL) {
+            remember(model, past->principal, past->key, (struct verdict){AHORA_OK, past->seq});
+            model->keys[model->key_count - 1].until_ms = model->mono_ms + left_ms;
+        }
+    }
+    if (model->key_count > 0) {
+        qsort(model->keys, model->key_count, sizeof *model->keys, by_until);
+    }
+}
+
 void model_expire_keys(struct model *model) {
     size_t old = 0;
     while (old < model->key_count && model->keys[old].until_ms <= model->mono_ms) {
@@ -292,10 +329,12 @@ static size_t key_bytes(const struct wish *wish, const char *principal) {
 }
 
 /* broker/core/record.h draws the record. */
-static size_t record_bytes(const struct wish *wish, const char *principal, const struct version *version, size_t data_bytes) {
+static size_t record_bytes(const struct model *model, const struct wish *wish, const char *principal,
+                           const struct version *version, size_t data_bytes) {
     return 5 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
            (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) + varint_bytes((int64_t)data_bytes) +
-           strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+           (wish->key[0] != '\0' ? varint_bytes(model->wall_ms) : 0) + strlen(wish->path) + key_bytes(wish, principal) +
+           data_bytes;
 }
 
 static void append(struct model_topic *topic, const struct version *version) {
@@ -315,7 +354,7 @@ static enum ahora_code check_room(const struct model *model, const struct wish *
     if (model_documents_bytes(model) + data_bytes > model->limits->documents_bytes_max) {
         return AHORA_OVERLOADED;
     }
-    const size_t bound = 5 + 60 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+    const size_t bound = 5 + 70 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
     return model->records_bytes + bound > model->room ? AHORA_STORE_FULL : AHORA_OK;
 }
 
@@ -350,7 +389,10 @@ static struct verdict accept(struct model *model, const struct wish *wish, const
     if (old == NULL && topic->count > 0) {
         report_note(EVENT_RECREATED);
     }
-    model->records_bytes += record_bytes(wish, principal, &version, data_bytes);
+    if (wish->key[0] != '\0') {
+        note_past(model, principal, wish->key, version.seq);
+    }
+    model->records_bytes += record_bytes(model, wish, principal, &version, data_bytes);
     append(topic, &version);
     topic->forgotten = false;
     return (struct verdict){AHORA_OK, version.seq};
@@ -405,6 +447,9 @@ static void forget_after(struct model *model, int64_t seq) {
         while (topic->count > 0 && newest(topic)->seq > seq) {
             topic->count--;
         }
+    }
+    while (model->past_count > 0 && model->past[model->past_count - 1].seq > seq) {
+        model->past_count--;
     }
     model->seq = seq;
 }
@@ -491,7 +536,7 @@ void model_crash(struct model *model, int64_t seq, int64_t floor) {
     model->seq_stored = seq;
     model->seq_durable = seq;
     model->floor = floor;
-    model->key_count = 0;
+    recall_past(model);
     model->records_bytes = 0;
     for (unsigned i = 0; i < model->topic_count; i++) {
         struct model_topic *topic = &model->topics[i];

@@ -60,6 +60,14 @@ struct model_key {
     int64_t until_ms;
 };
 
+/* A change that was accepted with a key: what a crash leaves of the keys. */
+struct model_past {
+    char principal[PRINCIPAL_BYTES];
+    char key[KEY_BYTES];
+    int64_t seq;
+    int64_t at_wall_ms;
+};
+
 struct model {
     const struct limits *limits;
     struct model_topic topics[TOPICS_MAX];
@@ -73,6 +81,8 @@ struct model {
     int64_t wall_ms, mono_ms;
     struct model_key *keys;
     size_t key_count, key_capacity;
+    struct model_past *past; /* by seq */
+    size_t past_count, past_capacity;
 };
 
 void model_fini(struct model *model);
@@ -84,7 +94,8 @@ void model_apply(struct model *model, const char *principal, const struct wish *
 void model_turn_stored(struct model *model);
 void model_expire_keys(struct model *model);
 
-/* A crash: what came after `seq` never was, keys are forgotten, removals up to `floor` too. */
+/* A crash: what came after `seq` never was, removals up to `floor` are forgotten, and so are the keys of what was refused; those of
+   what was accepted are known for the rest of their time, by the wall clock. */
 void model_crash(struct model *model, int64_t seq, int64_t floor);
 
 /* The newest version at or before `seq`, NULL if none; the one of exactly that seq. */

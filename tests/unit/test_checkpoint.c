@@ -11,8 +11,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MAP_BYTES ((size_t)64 << 20)
+#define KEY_KEEP_MS ((int64_t)24 * 3600 * 1000)
 
 struct fixture {
     char *path;
@@ -22,7 +24,7 @@ struct fixture {
 };
 
 static void open_checkpoint(struct fixture *fixture, size_t bytes_max, size_t removals_max) {
-    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, bytes_max, removals_max), RESULT_OK);
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, bytes_max, removals_max, KEY_KEEP_MS), RESULT_OK);
 }
 
 static int setup(void **state) {
@@ -177,6 +179,120 @@ static void a_topic_that_came_back_is_not_forgotten(void **state) {
     assert_int_equal(seq_of(fixture, "room/a"), 2);
 }
 
+/* ---- keys ---- */
+
+static int64_t wall_ms(void) {
+    return (int64_t)time(NULL) * 1000;
+}
+
+static void put_keyed(struct fixture *fixture, const char *topic, const char *key, int64_t seq, int64_t key_at) {
+    record_put(&fixture->records, &(struct record){.topic = span_of_text(topic),
+                                                   .data = span_of("\x80", 1),
+                                                   .key = span_of_text(key),
+                                                   .seq = seq,
+                                                   .fresh_ms = -1,
+                                                   .expire_ms = -1,
+                                                   .key_at = key_at});
+}
+
+/* The seq of the key alone, 0 if it is not stored. */
+static int64_t seq_of_key(struct fixture *fixture, const char *key) {
+    int64_t seq = 0;
+    struct record record;
+    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+        seq = record.topic.bytes == 0 && span_is(record.key, key) ? record.seq : seq;
+    }
+    return seq;
+}
+
+static void keys_outlive_newer_records_of_their_topics(void **state) {
+    struct fixture *fixture = *state;
+    put_keyed(fixture, "room/a", "k1", 1, wall_ms());
+    put_keyed(fixture, "room/a", "k2", 2, wall_ms());
+    put_topic(fixture, "room/a", 3, false, 10);
+    assert_int_equal(fold(fixture, 3), RESULT_OK);
+    put_topic(fixture, "room/a", 4, false, 10);
+    assert_int_equal(fold(fixture, 4), RESULT_OK);
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_int_equal(seq_of_key(fixture, "k1"), 1);
+    assert_int_equal(seq_of_key(fixture, "k2"), 2);
+    assert_int_equal(seq_of(fixture, "room/a"), 4);
+}
+
+static void a_key_and_a_topic_of_the_same_name_are_two(void **state) {
+    struct fixture *fixture = *state;
+    put_keyed(fixture, "room/a", "room/b", 1, wall_ms());
+    put_keyed(fixture, "room/b", "room/a", 2, wall_ms());
+    assert_int_equal(fold(fixture, 2), RESULT_OK);
+    assert_int_equal(seq_of_key(fixture, "room/b"), 1);
+    assert_int_equal(seq_of_key(fixture, "room/a"), 2);
+    assert_int_equal(seq_of(fixture, "room/a"), 1);
+}
+
+static void of_a_key_the_higher_seq_stays(void **state) {
+    struct fixture *fixture = *state;
+    put_keyed(fixture, "room/a", "k", 7, wall_ms());
+    assert_int_equal(fold(fixture, 7), RESULT_OK);
+    put_keyed(fixture, "room/b", "k", 3, wall_ms());
+    assert_int_equal(fold(fixture, 7), RESULT_OK);
+    assert_int_equal(seq_of_key(fixture, "k"), 7);
+    put_keyed(fixture, "room/c", "k", 9, wall_ms());
+    put_keyed(fixture, "room/d", "k", 8, wall_ms());
+    assert_int_equal(fold(fixture, 9), RESULT_OK);
+    assert_int_equal(seq_of_key(fixture, "k"), 9);
+}
+
+static void old_keys_are_not_kept(void **state) {
+    struct fixture *fixture = *state;
+    put_keyed(fixture, "room/a", "old", 1, wall_ms() - 2 * KEY_KEEP_MS);
+    put_keyed(fixture, "room/b", "young", 2, wall_ms());
+    put_keyed(fixture, "room/c", "from a clock ahead", 3, INT64_MAX);
+    assert_int_equal(fold(fixture, 3), RESULT_OK);
+    assert_int_equal(seq_of_key(fixture, "old"), 0);
+    assert_int_equal(seq_of_key(fixture, "young"), 2);
+    assert_int_equal(seq_of_key(fixture, "from a clock ahead"), 3);
+    fixture->checkpoint.key_keep_ms = 0; /* a day later */
+    put_topic(fixture, "room/d", 4, false, 10);
+    assert_int_equal(fold(fixture, 4), RESULT_OK);
+    assert_int_equal(seq_of_key(fixture, "young"), 0);
+    assert_int_equal(seq_of_key(fixture, "from a clock ahead"), 3);
+    assert_int_equal(seq_of(fixture, "room/b"), 2);
+}
+
+static int count_keys(struct fixture *fixture) {
+    int count = 0;
+    struct record record;
+    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+        count += record.topic.bytes == 0;
+    }
+    return count;
+}
+
+static void many_old_keys_go_in_steps(void **state) {
+    struct fixture *fixture = *state;
+    char key[32];
+    int64_t seq = 0;
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < CHECKPOINT_PUTS_MAX - 1; i++) {
+            snprintf(key, sizeof key, "k%lld", (long long)++seq);
+            put_keyed(fixture, "room/a", key, seq, wall_ms());
+        }
+        assert_int_equal(fold(fixture, seq), RESULT_OK);
+    }
+    int left = count_keys(fixture);
+    assert_int_equal(left, 5 * (CHECKPOINT_PUTS_MAX - 1));
+    fixture->checkpoint.key_keep_ms = 0;
+    for (int round = 0; round < 4 && left > 0; round++) { /* the first goes on where the last look ended */
+        put_topic(fixture, "room/a", ++seq, false, 10);
+        assert_int_equal(fold(fixture, seq), RESULT_OK);
+        int now = count_keys(fixture);
+        assert_true(now < left);
+        left = now;
+    }
+    assert_int_equal(left, 0);
+}
+
 static void put_many(struct fixture *fixture, int count, int64_t seq, size_t data_bytes) {
     char topic[32];
     for (int i = 0; i < count; i++) {
@@ -257,6 +373,23 @@ static void a_damaged_value_is_counted_and_never_served(void **state) {
     assert_int_equal(fixture->checkpoint.damaged, 0);
 }
 
+static void a_damaged_key_is_counted_and_never_served(void **state) {
+    struct fixture *fixture = *state;
+    put_keyed(fixture, "room/a", "thekeytodamage", 1, wall_ms());
+    put_keyed(fixture, "room/a", "another", 2, wall_ms());
+    put_topic(fixture, "room/a", 3, false, 10); /* the topic keeps no key */
+    assert_int_equal(fold(fixture, 3), RESULT_OK);
+    assert_true(overwrite_all(fixture, "thekeytodamage", 14, flip) > 0);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_int_equal(count_keys(fixture), 1);
+    assert_int_equal(fixture->checkpoint.damaged, 1);
+    assert_int_equal(checkpoint_drop_damaged(&fixture->checkpoint), RESULT_OK);
+    checkpoint_close(&fixture->checkpoint);
+    open_checkpoint(fixture, MAP_BYTES, 1000);
+    assert_int_equal(seq_of_key(fixture, "another"), 2);
+    assert_int_equal(fixture->checkpoint.damaged, 0);
+}
+
 static void a_damaged_meta_is_told(void **state) {
     struct fixture *fixture = *state;
     memcpy(fixture->checkpoint.meta.epoch, "epochtotest", 12);
@@ -279,7 +412,7 @@ static void a_newer_format_is_refused(void **state) {
     memcpy(fixture->checkpoint.meta.epoch, "epochtotest", 12);
     assert_int_equal(checkpoint_write_meta(&fixture->checkpoint), RESULT_OK);
     assert_true(overwrite_all(fixture, "epochtotest", 11, make_newer) > 0);
-    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000), RESULT_VERSION);
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000, KEY_KEEP_MS), RESULT_VERSION);
 }
 
 static void what_is_no_lmdb_file_is_refused(void **state) {
@@ -292,7 +425,7 @@ static void what_is_no_lmdb_file_is_refused(void **state) {
     memset(page, 'x', sizeof page);
     assert_int_equal(pwrite(file, page, sizeof page, 0), sizeof page);
     close(file);
-    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000), RESULT_DAMAGED);
+    assert_int_equal(checkpoint_open(&fixture->checkpoint, fixture->path, MAP_BYTES, 1000, KEY_KEEP_MS), RESULT_DAMAGED);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -304,9 +437,15 @@ int main(void) {
         TEST(the_meta_comes_back),
         TEST(old_removals_are_forgotten_and_raise_the_floor),
         TEST(a_topic_that_came_back_is_not_forgotten),
+        TEST(keys_outlive_newer_records_of_their_topics),
+        TEST(a_key_and_a_topic_of_the_same_name_are_two),
+        TEST(of_a_key_the_higher_seq_stays),
+        TEST(old_keys_are_not_kept),
+        TEST(many_old_keys_go_in_steps),
         TEST(the_map_grows_with_what_is_stored),
         TEST(at_its_limit_the_map_refuses_and_keeps_what_it_has),
         TEST(a_damaged_value_is_counted_and_never_served),
+        TEST(a_damaged_key_is_counted_and_never_served),
         TEST(a_damaged_meta_is_told),
         TEST(a_newer_format_is_refused),
         TEST(what_is_no_lmdb_file_is_refused),

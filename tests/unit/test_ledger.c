@@ -387,6 +387,116 @@ static void records_load_into_an_equal_ledger_in_any_order(void **state) {
     ledger_fini(&again);
 }
 
+/* A stored change of p with the key "k", accepted `age_ms` ago. */
+static struct record keyed(const char *topic, int64_t seq, int64_t age_ms) {
+    return (struct record){.topic = span_of_text(topic),
+                           .data = span_of("\x80", 1),
+                           .key = span_of("p\0k", 3),
+                           .seq = seq,
+                           .seq_created = seq,
+                           .fresh_ms = -1,
+                           .expire_ms = -1,
+                           .key_at = NOW - age_ms};
+}
+
+static void load(struct rig *rig, const struct record *record) {
+    assert_int_equal(ledger_load(&rig->ledger, record), RESULT_OK);
+}
+
+static const char with_key[] = "[{\"op\":\"set\",\"topic\":\"stock/z\",\"data\":{},\"key\":\"k\"}]";
+
+static void the_journal_tells_when_a_key_was_used(void **state) {
+    struct rig *rig = *state;
+    (void)apply(rig, with_key);
+    struct span rest = buffer_span(&rig->ledger.records);
+    struct record record;
+    assert_true(record_read(&rest, &record));
+    assert_true(span_equal(record.key, span_of("p\0k", 3)));
+    assert_int_equal(record.key_at, NOW);
+}
+
+static void a_loaded_key_brings_its_result_for_the_rest_of_its_time(void **state) {
+    struct rig *rig = *state;
+    struct record record = keyed("stock/a", 4, 1000);
+    const struct record newer = {.topic = record.topic, .data = record.data, .seq = 6, .fresh_ms = -1, .expire_ms = -1};
+    rig->ledger.mono_ms = 50;
+    load(rig, &newer);
+    load(rig, &record); /* older than what is held: its key counts all the same */
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    assert_string_equal(apply(rig, with_key), "[{\"seq\":4}]");
+    assert_string_equal(apply_as(rig, "q", with_key, false), "[{\"seq\":7}]");
+    keys_expire(&rig->ledger.keys, 50 + rig->limits.key_ms - 1001, 10);
+    assert_string_equal(apply(rig, with_key), "[{\"seq\":4}]");
+    keys_expire(&rig->ledger.keys, 50 + rig->limits.key_ms - 1000, 10);
+    assert_string_equal(apply(rig, with_key), "[{\"seq\":8}]");
+}
+
+static void a_key_alone_is_loaded_without_a_topic(void **state) {
+    struct rig *rig = *state;
+    struct record record = keyed("stock/a", 9, 0);
+    record = record_key_alone(&record);
+    load(rig, &record);
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    assert_int_equal(rig->ledger.seq, 9);
+    assert_int_equal(rig->ledger.topic_count, 0);
+    assert_string_equal(apply(rig, with_key), "[{\"seq\":9}]");
+}
+
+static void of_a_key_loaded_twice_the_higher_seq_counts(void **state) {
+    struct rig *rig = *state;
+    const struct record records[] = {keyed("stock/a", 5, 2000), keyed("stock/b", 8, 1000), keyed("stock/c", 6, 0)};
+    for (size_t i = 0; i < 3; i++) {
+        load(rig, &records[i]);
+    }
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    assert_int_equal(rig->ledger.keys.table.count, 1);
+    assert_string_equal(apply(rig, with_key), "[{\"seq\":8}]");
+    keys_expire(&rig->ledger.keys, rig->limits.key_ms - 1000, 10);
+    assert_int_equal(rig->ledger.keys.table.count, 0);
+}
+
+static void a_key_whose_time_is_over_is_not_loaded(void **state) {
+    struct rig *rig = *state;
+    const struct record late = keyed("stock/a", 5, rig->limits.key_ms);
+    const struct record ancient = {.key = span_of("p\0k", 3), .seq = 2, .fresh_ms = -1, .expire_ms = -1, .key_at = INT64_MIN};
+    load(rig, &late);
+    load(rig, &ancient);
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    assert_int_equal(rig->ledger.keys.table.count, 0);
+}
+
+static void a_key_from_a_clock_ahead_is_kept_its_whole_time_and_no_longer(void **state) {
+    struct rig *rig = *state;
+    const struct record ahead = keyed("stock/a", 5, -INT64_C(365) * 86400000);
+    load(rig, &ahead);
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    keys_expire(&rig->ledger.keys, rig->limits.key_ms - 1, 10);
+    assert_int_equal(rig->ledger.keys.table.count, 1);
+    keys_expire(&rig->ledger.keys, rig->limits.key_ms, 10);
+    assert_int_equal(rig->ledger.keys.table.count, 0);
+}
+
+static void loaded_keys_are_forgotten_oldest_first_and_before_new_ones(void **state) {
+    struct rig *rig = *state;
+    static const int64_t ages[] = {3000, 1000, 5000, 2000, 4000};
+    char text[] = "p\0n";
+    for (size_t i = 0; i < 5; i++) {
+        text[2] = (char)('0' + ages[i] / 1000);
+        struct record record = keyed("stock/a", (int64_t)i + 1, ages[i]);
+        record.key = span_of(text, 3);
+        load(rig, &record);
+    }
+    assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);
+    (void)apply(rig, with_key);
+    for (int64_t left = 5; left > 0; left--) {
+        assert_int_equal(rig->ledger.keys.table.count, left + 1);
+        keys_expire(&rig->ledger.keys, rig->limits.key_ms - left * 1000, 10);
+        text[2] = (char)('0' + left);
+        assert_null(keys_find(&rig->ledger.keys, span_of(text, 3)));
+    }
+    assert_non_null(keys_find(&rig->ledger.keys, span_of("p\0k", 3)));
+}
+
 static void what_is_not_legal_is_not_loaded(void **state) {
     struct rig *rig = *state;
     const struct record good = {.topic = span_of_text("stock/a"),
@@ -430,6 +540,13 @@ int main(void) {
         TEST(removals_are_forgotten_oldest_first),
         TEST(a_pinned_topic_outlives_its_forgetting),
         TEST(records_load_into_an_equal_ledger_in_any_order),
+        TEST(the_journal_tells_when_a_key_was_used),
+        TEST(a_loaded_key_brings_its_result_for_the_rest_of_its_time),
+        TEST(a_key_alone_is_loaded_without_a_topic),
+        TEST(of_a_key_loaded_twice_the_higher_seq_counts),
+        TEST(a_key_whose_time_is_over_is_not_loaded),
+        TEST(a_key_from_a_clock_ahead_is_kept_its_whole_time_and_no_longer),
+        TEST(loaded_keys_are_forgotten_oldest_first_and_before_new_ones),
         TEST(what_is_not_legal_is_not_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ static struct record full_record(void) {
         .at = INT64_C(1795000000123),
         .fresh_ms = 0,
         .expire_ms = 86400000,
+        .key_at = INT64_C(1795000000456),
         .stale = true,
     };
 }
@@ -38,6 +39,7 @@ static void assert_same(const struct record *a, const struct record *b) {
     assert_int_equal(a->at, b->at);
     assert_int_equal(a->fresh_ms, b->fresh_ms);
     assert_int_equal(a->expire_ms, b->expire_ms);
+    assert_int_equal(a->key_at, b->key_at);
     assert_int_equal(a->removed, b->removed);
     assert_int_equal(a->stale, b->stale);
     assert_int_equal(a->why, b->why);
@@ -69,8 +71,20 @@ static void absent_durations_and_negative_instants_come_back(void **state) {
     record.fresh_ms = -1;
     record.expire_ms = -1;
     record.key = (struct span){0};
+    record.key_at = 0;
     record.at = -1;
     assert_round_trip(&record);
+}
+
+static void a_key_alone_comes_back(void **state) {
+    (void)state;
+    struct record record = full_record();
+    struct record alone = record_key_alone(&record);
+    assert_int_equal(alone.topic.bytes, 0);
+    assert_int_equal(alone.key_at, record.key_at);
+    assert_round_trip(&alone);
+    alone.key_at = INT64_MIN; /* the longest number */
+    assert_round_trip(&alone);
 }
 
 static void removals_come_back(void **state) {
@@ -115,6 +129,9 @@ static void a_cut_record_is_refused_at_every_length(void **state) {
     buffer_fini(&buffer);
 }
 
+/* A key alone: seq 5, key_at 7, key "k"; the bytes before and behind seq_created and at, which are 0. */
+#define ALONE(flags, why, created, at, data_bytes) "\x01" flags why "\x00\x01\x05" created at "\x07" data_bytes "k"
+
 /* seq, seq_created, at and data_bytes of 1 byte each, topic "a", no key, no data. */
 #define SMALL                                                                                                                  \
     "\x01\x00\x00\x01\x00\x05\x05\x01\x00"                                                                                     \
@@ -140,6 +157,17 @@ static void malformed_records_are_refused(void **state) {
          "a",
          10},
         {"no topic", "\x01\x00\x00\x00\x00\x05\x05\x01\x00", 9},
+        {"neither topic nor key", "\x01\x00\x00\x00\x00\x05\x00\x00\x00", 9},
+        {"a key alone, removed", ALONE("\x01", "\x00", "\x00", "\x00", "\x00"), 11},
+        {"a key alone, stale", ALONE("\x02", "\x00", "\x00", "\x00", "\x00"), 11},
+        {"a key alone with a reason", ALONE("\x00", "\x01", "\x00", "\x00", "\x00"), 11},
+        {"a key alone, created", ALONE("\x00", "\x00", "\x01", "\x00", "\x00"), 11},
+        {"a key alone with at", ALONE("\x00", "\x00", "\x00", "\x01", "\x00"), 11},
+        {"a key alone with data", ALONE("\x00", "\x00", "\x00", "\x00", "\x01") "d", 12},
+        {"a key without its instant",
+         "\x01\x00\x00\x01\x01\x05\x05\x01\x00"
+         "ak",
+         11},
         {"seq 0",
          "\x01\x00\x00\x01\x00\x00\x05\x01\x00"
          "a",
@@ -170,8 +198,11 @@ static void malformed_records_are_refused(void **state) {
          19},
     };
     struct span good = span_of(SMALL, sizeof SMALL - 1);
+    struct span alone = span_of(ALONE("\x00", "\x00", "\x00", "\x00", "\x00"), 11);
     struct record read;
     assert_true(record_read(&good, &read));
+    assert_true(record_read(&alone, &read));
+    assert_int_equal(read.key_at, 7);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct span rest = span_of(cases[i].bytes, cases[i].count);
         if (record_read(&rest, &read)) {
@@ -182,11 +213,9 @@ static void malformed_records_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_fields_come_back),
-        cmocka_unit_test(absent_durations_and_negative_instants_come_back),
-        cmocka_unit_test(removals_come_back),
-        cmocka_unit_test(records_lie_end_to_end),
-        cmocka_unit_test(a_cut_record_is_refused_at_every_length),
+        cmocka_unit_test(all_fields_come_back),          cmocka_unit_test(absent_durations_and_negative_instants_come_back),
+        cmocka_unit_test(a_key_alone_comes_back),        cmocka_unit_test(removals_come_back),
+        cmocka_unit_test(records_lie_end_to_end),        cmocka_unit_test(a_cut_record_is_refused_at_every_length),
         cmocka_unit_test(malformed_records_are_refused),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);

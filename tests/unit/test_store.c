@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define SEGMENT_BYTES ((size_t)64 << 10)
 #define WAITS_MAX 3000 /* of at most 10 ms each: a hang ends, a slow machine passes */
@@ -190,6 +191,63 @@ static void a_power_loss_takes_a_new_epoch(void **state) {
     stop(fixture);
     start(fixture);
     assert_string_equal(fixture->report.epoch, epoch);
+}
+
+/* A change with a key, and a newer one of the same topic. */
+static void append_keyed(struct fixture *fixture) {
+    struct buffer buffer;
+    struct timespec now;
+    buffer_init(&buffer, SEGMENT_BYTES);
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct record record = {.topic = span_of_text("room/keyed"),
+                            .data = span_of("\x80", 1),
+                            .key = span_of("p\0k", 3),
+                            .seq = 1,
+                            .fresh_ms = -1,
+                            .expire_ms = -1,
+                            .key_at = (int64_t)now.tv_sec * 1000};
+    record_put(&buffer, &record);
+    record.key = (struct span){0};
+    record.key_at = 0;
+    record.seq = 2;
+    record_put(&buffer, &record);
+    assert_int_equal(store_append(fixture->store, buffer_span(&buffer), 1, 2), RESULT_OK);
+    buffer_fini(&buffer);
+}
+
+static void start_and_append_keyed(struct fixture *fixture) {
+    start(fixture);
+    append_keyed(fixture);
+}
+
+/* The seq of the key; `alone`: it came without its topic. */
+static int64_t seq_of_key(struct fixture *fixture, bool *alone) {
+    char detail[300];
+    int64_t seq = 0;
+    struct record record;
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
+    while (store_load(fixture->store, &record) == RESULT_OK) {
+        if (record.key.bytes > 0) {
+            assert_true(span_equal(record.key, span_of("p\0k", 3)));
+            seq = record.seq;
+            *alone = record.topic.bytes == 0;
+        }
+    }
+    assert_int_equal(store_loaded(fixture->store, 2, &fixture->report), RESULT_OK);
+    return seq;
+}
+
+static void keys_outlive_a_kill_a_fold_and_a_clean_stop(void **state) {
+    struct fixture *fixture = *state;
+    bool alone = true;
+    in_a_process_that_dies(fixture, start_and_append_keyed);
+    assert_int_equal(seq_of_key(fixture, &alone), 1);
+    assert_false(alone);
+    assert_int_equal(store_start(fixture->store), RESULT_OK);
+    stop(fixture); /* folds everything */
+    assert_int_equal(seq_of_key(fixture, &alone), 1);
+    assert_true(alone);
+    assert_int_equal(fixture->report.damaged, 0);
 }
 
 /* As an operator would: a copy is made, the original goes, the copy takes its place. */
@@ -692,6 +750,7 @@ int main(void) {
         TEST(a_clean_stop_keeps_everything_and_the_epoch),
         TEST(a_clean_stop_keeps_the_epoch_across_a_boot),
         TEST(a_killed_process_loses_nothing_and_keeps_the_epoch),
+        TEST(keys_outlive_a_kill_a_fold_and_a_clean_stop),
         TEST(a_power_loss_takes_a_new_epoch),
         TEST(a_restored_copy_takes_a_new_epoch),
         TEST(damage_is_reported_and_takes_a_new_epoch),

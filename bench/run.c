@@ -341,7 +341,7 @@ void run_check(struct run *run, struct result *result) {
         uint64_t told = run->server.is_raw ? subscriber->gaps : subscriber->skipped;
         lost += subscriber->gaps > told ? subscriber->gaps - told : 0;
         lost += run->topics[subscriber->topic].published - subscriber->version;
-        conflated += subscriber->gaps;
+        conflated += subscriber->gaps < told ? subscriber->gaps : told;
     }
     result_put(result, "lost", (double)lost, "");
     result_put(result, "conflated", (double)conflated, "");

@@ -60,7 +60,7 @@ static const struct scenario scenarios[] = {
     {"slow",
      "good readers beside some that have stopped reading",
      "p99",
-     {.topics = 100, .subscribers = 10, .stalled = 10, .rate = 10000},
+     {.topics = 100, .subscribers = 10, .stalled = 10, .rate = 5000},
      play_slow},
     {"resume",
      "everybody comes back with a token after changes",

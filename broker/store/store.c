@@ -326,6 +326,10 @@ int64_t store_durable_seq(const struct store *store) {
     return writer_durable_seq(writer_of(store));
 }
 
+bool store_failed(const struct store *store) {
+    return writer_failed(writer_of(store));
+}
+
 int store_event_fd(const struct store *store) {
     return writer_of(store)->event;
 }

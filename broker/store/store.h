@@ -16,7 +16,7 @@
  * survives the death of the machine. The store never shows anything to anyone: callers append, then show.
  *
  * One process owns a directory (a lock file). Files: DIR/lock, DIR/checkpoint/ (LMDB), DIR/journal/<first seq, 16 hex digits>.
- * All functions belong to the loop thread, except that store_durable_seq and store_room may be asked from anywhere.
+ * All functions belong to the loop thread; store_durable_seq, store_room and store_failed may be asked from anywhere.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -88,7 +88,12 @@ enum result store_append(struct store *store, struct span records, int64_t seq_f
 /* Everything up to this seq is on disk; with SYNC_OFF, appended. */
 int64_t store_durable_seq(const struct store *store);
 
-/* Becomes readable when store_durable_seq or store_room grew; reading 8 bytes (eventfd) clears it. */
+/* A sync or an append failed, for good: what was shown since store_durable_seq may not outlive the machine, and nothing more can
+   be appended. The caller must stop; the next start finds what the disk has. */
+bool store_failed(const struct store *store);
+
+/* Becomes readable when store_durable_seq or store_room grew, when store_failed became true, and when folding broke
+   (store_metrics); reading 8 bytes (eventfd) clears it. */
 int store_event_fd(const struct store *store);
 
 struct store_metrics {
@@ -96,7 +101,9 @@ struct store_metrics {
     int64_t seq_durable, seq_checkpoint;
     uint64_t journal_bytes, checkpoint_bytes;
     int64_t sync_us_last;
-    bool full; /* publishing is refused */
+    bool full;        /* publishing is refused */
+    bool failed;      /* store_failed */
+    bool fold_broken; /* the checkpoint failed: the journal only grows, up to journal_bytes_max, until the next start */
 };
 
 void store_metrics(const struct store *store, struct store_metrics *metrics);

@@ -82,6 +82,14 @@ static void room_changed(struct writer *writer) {
     }
 }
 
+/* For good: the loop thread learns it from the event, even if it never appends again. */
+static void fail(struct writer *writer) {
+    writer->metrics.io_errors += !writer->failed;
+    writer->failed = true;
+    room_changed(writer);
+    notify(writer);
+}
+
 static bool spare_is_wanted(const struct writer *writer) {
     return writer->spare == NULL && !writer->is_making_spare && !writer->failed && !writer->stopping && !writer->fold_no_space;
 }
@@ -196,9 +204,7 @@ enum result writer_append(struct writer *writer, struct span records, int64_t se
     if (result == RESULT_OK) {
         appended(writer, records.bytes, seq_last);
     } else if (result == RESULT_IO) {
-        writer->metrics.io_errors += !writer->failed;
-        writer->failed = true;
-        room_changed(writer);
+        fail(writer);
     }
     unlock(writer);
     return result;
@@ -218,9 +224,18 @@ int64_t writer_durable_seq(struct writer *writer) {
     return seq;
 }
 
+bool writer_failed(struct writer *writer) {
+    lock(writer);
+    bool failed = writer->failed;
+    unlock(writer);
+    return failed;
+}
+
 void writer_metrics(struct writer *writer, struct store_metrics *metrics) {
     lock(writer);
     *metrics = writer->metrics;
+    metrics->failed = writer->failed;
+    metrics->fold_broken = writer->is_fold_broken;
     unlock(writer);
 }
 
@@ -262,9 +277,7 @@ static void sync_group(struct writer *writer, struct segment *segment) {
     writer->metrics.sync_us_last = took_us;
     if (!is_synced) {
         /* The kernel may have dropped the pages: a second try that succeeds would prove nothing. */
-        writer->failed = true;
-        writer->metrics.io_errors++;
-        room_changed(writer);
+        fail(writer);
     } else {
         segment->is_named = true;
         segment->seq_synced = seq;
@@ -272,8 +285,8 @@ static void sync_group(struct writer *writer, struct segment *segment) {
         if (segment->is_closed) {
             pthread_cond_signal(&writer->fold);
         }
+        notify(writer);
     }
-    notify(writer);
 }
 
 /* A full disk and nothing that could be folded: the current segment is what can be. */
@@ -358,6 +371,7 @@ static void fold_failed(struct writer *writer, enum result result) {
         writer->is_fold_broken = true;
         writer->metrics.io_errors++;
         writer->metrics.damaged += result == RESULT_DAMAGED;
+        notify(writer);
     }
 }
 

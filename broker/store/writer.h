@@ -64,11 +64,12 @@ struct writer {
 enum result writer_start(struct writer *writer, const struct store_options *options, struct journal *journal,
                          const struct store_metrics *metrics) MUST_CHECK;
 
-/* ---- the loop thread; room, durable and metrics anyone ---- */
+/* ---- the loop thread; room, durable, failed and metrics anyone ---- */
 
 enum result writer_append(struct writer *writer, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
 size_t writer_room(struct writer *writer);
 int64_t writer_durable_seq(struct writer *writer);
+bool writer_failed(struct writer *writer);
 void writer_metrics(struct writer *writer, struct store_metrics *metrics);
 
 /* Syncs what waits, ends the storage thread, tells the folder to finish. True if everything appended is on disk. */

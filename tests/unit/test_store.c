@@ -366,7 +366,7 @@ static void append_until_one_is_closed(struct fixture *fixture) {
 static bool has_seen_damage(struct fixture *fixture) {
     struct store_metrics metrics;
     store_metrics(fixture->store, &metrics);
-    return metrics.damaged > 0;
+    return metrics.damaged > 0 && metrics.fold_broken;
 }
 
 static void a_segment_that_rots_is_kept_for_the_next_start_to_see(void **state) {
@@ -492,6 +492,35 @@ static bool has_failed(struct fixture *fixture) {
     struct store_metrics metrics;
     store_metrics(fixture->store, &metrics);
     return metrics.io_errors > 0;
+}
+
+static bool is_lost(struct fixture *fixture) {
+    return store_failed(fixture->store);
+}
+
+static void a_failed_sync_wakes_the_loop(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.disk = &bad_disk;
+    atomic_store(&sync_fails, false);
+    start(fixture);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+    wait_until(fixture, is_durable);
+    struct pollfd poll_fd = {.fd = store_event_fd(fixture->store), .events = POLLIN};
+    uint64_t events;
+    while (poll(&poll_fd, 1, 0) == 1) {
+        assert_int_equal(read(poll_fd.fd, &events, sizeof events), sizeof events);
+    }
+    assert_false(store_failed(fixture->store));
+    atomic_store(&sync_fails, true);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+    /* Nothing but the event tells. */
+    assert_int_equal(poll(&poll_fd, 1, 10 * WAITS_MAX), 1);
+    wait_until(fixture, is_lost);
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    assert_true(metrics.failed);
+    assert_false(metrics.fold_broken);
+    stop(fixture);
 }
 
 static void a_failed_sync_is_never_durable(void **state) {
@@ -760,6 +789,7 @@ int main(void) {
         TEST(options_out_of_bounds_are_refused),
         TEST(kills_under_load_lose_nothing_shown),
         TEST(durable_follows_in_every_mode),
+        TEST(a_failed_sync_wakes_the_loop),
         TEST(a_failed_sync_is_never_durable),
         TEST(a_full_disk_refuses_and_recovers_by_itself),
         TEST(the_smallest_journal_goes_on_for_ever),

@@ -59,6 +59,7 @@ static const struct row net_rows[] = {
     NET(websockets, true, "websockets", "WebSockets now"),
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
+    NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
     NET(messages_refused, false, "websocket_messages_refused_total", "WebSocket messages of the wrong kind, or too large"),
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),

@@ -101,7 +101,8 @@ static bool set_amount(struct config *config, const struct config_key *key, cons
 static bool set_text(struct config *config, const struct config_key *key, const char *value, char *why, size_t why_bytes) {
     size_t bytes = strlen(value);
     if ((int64_t)bytes < key->min || bytes >= CONFIG_TEXT_BYTES_MAX) {
-        snprintf(why, why_bytes, "%s.%s: must have 1 to %d bytes", key->section, key->name, CONFIG_TEXT_BYTES_MAX - 1);
+        snprintf(why, why_bytes, "%s.%s: must have %d to %d bytes", key->section, key->name, (int)key->min,
+                 CONFIG_TEXT_BYTES_MAX - 1);
         return false;
     }
     memcpy(field_of(config, key), value, bytes + 1);

@@ -22,6 +22,7 @@
 struct config {
     char listen[CONFIG_TEXT_BYTES_MAX]; /* addresses, separated by commas */
     bool insecure_open;
+    char allowed_origins[CONFIG_TEXT_BYTES_MAX]; /* separated by blanks */
     char data[CONFIG_TEXT_BYTES_MAX];
     enum log_level log_level;
 

@@ -23,6 +23,8 @@ const struct config_key config_keys[] = {
         "where to listen: ADDR:PORT, IPv6 in brackets, several separated by commas"),
     KEY("listen", "insecure_open", CONFIG_BOOL, insecure_open, 0, 0,
         "allow addresses other than loopback although anybody there may read and write everything"),
+    KEY("listen", "allowed_origins", CONFIG_TEXT, allowed_origins, 0, 0,
+        "web pages of other origins that may use the broker, separated by blanks; * for all, null for files"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
         "when the journal is synced to disk: every (as soon as anything waits), a duration, or off"),

@@ -7,6 +7,7 @@
 
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
+#include "broker/net/origin.h"
 #include "broker/net/route.h"
 
 #include <assert.h>
@@ -148,7 +149,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
                          &(struct problem){.status = 417, .code = AHORA_BAD_MESSAGE, .detail = "unknown expectation"});
         return;
     }
-    if (!find_route(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
+    if (!find_route(exchange) || !origin_admit(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

@@ -16,7 +16,8 @@ struct net_metrics {
     uint64_t refused_other;   /* no memory, or the kernel would not */
     uint64_t upgrades;        /* to WebSocket */
     uint64_t upgrades_refused;
-    uint64_t websockets; /* gauge */
+    uint64_t origins_refused; /* requests by their Origin or Host */
+    uint64_t websockets;      /* gauge */
     uint64_t requests;
     uint64_t responses[6];   /* by class: 1xx … 5xx at its hundred */
     uint64_t bodies_refused; /* requests_max or bodies_bytes_max */

@@ -1,0 +1,111 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/origin.h"
+
+#include "broker/net/api.h"
+#include "broker/net/broker.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+static bool texts_equal(struct span a, struct span b) {
+    return a.bytes == b.bytes && (a.bytes == 0 || strncasecmp((const char *)a.data, (const char *)b.data, a.bytes) == 0);
+}
+
+/* "https://a.example:8443" -> "a.example:8443"; nothing if it is no such thing ("null"). */
+static struct span authority_of(struct span origin) {
+    for (size_t i = 1; i + 3 <= origin.bytes; i++) {
+        if (memcmp(origin.data + i, "://", 3) == 0) {
+            return (struct span){origin.data + i + 3, origin.bytes - i - 3};
+        }
+    }
+    return (struct span){0};
+}
+
+static struct span without_port(struct span authority) {
+    for (size_t i = authority.bytes; i > 0 && authority.data[i - 1] != ']'; i--) {
+        if (authority.data[i - 1] == ':') {
+            return (struct span){authority.data, i - 1};
+        }
+    }
+    return authority;
+}
+
+static bool is_loopback(struct span authority) {
+    struct span name = without_port(authority);
+    char text[16];
+    struct in_addr address;
+    if (texts_equal(name, span_of_text("localhost")) || texts_equal(name, span_of_text("[::1]"))) {
+        return true;
+    }
+    if (name.bytes == 0 || name.bytes >= sizeof text) {
+        return false;
+    }
+    memcpy(text, name.data, name.bytes);
+    text[name.bytes] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+}
+
+/* The next item of a list separated by blanks; false at its end. */
+static bool next_item(const char **rest, struct span *item) {
+    *rest += strspn(*rest, " \t");
+    size_t bytes = strcspn(*rest, " \t");
+    *item = (struct span){(const uint8_t *)*rest, bytes};
+    *rest += bytes;
+    return bytes > 0;
+}
+
+bool origin_is_admitted(struct span origin, struct span host, const char *allowed) {
+    struct span item;
+    while (next_item(&allowed, &item)) {
+        if (span_is(item, "*") || texts_equal(item, origin)) {
+            return true;
+        }
+    }
+    struct span authority = authority_of(origin);
+    return authority.bytes > 0 && (texts_equal(authority, host) || (is_loopback(authority) && is_loopback(host)));
+}
+
+bool origin_host_is_known(struct span host, const char *allowed) {
+    struct span item;
+    while (next_item(&allowed, &item)) {
+        if (span_is(item, "*") || (host.bytes > 0 && texts_equal(authority_of(item), host))) {
+            return true;
+        }
+    }
+    return is_loopback(host);
+}
+
+/* Reading is left alone: without our leave no browser shows an answer to a page of another origin. An event stream is refused all
+   the same, since it holds a session. */
+static bool needs_origin(const struct exchange *exchange) {
+    enum http_method method = exchange->head.method;
+    return (method != HTTP_GET && method != HTTP_HEAD) || exchange->handler == &api_websocket ||
+           exchange->handler == &api_stream;
+}
+
+static bool refuse(struct exchange *exchange, const char *detail) {
+    struct net_metrics *metrics = &exchange->broker->metrics;
+    metrics->origins_refused++;
+    metrics->upgrades_refused += exchange->handler == &api_websocket ? 1 : 0;
+    exchange_refuse(exchange, AHORA_FORBIDDEN, detail);
+    return false;
+}
+
+bool origin_admit(struct exchange *exchange) {
+    const struct config *config = &exchange->broker->config;
+    struct span host = http_header_find(&exchange->head, "host");
+    struct span origin = http_header_find(&exchange->head, "origin");
+    /* Without a Host (HTTP/1.0) it is no browser. */
+    if (!config->insecure_open && host.data != NULL && !origin_host_is_known(host, config->allowed_origins)) {
+        return refuse(exchange, "this broker does not answer to the name in Host; see listen.allowed_origins");
+    }
+    if (origin.data != NULL && needs_origin(exchange) && !origin_is_admitted(origin, host, config->allowed_origins)) {
+        return refuse(exchange, "pages of this origin may not use this broker; see listen.allowed_origins");
+    }
+    return true;
+}

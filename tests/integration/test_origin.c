@@ -1,0 +1,153 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* Web pages of other origins: they can make a browser speak to us, and are refused by what the browser says of them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/integration/scene.h"
+
+/* The status of an upgrade with these header lines besides the usual ones. */
+static int upgrade(const struct broker_process *broker, const char *headers) {
+    struct wire wire;
+    struct wire_options options = {.headers = headers};
+    wire_open_with(&wire, broker->port, CODEC_JSON, &options);
+    int status = wire.status;
+    wire_fini(&wire);
+    return status;
+}
+
+/* The status of a request with nothing but these header lines. */
+static int request(const struct broker_process *broker, const char *line, const char *headers) {
+    struct bytes text = {0};
+    struct http_response response;
+    bytes_printf(&text, "%s HTTP/1.1\r\n%sConnection: close\r\nContent-Length: 2\r\n\r\n{}", line, headers);
+    http_exchange(broker->port, bytes_data(&text), bytes_size(&text), false, PATIENCE_MS, &response);
+    int status = response.status;
+    http_response_fini(&response);
+    bytes_fini(&text);
+    return status;
+}
+
+static const char *const foreign[] = {
+    "Origin: http://evil.example\r\n",
+    "Origin: https://evil.example:7600\r\n",
+    "Origin: null\r\n",
+    "Origin: http://localhost.evil.com\r\n",
+    "Origin: http://127.0.0.1.evil.com:80\r\n",
+    "Origin: http://evil.example#localhost\r\n",
+    "Origin: file://\r\n",
+    "Origin: \r\n",
+    "Origin: localhost\r\n",
+    "Origin: http://evil.example@[::1]x\r\n",
+    "Origin: http://128.0.0.1\r\n",
+    "Origin: http://user@localhost\r\n",
+};
+
+static void a_foreign_page_gets_no_websocket(void **state) {
+    struct broker_process *broker = scene_start(state);
+    size_t count = sizeof foreign / sizeof foreign[0];
+    for (size_t i = 0; i < count; i++) {
+        if (upgrade(broker, foreign[i]) != 403) {
+            fail_msg("not refused: %s", foreign[i]);
+        }
+    }
+    assert_int_equal((int)scene_metric(broker, "ahora_http_origins_refused_total"), (int)count);
+    assert_int_equal((int)scene_metric(broker, "ahora_websocket_upgrades_refused_total"), (int)count);
+}
+
+static void a_foreign_page_changes_nothing_and_opens_no_stream(void **state) {
+    struct broker_process *broker = scene_start(state);
+    static const char *const calls[][2] = {
+        {"PUT", "/v1/topics/stock/1/a"},         {"PATCH", "/v1/topics/stock/1/a"}, {"DELETE", "/v1/topics/stock/1/a"},
+        {"POST", "/v1/topics/stock/1/a/adjust"}, {"POST", "/v1/publish"},           {"GET", "/v1/stream?match=stock/1/*"},
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const char *body = strcmp(calls[i][0], "GET") == 0 ? NULL : "{\"qty\":1}";
+        scene_problem(broker, calls[i][0], calls[i][1], "Origin: http://evil.example\r\n", body, 403, "forbidden");
+    }
+    assert_null(scene_get(broker, "stock/1/a"));
+    struct http_response response; /* what it may not see does no harm */
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=stock/**", "Origin: http://evil.example\r\n", NULL, &response),
+                     200);
+    http_response_fini(&response);
+}
+
+static void our_own_page_and_programs_are_served(void **state) {
+    struct broker_process *broker = scene_start(state);
+    char own[64];
+    snprintf(own, sizeof own, "Origin: http://127.0.0.1:%u\r\n", broker->port);
+    assert_int_equal(upgrade(broker, own), 101);
+    assert_int_equal(upgrade(broker, NULL), 101);
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/order/1", own, "{\"status\":\"new\"}", &response), 201);
+    http_response_fini(&response);
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/order/2", NULL, "{\"status\":\"new\"}", &response), 201);
+    http_response_fini(&response);
+}
+
+static void a_page_on_another_port_of_this_machine_is_served(void **state) {
+    struct broker_process *broker = scene_start(state);
+    assert_int_equal(upgrade(broker, "Origin: http://localhost:5173\r\n"), 101);
+    assert_int_equal(upgrade(broker, "Origin: https://127.0.0.1\r\n"), 101);
+    assert_int_equal(upgrade(broker, "Origin: http://[::1]:3000\r\n"), 101);
+    assert_int_equal(upgrade(broker, "Origin: http://LocalHost:3000\r\n"), 101);
+}
+
+static void origins_may_be_allowed(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", "https://board.example null");
+    struct broker_process *broker = scene_start(state);
+    assert_int_equal(upgrade(broker, "Origin: https://board.example\r\n"), 101);
+    assert_int_equal(upgrade(broker, "Origin: null\r\n"), 101);
+    assert_int_equal(upgrade(broker, "Origin: http://board.example\r\n"), 403);
+    assert_int_equal(upgrade(broker, "Origin: https://board.example:444\r\n"), 403);
+    assert_int_equal(request(broker, "GET /livez", "Host: board.example\r\n"), 200); /* a proxy passes its name on */
+    assert_int_equal(request(broker, "GET /livez", "Host: evil.example\r\n"), 403);
+}
+
+static void every_origin_may_be_allowed(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", "*");
+    struct broker_process *broker = scene_start(state);
+    assert_int_equal(upgrade(broker, "Origin: http://evil.example\r\n"), 101);
+    assert_int_equal(request(broker, "GET /livez", "Host: evil.example\r\n"), 200);
+}
+
+/* A site whose name was pointed at 127.0.0.1: Origin and Host agree, but the name is not ours. */
+static void a_foreign_name_for_this_machine_is_refused(void **state) {
+    struct broker_process *broker = scene_start(state);
+    static const char rebound[] = "Host: evil.example:7600\r\nOrigin: http://evil.example:7600\r\n";
+    assert_int_equal(request(broker, "PUT /v1/topics/order/1", rebound), 403);
+    assert_int_equal(request(broker, "GET /v1/topics/order/1", "Host: evil.example:7600\r\n"), 403);
+    assert_int_equal(request(broker, "GET /metrics", "Host: localhost.evil.example\r\n"), 403);
+    assert_int_equal(request(broker, "GET /livez", "Host: \r\n"), 403);
+    assert_int_equal(request(broker, "GET /livez", "Host: localhost\r\n"), 200);
+    assert_int_equal(request(broker, "GET /livez", "Host: 127.0.0.1:1\r\n"), 200);
+    assert_int_equal(request(broker, "GET /livez", "Host: [::1]:7600\r\n"), 200);
+}
+
+static void an_open_broker_answers_to_any_name(void **state) {
+    scene_configure("LISTEN_INSECURE_OPEN", "true");
+    struct broker_process *broker = scene_start(state);
+    assert_int_equal(request(broker, "GET /livez", "Host: broker.example:7600\r\n"), 200);
+    assert_int_equal(request(broker, "DELETE /v1/topics/order/1", "Host: broker.example\r\nOrigin: http://broker.example\r\n"),
+                     404);
+    assert_int_equal(request(broker, "DELETE /v1/topics/order/1", "Host: broker.example\r\nOrigin: http://evil.example\r\n"),
+                     403);
+    assert_int_equal(request(broker, "DELETE /v1/topics/order/1", "Host: broker.example\r\nOrigin: http://localhost\r\n"), 403);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(a_foreign_page_gets_no_websocket),
+        CASE(a_foreign_page_changes_nothing_and_opens_no_stream),
+        CASE(our_own_page_and_programs_are_served),
+        CASE(a_page_on_another_port_of_this_machine_is_served),
+        CASE(origins_may_be_allowed),
+        CASE(every_origin_may_be_allowed),
+        CASE(a_foreign_name_for_this_machine_is_refused),
+        CASE(an_open_broker_answers_to_any_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

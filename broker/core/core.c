@@ -77,12 +77,14 @@ void core_destroy(struct core *core) {
 enum result core_load(struct core *core, const struct record *record) {
     enum result result = ledger_load(&core->ledger, record);
     core->seq_shown = core->ledger.seq;
+    core->seq_stored = core->ledger.seq;
     return result;
 }
 
 enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", epoch);
     enum result result = ledger_loaded(&core->ledger, seq_floor);
+    core->seq_stored = core->ledger.seq;
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
     return result;
@@ -142,9 +144,10 @@ void core_set_room(struct core *core, size_t bytes) {
 
 struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last) {
     const struct ledger *ledger = &core->ledger;
-    *seq_first = core->seq_shown + 1;
+    *seq_first = core->seq_stored + 1;
     *seq_last = ledger->seq;
     assert((ledger->change_count > 0) == (ledger->seq > core->seq_shown));
+    assert((ledger->records.bytes > 0) == (ledger->seq > core->seq_stored));
     return buffer_span(&ledger->records);
 }
 
@@ -186,7 +189,13 @@ static void trim_removals(struct core *core) {
     }
 }
 
+void core_turn_appended(struct core *core) {
+    ledger_forget_records(&core->ledger);
+    core->seq_stored = core->ledger.seq;
+}
+
 void core_turn_stored(struct core *core) {
+    core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
         ledger_end_turn(&core->ledger);
@@ -199,7 +208,7 @@ void core_turn_stored(struct core *core) {
 }
 
 void core_durable(struct core *core, int64_t seq) {
-    assert(seq <= core->seq_shown && "durable is what was stored");
+    assert(seq <= core->seq_stored && "durable is what was stored");
     if (seq > core->seq_durable) {
         core->seq_durable = seq;
         complete_durable(core);
@@ -338,7 +347,7 @@ const char *core_epoch(const struct core *core) {
 }
 
 int64_t core_seq(const struct core *core) {
-    return core->seq_shown;
+    return core->seq_stored;
 }
 
 const struct limits *core_limits(const struct core *core) {

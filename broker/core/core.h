@@ -71,9 +71,15 @@ int64_t core_next_due(const struct core *core);
 /* How many bytes of records the store can take in this turn; changes past it are refused with store_full. */
 void core_set_room(struct core *core, size_t bytes);
 
-/* The records of the changes applied since the last turn, good until core_turn_stored. Empty: nothing to store, but call
+/* The records of the changes applied since they were last asked for and appended, good until then. Empty: nothing to store, but call
    core_turn_stored all the same: publications in which nothing was accepted are answered there. */
 struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last);
+
+/* They are stored, but not shown yet: a caller who reads for somebody in the middle of a turn (core_get, core_select) stores first. */
+void core_turn_appended(struct core *core);
+
+/* Everything applied is stored: show it. Once a turn, and what it hands to sessions must be pulled (core_next_ready until none is left)
+   before the next time. */
 void core_turn_stored(struct core *core);
 void core_durable(struct core *core, int64_t seq);
 
@@ -160,7 +166,7 @@ enum ahora_code core_publish(struct core *core, const struct publish *publish, s
 struct ticket *core_next_ticket(struct core *core);
 void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
 
-/* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_stored). */
+/* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_appended). */
 
 /* The topic if it exists now, else NULL. */
 const struct topic *core_get(const struct core *core, const struct name *topic);

@@ -308,6 +308,7 @@ static bool hand_slices(struct core *core, struct cursor *cursor, const struct b
             .changes_before = blocks->changes_before,
         };
         session->merges |= session->slices != NULL && session->slices->cursor != cursor;
+        core->sliced_count += session->slices == NULL;
         *session->slices_end = slice;
         session->slices_end = &slice->next;
     }
@@ -363,6 +364,7 @@ static bool show_changes(struct core *core) {
 }
 
 void delivery_show_turn(struct core *core) {
+    assert(core->sliced_count == 0 && "what the last turn handed out was pulled or dropped");
     arena_reset(&core->arena, ARENA_KEEP_BYTES);
     bool shown = show_changes(core);
     assert(shown && "memory ran out with views half moved: stop, the journal has everything");
@@ -394,7 +396,8 @@ static void put_bytes(struct core *core, const struct session *session, struct s
 
 /* ---- slices that are not simply pulled ---- */
 
-static void forget_slices(struct session *session) {
+static void forget_slices(struct core *core, struct session *session) {
+    core->sliced_count -= session->slices != NULL;
     session->slices = NULL;
     session->slices_end = &session->slices;
     session->merges = false;
@@ -408,7 +411,7 @@ void delivery_drop_slices(struct core *core, struct session *session) {
             fall_behind(core, cursor, view_spot_of(cursor->view, slice->seq_before), slice->seq_before, slice->changes_before);
         }
     }
-    forget_slices(session);
+    forget_slices(core, session);
 }
 
 /* The frame with the lowest seq that some slice has not given yet; NULL: all are done. */
@@ -442,7 +445,7 @@ void delivery_merge_slices(struct core *core, struct session *session) {
         core->metrics.deliveries_live++;
     }
     if (frame == NULL) {
-        forget_slices(session);
+        forget_slices(core, session);
     }
 }
 

@@ -160,6 +160,9 @@ void ledger_end_turn(struct ledger *ledger) {
         document_unref(ledger->changes[i].patch);
     }
     ledger->change_count = 0;
+}
+
+void ledger_forget_records(struct ledger *ledger) {
     buffer_clear(&ledger->records, 256 * 1024);
 }
 

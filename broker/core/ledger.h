@@ -91,7 +91,10 @@ struct topic *ledger_find(const struct ledger *ledger, struct span path);
 void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
                   struct buffer *results);
 
-/* The turn's changes were stored and shown: forget them. */
+/* The turn's records were stored: forget them. */
+void ledger_forget_records(struct ledger *ledger);
+
+/* The turn's changes were shown: forget them. */
 void ledger_end_turn(struct ledger *ledger);
 
 /* A removal beyond the bound, oldest first, or NULL; the caller takes it out of the views, then ledger_forget. Between turns. */

@@ -59,6 +59,7 @@ static void drop_publications(struct core *core, struct session *session) {
 }
 
 void session_close(struct core *core, struct session *session) {
+    core->sliced_count -= session->slices != NULL;
     for (struct link *link; (link = list_pop(&session->subscriptions)) != NULL;) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
         delivery_stop(core, subscription);
@@ -93,7 +94,8 @@ void session_kick(struct core *core, struct session *session, int close_code, co
 
 int session_close_code(const struct session *session, const char **reason) {
     *reason = session->close_reason;
-    return session->outbox.bytes == 0 ? session->close_code : 0;
+    bool owes = session->outbox.bytes > 0 || (session->close_code == AHORA_CLOSE_GOING_AWAY && session->publication_count > 0);
+    return owes ? 0 : session->close_code; /* who publishes while the broker stops still hears what became of it */
 }
 
 void session_mark_ready(struct core *core, struct session *session) {
@@ -164,6 +166,7 @@ static struct span take_slice(struct core *core, struct session *session) {
     session->slices = slice->next;
     if (session->slices == NULL) {
         session->slices_end = &session->slices;
+        core->sliced_count--;
     }
     core->metrics.deliveries += slice->block->messages;
     core->metrics.deliveries_live += slice->block->messages;

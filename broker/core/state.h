@@ -134,7 +134,8 @@ struct core {
     uint64_t random;
     int64_t wall_ms;
     int64_t mono_ms;
-    int64_t seq_shown;
+    int64_t seq_stored; /* appended to the journal */
+    int64_t seq_shown;  /* at most seq_stored */
     int64_t seq_durable;
     bool draining;
 
@@ -149,6 +150,7 @@ struct core {
     struct link tickets_durable; /* wait for the disk, oldest first */
     struct link tickets_done;    /* for core_next_ticket */
 
+    size_t sliced_count;   /* sessions that hold slices: none when the next turn is shown */
     struct arena arena;    /* this turn's frames, blocks and slices */
     struct buffer message; /* one message as MessagePack */
     struct buffer text;    /* the same as JSON */

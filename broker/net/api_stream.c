@@ -44,6 +44,7 @@ static void leave_session(struct stream_call *call) {
     if (call->peer.session != NULL) {
         struct session *session = call->peer.session;
         call->peer.session = NULL;
+        link_remove(&call->peer.yielding);
         session_close(call->exchange->broker->core, session);
     }
 }

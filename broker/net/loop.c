@@ -37,6 +37,12 @@ void loop_enter(struct broker *broker) {
     broker->loop.dirty = true;
 }
 
+static void stop_for_the_journal(struct broker *broker, const char *reason) {
+    log_event(&broker->log, LOG_ERROR, "journal-failed", "reason=\"%s\" seq=%" PRId64 " action=abort", reason,
+              core_seq(broker->core));
+    abort();
+}
+
 /* If the journal fails, stopping without a word is the only honest way on. */
 void loop_store_changes(struct broker *broker) {
     int64_t first;
@@ -45,12 +51,10 @@ void loop_store_changes(struct broker *broker) {
     if (records.bytes > 0) {
         enum result result = store_append(broker->store, records, first, last);
         if (result != RESULT_OK) {
-            log_event(&broker->log, LOG_ERROR, "journal-failed", "reason=\"%s\" seq=%" PRId64 " action=abort",
-                      result_text(result), first);
-            abort();
+            stop_for_the_journal(broker, result_text(result));
         }
+        core_turn_appended(broker->core);
     }
-    core_turn_stored(broker->core);
     core_set_room(broker->core, store_room(broker->store));
 }
 
@@ -113,6 +117,7 @@ static void run_turn(struct broker *broker) {
         if (broker->phase != PHASE_LOADING) {
             awake = websockets_read_more(broker);
             loop_store_changes(broker);
+            core_turn_stored(broker->core);
             finish_tickets(broker);
             awake |= peers_flush(broker);
         }

@@ -89,26 +89,31 @@ static bool flush(struct broker *broker, struct peer *peer) {
     }
     if (gather.total >= share) {
         broker->metrics.yields++;
-        session_yield(broker->core, peer->session);
-        return true;
+        return true; /* it yields when all others are served */
     }
     settle(peer);
     return false;
 }
 
+/* Every ready session is served before this returns, or yields: none keeps what the turn handed it. */
 bool peers_flush(struct broker *broker) {
-    bool again = false;
+    struct link yielding;
     struct session *session;
+    list_init(&yielding);
     while ((session = core_next_ready(broker->core)) != NULL) {
         struct peer *peer = session_owner(session);
         assert(peer->session == session);
-        if (peer->turn == broker->metrics.turns && again) {
-            session_yield(broker->core, session);
-            return true;
-        }
-        if (flush(broker, peer)) {
+        bool had_its_share = peer->turn == broker->metrics.turns;
+        if (had_its_share || flush(broker, peer)) {
             peer->turn = broker->metrics.turns;
-            again = true;
+            list_append(&yielding, &peer->yielding);
+        }
+    }
+    bool again = !list_is_empty(&yielding);
+    for (struct link *link; (link = list_pop(&yielding)) != NULL;) {
+        struct peer *peer = CONTAINER_OF(link, struct peer, yielding);
+        if (peer->session != NULL) {
+            session_yield(broker->core, peer->session);
         }
     }
     return again;

@@ -31,6 +31,7 @@ struct peer_calls {
 struct peer {
     const struct peer_calls *calls;
     struct session *session; /* NULL once it is over */
+    struct link yielding;    /* while peers are flushed: it had its share */
     uint64_t turn;           /* the last turn in which it had its share */
     bool reading;
 };

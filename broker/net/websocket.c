@@ -53,6 +53,7 @@ static void leave_session(struct websocket *websocket) {
     if (websocket->peer.session != NULL) {
         struct session *session = websocket->peer.session;
         websocket->peer.session = NULL;
+        link_remove(&websocket->peer.yielding);
         session_close(websocket->broker->core, session);
     }
 }

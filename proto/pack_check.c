@@ -8,27 +8,18 @@
  *
  * Keys of a map are kept in its frame and compared as they come, which is the fastest for the few keys a document has. A map
  * too wide for that is walked a second time when it is complete, with a hash table. Such maps may nest, so a hostile message
- * is walked at most depth_max times; the table's seed is random in each process, so its keys cannot be made to collide.
+ * is walked at most depth_max times; the table is a key_index, whose keys cannot be made to collide.
  */
+#include "proto/key_index.h"
 #include "proto/pack.h"
 #include "proto/pack_head.h"
 
 #include "include/ahora/protocol.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <string.h>
-#include <sys/random.h>
-#include <xxhash.h>
 
 /* 16 keys are at most 120 comparisons of a length, all in the frame. */
 #define KEYS_COMPARED_MAX 16
-
-/* Twice the entries of the widest map: half empty at worst, so probes stay short. A power of two. */
-#define SLOTS (2 * AHORA_MAP_ENTRIES_MAX)
-
-_Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are chosen by a mask");
-_Static_assert(AHORA_MAP_ENTRIES_MAX < UINT16_MAX, "a slot holds an index plus one");
 
 struct frame {
     bool is_map;
@@ -45,15 +36,6 @@ struct check {
     unsigned depth_max;
     struct frame frames[PACK_DEPTH_LIMIT];
 };
-
-static uint64_t process_seed;
-
-/* Without randomness (a kernel just booted) the seed is 0: slower for a hostile map, still right. */
-static void process_seed_draw(void) {
-    if (getrandom(&process_seed, sizeof(process_seed), GRND_NONBLOCK) != (ssize_t)sizeof(process_seed)) {
-        process_seed = 0;
-    }
-}
 
 /* Bytes of a UTF-8 sequence by its first byte and the range of its second (RFC 3629 section 4), 0 if it is none. */
 static unsigned sequence_bytes(const uint8_t *at, size_t left) {
@@ -95,19 +77,13 @@ static bool text_is_legal(const uint8_t *at, const uint8_t *end) {
 }
 
 static bool keys_repeat(const struct span *keys, uint32_t count) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    uint16_t slots[SLOTS] = {0}; /* index of a key, plus one */
+    struct key_index index;
 
-    pthread_once(&once, process_seed_draw);
+    key_index_init(&index, keys);
     for (uint32_t i = 0; i < count; i++) {
-        size_t slot = XXH3_64bits_withSeed(keys[i].data, keys[i].bytes, process_seed) & (SLOTS - 1);
-
-        for (; slots[slot] != 0; slot = (slot + 1) & (SLOTS - 1)) {
-            if (span_equal(keys[slots[slot] - 1], keys[i])) {
-                return true;
-            }
+        if (!key_index_add(&index, i)) {
+            return true;
         }
-        slots[slot] = (uint16_t)(i + 1);
     }
     return false;
 }

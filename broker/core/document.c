@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/field_map.h"
+#include "proto/pack.h"
+
 struct document *document_create(struct span map) {
     assert(map.bytes <= UINT32_MAX);
     struct document *document = malloc(sizeof *document + map.bytes);
@@ -49,22 +52,33 @@ static bool is_type(struct span value, enum pack_type type) {
     return pack_peek(&reader) == type;
 }
 
-/* What the merge leaves of `target`'s entries, plus those that only `patch` has. */
-static uint32_t merged_count(struct span target, struct span patch) {
-    struct pack_reader reader = pack_reader_of(target);
-    uint32_t count = pack_read_map(&reader);
-    reader = pack_reader_of(patch);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
-        struct span key = pack_read_text(&reader);
-        bool removes = is_type(pack_skip(&reader), PACK_NIL);
-        bool exists = pack_find_key(target, key).data != NULL;
-        if (removes && exists) {
-            count--;
-        } else if (!removes && !exists) {
-            count++;
+/* What becomes of each field, found before anything is written: one look for each field of the patch. */
+struct plan {
+    uint32_t count;                          /* fields of the result */
+    uint32_t patched[AHORA_MAP_ENTRIES_MAX]; /* of each field of the target: where in the patch its new value is, 0: it stays */
+    bool is_new[AHORA_MAP_ENTRIES_MAX];      /* of each field of the patch: only the patch has it, and not as null */
+};
+
+/* Never part of merge(), which calls itself: the fields need their room on the stack once, not at each depth. */
+__attribute__((noinline)) static void plan_merge(struct plan *plan, struct span target, struct span patch) {
+    struct pack_reader reader = pack_reader_of(patch);
+    const uint32_t patch_count = pack_read_map(&reader);
+    struct field_map fields;
+    field_map_read(&fields, target, patch_count);
+    plan->count = fields.count;
+    memset(plan->patched, 0, fields.count * sizeof *plan->patched);
+    assert(patch_count <= AHORA_MAP_ENTRIES_MAX && "pack_check bounded it");
+    for (uint32_t i = 0; i < patch_count; i++) {
+        const uint32_t place = field_map_find(&fields, pack_read_text(&reader));
+        const struct span value = pack_skip(&reader);
+        const bool removes = is_type(value, PACK_NIL);
+        plan->is_new[i] = place == FIELD_MAP_NONE && !removes;
+        plan->count += plan->is_new[i];
+        if (place != FIELD_MAP_NONE) {
+            plan->patched[place] = (uint32_t)(value.data - patch.data);
+            plan->count -= removes;
         }
     }
-    return count;
 }
 
 static bool merge(struct buffer *out, struct span target, struct span patch, unsigned depth);
@@ -80,29 +94,33 @@ static bool put_field(struct buffer *out, struct span key, struct span old, stru
     return merge(out, both ? old : span_of(empty_map, sizeof empty_map), patched, depth - 1);
 }
 
-static bool put_old_fields(struct buffer *out, struct span target, struct span patch, unsigned depth) {
+static bool put_old_fields(struct buffer *out, const struct plan *plan, struct span target, struct span patch, unsigned depth) {
     struct pack_reader reader = pack_reader_of(target);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
+    const uint32_t count = pack_read_map(&reader);
+    for (uint32_t i = 0; i < count; i++) {
         struct span key = pack_read_text(&reader);
         struct span old = pack_skip(&reader);
-        struct span patched = pack_find_key(patch, key);
-        if (patched.data == NULL) {
+        if (plan->patched[i] == 0) {
             pack_put_text(out, key);
             pack_put_raw(out, old);
-        } else if (!is_type(patched, PACK_NIL) && !put_field(out, key, old, patched, depth)) {
+            continue;
+        }
+        struct pack_reader at = pack_reader_of(span_of(patch.data + plan->patched[i], patch.bytes - plan->patched[i]));
+        struct span patched = pack_skip(&at);
+        if (!is_type(patched, PACK_NIL) && !put_field(out, key, old, patched, depth)) {
             return false;
         }
     }
     return true;
 }
 
-static bool put_new_fields(struct buffer *out, struct span target, struct span patch, unsigned depth) {
+static bool put_new_fields(struct buffer *out, const struct plan *plan, struct span patch, unsigned depth) {
     struct pack_reader reader = pack_reader_of(patch);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
+    const uint32_t count = pack_read_map(&reader);
+    for (uint32_t i = 0; i < count; i++) {
         struct span key = pack_read_text(&reader);
         struct span patched = pack_skip(&reader);
-        if (!is_type(patched, PACK_NIL) && pack_find_key(target, key).data == NULL &&
-            !put_field(out, key, (struct span){0}, patched, depth)) {
+        if (plan->is_new[i] && !put_field(out, key, (struct span){0}, patched, depth)) {
             return false;
         }
     }
@@ -111,12 +129,13 @@ static bool put_new_fields(struct buffer *out, struct span target, struct span p
 
 static bool merge(struct buffer *out, struct span target, struct span patch, unsigned depth) {
     assert(depth > 0 && "pack_check bounded the depth of both");
-    uint32_t count = merged_count(target, patch);
-    if (count > AHORA_MAP_ENTRIES_MAX) {
+    struct plan plan;
+    plan_merge(&plan, target, patch);
+    if (plan.count > AHORA_MAP_ENTRIES_MAX) {
         return false;
     }
-    pack_put_map(out, count);
-    return put_old_fields(out, target, patch, depth) && put_new_fields(out, target, patch, depth);
+    pack_put_map(out, plan.count);
+    return put_old_fields(out, &plan, target, patch, depth) && put_new_fields(out, &plan, patch, depth);
 }
 
 enum ahora_code document_merge(struct buffer *out, struct span target, struct span patch) {

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/field_map.h"
 #include "broker/core/ledger_internal.h"
 
 /* What became of one change. */
@@ -195,14 +196,15 @@ static bool int_of(struct span value, int64_t *number) {
 }
 
 /* One field of an adjust: the sum, within what the kind allows. */
-static struct outcome adjust_field(const struct attempt *attempt, struct span field, struct span delta, int64_t *sum) {
+static struct outcome adjust_field(const struct attempt *attempt, const struct field_map *now, struct span field,
+                                   struct span delta, int64_t *sum) {
     int64_t change = 0;
     int64_t current = 0;
     if (!int_of(delta, &change)) {
         return refuse_field(AHORA_INVALID, field, "adjust takes integers");
     }
-    struct span value = pack_find_key(document_span(attempt->topic->document), field);
-    if (value.bytes > 0 && !int_of(value, &current)) {
+    const uint32_t place = field_map_find(now, field);
+    if (place != FIELD_MAP_NONE && !int_of(now->values[place], &current)) {
         return refuse_field(AHORA_INVALID, field, "the field does not hold an integer");
     }
     if (__builtin_add_overflow(current, change, sum)) {
@@ -214,26 +216,31 @@ static struct outcome adjust_field(const struct attempt *attempt, struct span fi
     return fine;
 }
 
-static struct outcome make_adjust(struct attempt *attempt, struct made *made) {
-    struct buffer *differs = &attempt->ledger->differs;
-    buffer_cut(differs, 0);
+/* Writes the adjust as the patch that sets each sum. */
+static struct outcome put_sums(struct attempt *attempt, struct buffer *patch) {
     struct pack_reader reader = pack_reader_of(attempt->request.data);
     uint32_t count = pack_read_map(&reader);
-    pack_put_map(differs, count);
+    struct field_map now;
+    field_map_read(&now, document_span(attempt->topic->document), count);
+    pack_put_map(patch, count);
     for (; count > 0; count--) {
         struct span field = pack_read_text(&reader);
         int64_t sum = 0;
-        struct outcome outcome = adjust_field(attempt, field, pack_skip(&reader), &sum);
+        struct outcome outcome = adjust_field(attempt, &now, field, pack_skip(&reader), &sum);
         if (outcome.code != AHORA_OK) {
             return outcome;
         }
-        pack_put_text(differs, field);
-        pack_put_int(differs, sum);
+        pack_put_text(patch, field);
+        pack_put_int(patch, sum);
     }
-    if (differs->failed) {
-        return refuse(AHORA_TOO_LARGE, "the adjust is too large");
-    }
-    return merge_into(attempt, buffer_span(differs), made);
+    return patch->failed ? refuse(AHORA_TOO_LARGE, "the adjust is too large") : fine;
+}
+
+static struct outcome make_adjust(struct attempt *attempt, struct made *made) {
+    struct buffer *differs = &attempt->ledger->differs;
+    buffer_cut(differs, 0);
+    struct outcome outcome = put_sums(attempt, differs);
+    return outcome.code == AHORA_OK ? merge_into(attempt, buffer_span(differs), made) : outcome;
 }
 
 static struct outcome make_touch(struct attempt *attempt, struct made *made) {

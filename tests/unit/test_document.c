@@ -95,7 +95,7 @@ static void what_does_not_fit_is_too_large(void **state) {
     buffer_fini(&made);
 }
 
-static void put_wide(struct buffer *out, const char *prefix, uint32_t count) {
+static void put_wide(struct buffer *out, const char *prefix, uint32_t count, int64_t value) {
     buffer_init(out, 1 << 20);
     pack_put_map(out, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -104,7 +104,7 @@ static void put_wide(struct buffer *out, const char *prefix, uint32_t count) {
         for (uint32_t digit = 1000; digit > 0; digit /= 10) {
             buffer_put_byte(out, (uint8_t)('0' + i / digit % 10));
         }
-        pack_put_int(out, 1);
+        pack_put_int(out, value);
     }
 }
 
@@ -114,13 +114,49 @@ static void a_map_grows_to_its_bound_and_not_past_it(void **state) {
     struct buffer made;
 
     (void)state;
-    put_wide(&target, "a", 1000);
-    put_wide(&patch, "b", 24);
+    put_wide(&target, "a", 1000, 1);
+    put_wide(&patch, "b", 24, 1);
     buffer_init(&made, 1 << 20);
     assert_int_equal(document_merge(&made, buffer_span(&target), buffer_span(&patch)), AHORA_OK);
     buffer_fini(&patch);
-    put_wide(&patch, "b", 25);
+    put_wide(&patch, "b", 25, 1);
     assert_int_equal(document_merge(&made, buffer_span(&target), buffer_span(&patch)), AHORA_INVALID);
+    buffer_fini(&target);
+    buffer_fini(&patch);
+    buffer_fini(&made);
+}
+
+/* The patch names all fields of the target, so all are replaced where they are: the result is the patch. */
+static void every_field_of_the_widest_maps_is_found(void **state) {
+    struct buffer target;
+    struct buffer patch;
+    struct buffer made;
+
+    (void)state;
+    put_wide(&target, "a", AHORA_MAP_ENTRIES_MAX, 1);
+    put_wide(&patch, "a", AHORA_MAP_ENTRIES_MAX, 2);
+    buffer_init(&made, 1 << 20);
+    assert_int_equal(document_merge(&made, buffer_span(&target), buffer_span(&patch)), AHORA_OK);
+    assert_true(span_equal(buffer_span(&made), buffer_span(&patch)));
+    buffer_fini(&target);
+    buffer_fini(&patch);
+    buffer_fini(&made);
+}
+
+static void wide_maps_keep_their_order_too(void **state) {
+    struct buffer target;
+    struct buffer patch;
+    struct buffer made;
+
+    (void)state;
+    put_wide(&target, "a", 100, 1);
+    put_wide(&patch, "b", 100, 2);
+    buffer_init(&made, 1 << 20);
+    assert_int_equal(document_merge(&made, buffer_span(&target), buffer_span(&patch)), AHORA_OK);
+    const size_t body = target.bytes - 3; /* without the head of a map */
+    assert_int_equal(made.bytes, 3 + 2 * body);
+    assert_memory_equal(made.data + 3, target.data + 3, body);
+    assert_memory_equal(made.data + 3 + body, patch.data + 3, body);
     buffer_fini(&target);
     buffer_fini(&patch);
     buffer_fini(&made);
@@ -137,9 +173,12 @@ static void documents_are_counted(void **state) {
     document_unref(NULL);
 }
 
-/* ---- the second implementation: values as a tree of four slots ---- */
+/* ---- the second implementation: values as a tree of numbered slots ---- */
 
-#define SLOTS 4
+#define SLOTS 64
+
+/* Few slots make small maps, which are compared; many make wide ones, which are indexed. */
+static unsigned slots_used = 4;
 
 enum value_type {
     NIL,
@@ -150,8 +189,14 @@ enum value_type {
 struct value {
     enum value_type type;
     int64_t number;
-    struct value *slots[SLOTS]; /* field "a" + index */
+    struct value *slots[SLOTS]; /* by slot_name */
 };
+
+/* Names of three lengths, in an order of their own. */
+static struct span slot_name(unsigned slot) {
+    static const char text[] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.-bcd";
+    return span_of(text + slot, 1 + slot % 3);
+}
 
 static struct value *value_create(enum value_type type) {
     struct value *value = calloc(1, sizeof *value);
@@ -172,7 +217,7 @@ static struct value *value_draw(struct dice *dice, unsigned depth, bool map) {
                                        : dice_chance(dice, 300)                     ? NIL
                                                                                     : NUMBER);
     value->number = value->type == NUMBER ? dice_between(dice, 0, 9) : 0;
-    for (unsigned i = 0; value->type == MAP && i < SLOTS; i++) {
+    for (unsigned i = 0; value->type == MAP && i < slots_used; i++) {
         value->slots[i] = dice_chance(dice, 500) ? value_draw(dice, depth == 0 ? 0 : depth - 1, false) : NULL;
     }
     return value;
@@ -191,7 +236,7 @@ static void value_put(struct buffer *out, const struct value *value) {
         pack_put_map(out, count);
         for (unsigned i = 0; i < SLOTS; i++) {
             if (value->slots[i] != NULL) {
-                pack_put_text(out, span_of((const char *[]){"a", "b", "c", "d"}[i], 1));
+                pack_put_text(out, slot_name(i));
                 value_put(out, value->slots[i]);
             }
         }
@@ -208,7 +253,7 @@ static bool value_is(const struct value *value, struct span packed) {
     }
     uint32_t count = 0;
     for (unsigned i = 0; i < SLOTS; i++) {
-        struct span field = pack_find(packed, (const char *[]){"a", "b", "c", "d"}[i]);
+        struct span field = pack_find_key(packed, slot_name(i));
         if ((field.data != NULL) != (value->slots[i] != NULL) || (field.data != NULL && !value_is(value->slots[i], field))) {
             return false;
         }
@@ -248,32 +293,51 @@ static struct value *value_merge(struct value *target, const struct value *patch
     return target;
 }
 
+static void one_random_patch_agrees(struct dice *dice, unsigned depth, unsigned target_slots, unsigned patch_slots) {
+    slots_used = target_slots;
+    struct value *target = value_draw(dice, depth, true);
+    slots_used = patch_slots;
+    struct value *patch = value_draw(dice, depth, true);
+    struct buffer old;
+    struct buffer change;
+    struct buffer made;
+    buffer_init(&old, 1 << 20);
+    buffer_init(&change, 1 << 20);
+    buffer_init(&made, 1 << 20);
+    value_put(&old, target);
+    value_put(&change, patch);
+    assert_int_equal(document_merge(&made, buffer_span(&old), buffer_span(&change)), AHORA_OK);
+    target = value_merge(target, patch);
+    size_t used = 0;
+    assert_int_equal(pack_check(buffer_span(&made), AHORA_DEPTH_MAX, &used), PACK_FINE);
+    assert_int_equal(used, made.bytes);
+    assert_true(value_is(target, buffer_span(&made)));
+    value_destroy(target);
+    value_destroy(patch);
+    buffer_fini(&old);
+    buffer_fini(&change);
+    buffer_fini(&made);
+}
+
 static void random_patches_agree_with_the_pseudocode(void **state) {
     struct dice dice = {21};
 
     (void)state;
     for (int i = 0; i < 5000; i++) {
-        struct value *target = value_draw(&dice, 4, true);
-        struct value *patch = value_draw(&dice, 4, true);
-        struct buffer old;
-        struct buffer change;
-        struct buffer made;
-        buffer_init(&old, 1 << 20);
-        buffer_init(&change, 1 << 20);
-        buffer_init(&made, 1 << 20);
-        value_put(&old, target);
-        value_put(&change, patch);
-        assert_int_equal(document_merge(&made, buffer_span(&old), buffer_span(&change)), AHORA_OK);
-        target = value_merge(target, patch);
-        size_t used = 0;
-        assert_int_equal(pack_check(buffer_span(&made), AHORA_DEPTH_MAX, &used), PACK_FINE);
-        assert_int_equal(used, made.bytes);
-        assert_true(value_is(target, buffer_span(&made)));
-        value_destroy(target);
-        value_destroy(patch);
-        buffer_fini(&old);
-        buffer_fini(&change);
-        buffer_fini(&made);
+        one_random_patch_agrees(&dice, 4, 4, 4);
+    }
+}
+
+/* Both wide, or one of them: compared in the one case, indexed in the other. */
+static void random_patches_of_wide_maps_agree_with_the_pseudocode(void **state) {
+    struct dice dice = {22};
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        one_random_patch_agrees(&dice, 1, SLOTS, SLOTS);
+        one_random_patch_agrees(&dice, 1, SLOTS, 4);
+        one_random_patch_agrees(&dice, 1, 4, SLOTS);
+        one_random_patch_agrees(&dice, 0, 34, 34); /* about 16 fields each, where the one way ends */
     }
 }
 
@@ -286,6 +350,9 @@ int main(void) {
         cmocka_unit_test(a_map_grows_to_its_bound_and_not_past_it),
         cmocka_unit_test(documents_are_counted),
         cmocka_unit_test(random_patches_agree_with_the_pseudocode),
+        cmocka_unit_test(random_patches_of_wide_maps_agree_with_the_pseudocode),
+        cmocka_unit_test(every_field_of_the_widest_maps_is_found),
+        cmocka_unit_test(wide_maps_keep_their_order_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -191,6 +191,31 @@ static void late_news_are_superseded(void **state) {
     assert_string_equal(apply(rig, "[{\"op\":\"set\",\"topic\":\"order/1\",\"data\":{},\"at\":5}]"), "[{\"seq\":3}]");
 }
 
+/* {"f000":value,"f001":value,...}, an odd field first if wanted: so that places differ between document and adjust. */
+static void put_numbers(char *text, size_t bytes, unsigned count, int value, bool odd) {
+    size_t used = (size_t)snprintf(text, bytes, odd ? "{\"odd\":%d" : "{\"f000\":%d", value);
+    for (unsigned i = !odd; i < count; i++) {
+        used += (size_t)snprintf(text + used, bytes - used, ",\"f%03u\":%d", i, value);
+        assert_true(used < bytes - 2);
+    }
+    memcpy(text + used, "}", 2);
+}
+
+static void adjust_finds_every_field_of_a_wide_document(void **state) {
+    struct rig *rig = *state;
+    char numbers[4096];
+    char change[5000];
+    put_numbers(numbers, sizeof numbers, 200, 40, false);
+    (void)snprintf(change, sizeof change, "[{\"op\":\"set\",\"topic\":\"stock/a\",\"data\":%s}]", numbers);
+    assert_string_equal(apply(rig, change), "[{\"seq\":1}]");
+    put_numbers(numbers, sizeof numbers, 200, 2, true);
+    (void)snprintf(change, sizeof change, "[{\"op\":\"adjust\",\"topic\":\"stock/a\",\"data\":%s}]", numbers);
+    assert_string_equal(apply(rig, change), "[{\"seq\":2}]");
+    put_numbers(numbers, sizeof numbers, 200, 42, false);
+    (void)snprintf(numbers + strlen(numbers) - 1, 11, ",\"odd\":2}");
+    assert_string_equal(document_of(rig, "stock/a"), numbers);
+}
+
 static void adjust_keeps_the_floor_and_the_range(void **state) {
     struct rig *rig = *state;
     (void)apply(rig,
@@ -529,6 +554,7 @@ int main(void) {
         TEST(if_seq_is_compared_before_anything_is_made),
         TEST(only_set_makes_a_topic),
         TEST(late_news_are_superseded),
+        TEST(adjust_finds_every_field_of_a_wide_document),
         TEST(adjust_keeps_the_floor_and_the_range),
         TEST(documents_are_bounded_one_by_one_and_in_sum),
         TEST(without_room_in_the_store_nothing_is_applied),

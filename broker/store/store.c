@@ -115,7 +115,7 @@ static enum result open_fold_lock(struct store *store) {
 /* What the last run left, by the marks it left. Damage is known only after the load. */
 static void judge(struct store *store, const char *boot_id, const char *place) {
     const struct checkpoint_meta *meta = &store->checkpoint.meta;
-    bool is_same_boot = strncmp(meta->boot_id, boot_id, sizeof meta->boot_id) == 0;
+    bool is_same_boot = boot_id[0] != 0 && strncmp(meta->boot_id, boot_id, sizeof meta->boot_id) == 0; /* empty: unknown */
     store->epoch_is_new = true;
     store->ending = ENDING_POWER_LOSS;
     if (!store->checkpoint.has_meta || store->checkpoint.is_meta_damaged) {

@@ -41,7 +41,7 @@ struct store_options {
     enum sync_mode sync;
     int64_t sync_ms;         /* SYNC_INTERVAL */
     const struct disk *disk; /* NULL: the real one; tests give one that fails */
-    const char *boot_id;     /* NULL: the machine's; tests give one to play a power loss */
+    const char *boot_id;     /* NULL: the machine's; "": unknown, no two are the same; tests give one to play a power loss */
 };
 
 void store_options_default(struct store_options *options); /* all but path */

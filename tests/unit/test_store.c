@@ -137,6 +137,11 @@ static void start_and_append(struct fixture *fixture) {
     append_turns(fixture, 100);
 }
 
+static void start_and_append_little(struct fixture *fixture) {
+    start(fixture);
+    append_turns(fixture, 5);
+}
+
 /* ---- round trips and epochs ---- */
 
 static void a_clean_stop_keeps_everything_and_the_epoch(void **state) {
@@ -191,6 +196,18 @@ static void a_power_loss_takes_a_new_epoch(void **state) {
     stop(fixture);
     start(fixture);
     assert_string_equal(fixture->report.epoch, epoch);
+}
+
+static void without_a_boot_id_a_kill_may_have_been_a_power_loss(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.boot_id = "";
+    in_a_process_that_dies(fixture, start_and_append_little);
+    start(fixture);
+    assert_true(fixture->report.epoch_is_new);
+    assert_string_equal(fixture->report.epoch_reason, "power loss");
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
 }
 
 /* A change with a key, and a newer one of the same topic. */
@@ -279,11 +296,6 @@ static void flip_in_journal(const char *path, off_t offset) {
     byte ^= 4;
     assert_int_equal(pwrite(file, &byte, 1, offset), 1);
     close(file);
-}
-
-static void start_and_append_little(struct fixture *fixture) {
-    start(fixture);
-    append_turns(fixture, 5);
 }
 
 static void damage_is_reported_and_takes_a_new_epoch(void **state) {
@@ -781,6 +793,7 @@ int main(void) {
         TEST(a_killed_process_loses_nothing_and_keeps_the_epoch),
         TEST(keys_outlive_a_kill_a_fold_and_a_clean_stop),
         TEST(a_power_loss_takes_a_new_epoch),
+        TEST(without_a_boot_id_a_kill_may_have_been_a_power_loss),
         TEST(a_restored_copy_takes_a_new_epoch),
         TEST(damage_is_reported_and_takes_a_new_epoch),
         TEST(damage_in_the_checkpoint_is_reported_once),

@@ -24,7 +24,7 @@
 static void init_buffers(struct core *core) {
     buffer_init(&core->message, SIZE_MAX);
     buffer_init(&core->text, SIZE_MAX);
-    buffer_init(&core->inbound, 2 * core->limits.message_bytes_max);
+    buffer_init(&core->inbound, core->limits.message_bytes_max / 4 * 9 + 1024); /* `1.5,` becomes 9 bytes */
     buffer_init(&core->results, SIZE_MAX);
     buffer_init(&core->items, SIZE_MAX);
     buffer_init(&core->piece, SIZE_MAX);

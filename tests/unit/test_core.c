@@ -421,6 +421,25 @@ static void input_waits_while_too_many_publishes_are_open(void **state) {
     assert_true(session_wants_read(session));
 }
 
+/* Numbers with a point grow most as MessagePack: four bytes of JSON become nine. */
+static void a_message_of_the_largest_size_is_taken_however_it_grows(void **state) {
+    struct rig *rig = *state;
+    static const char head[] = "{\"op\":\"ping\",\"id\":7,\"numbers\":[1.5";
+    const size_t bytes = rig->limits.message_bytes_max;
+    char *line = malloc(bytes + 1);
+    struct session *session = greet(rig);
+    assert_non_null(line);
+    memcpy(line, head, sizeof head);
+    size_t used = sizeof head - 1;
+    for (; used + 6 <= bytes; used += 4) {
+        memcpy(line + used, ",1.5", 4);
+    }
+    memcpy(line + used, "]}", 3);
+    say(rig, session, line);
+    free(line);
+    assert_non_null(strstr(hear(rig, session), "{\"op\":\"pong\",\"id\":7,"));
+}
+
 static void too_much_input_that_waits_ends_the_session(void **state) {
     struct rig *rig = *state;
     rig->limits.publishes_max = 1;
@@ -585,6 +604,7 @@ int main(void) {
         TEST(overlapping_subscriptions_hear_a_change_once_and_in_order),
         TEST(acknowledgements_wait_for_what_they_promise),
         TEST(input_waits_while_too_many_publishes_are_open),
+        TEST(a_message_of_the_largest_size_is_taken_however_it_grows),
         TEST(too_much_input_that_waits_ends_the_session),
         TEST(a_publisher_faster_than_it_may_is_told_when_to_come_back),
         TEST(get_answers_with_what_is_there),

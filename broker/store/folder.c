@@ -19,14 +19,14 @@ enum result folder_lock_shared(int lock) {
 
 /* A place that was intact when it was written or loaded and is not now stops the folding: the segment has to stay, so that the
    next start sees it and takes a new epoch. */
-static enum result gather(struct newest *newest, struct scan *scan, size_t bad_known) {
+static enum result gather(struct newest *newest, struct scan *scan, size_t bad_known, int64_t seq_folded) {
     size_t bad = 0;
     enum result result;
     do {
         struct turn turn;
         result = scan_next(scan, &turn);
         bad += scan->bad;
-        if (result == RESULT_OK) {
+        if (result == RESULT_OK && turn.seq_last > seq_folded) {
             result = newest_add(newest, turn.records);
         }
     } while (result == RESULT_OK);
@@ -48,6 +48,14 @@ static enum result put(struct checkpoint *checkpoint, const struct newest *newes
     return result;
 }
 
+/* For good: a power loss must not bring it back. */
+static enum result drop(int journal, const char *name) {
+    if (unlinkat(journal, name, 0) != 0 && errno != ENOENT) {
+        return result_of_errno(errno);
+    }
+    return fsync(journal) == 0 ? RESULT_OK : result_of_errno(errno);
+}
+
 static enum result fold(struct folder *folder, const struct segment *segment, size_t *records) {
     struct scan scan;
     enum result result = scan_open_whole(&scan, folder->journal, segment->name);
@@ -55,7 +63,7 @@ static enum result fold(struct folder *folder, const struct segment *segment, si
         return result;
     }
     struct newest newest = {0};
-    result = gather(&newest, &scan, segment->bad);
+    result = gather(&newest, &scan, segment->bad, folder->checkpoint->meta.seq);
     if (result == RESULT_OK) {
         newest_sort(&newest);
         result = put(folder->checkpoint, &newest, segment->seq_last);
@@ -63,10 +71,7 @@ static enum result fold(struct folder *folder, const struct segment *segment, si
     }
     newest_fini(&newest);
     scan_close(&scan);
-    if (result == RESULT_OK && unlinkat(folder->journal, segment->name, 0) != 0 && errno != ENOENT) {
-        result = result_of_errno(errno);
-    }
-    return result;
+    return result == RESULT_OK ? drop(folder->journal, segment->name) : result;
 }
 
 static void *run(void *argument) {

@@ -112,6 +112,17 @@ static void count_bad(struct journal *journal, const struct scan *scan) {
     }
 }
 
+static void take_turn(struct journal *journal, const struct turn *turn) {
+    bool is_folded = turn->seq_last <= journal->seq_folded;
+    journal->damaged += is_folded ? 0 : journal->pending;
+    journal->pending = 0;
+    journal->seq_last = turn->seq_last;
+    if (!is_folded) {
+        journal->rest = turn->records;
+        journal->at->seq_last = turn->seq_last;
+    }
+}
+
 static enum result load_turn(struct journal *journal) {
     for (;;) {
         enum result result = journal->scan.is_open ? RESULT_OK : load_segment(journal);
@@ -122,11 +133,7 @@ static enum result load_turn(struct journal *journal) {
         result = scan_next(&journal->scan, &turn);
         count_bad(journal, &journal->scan);
         if (result == RESULT_OK) {
-            journal->damaged += journal->pending;
-            journal->pending = 0;
-            journal->rest = turn.records;
-            journal->at->seq_last = turn.seq_last;
-            journal->seq_last = turn.seq_last;
+            take_turn(journal, &turn);
             return RESULT_OK;
         }
         if (result != RESULT_NOT_FOUND) {

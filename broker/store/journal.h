@@ -12,6 +12,9 @@
  * What is bad at the end of the last turns may be a write that was cut short, which is no damage: nobody was shown it. After a
  * clean end there can be none. After the death of the process it is one turn that lacks its end. After a power loss it may be
  * anything that no intact turn follows.
+ *
+ * A power loss may also bring back a segment that was folded and dropped. The checkpoint may have forgotten removals since then, so
+ * that replaying it would bring back removed topics: what the checkpoint stands for is passed over, bad places before it too.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -31,11 +34,12 @@ struct journal {
     struct link segments; /* struct segment */
     struct segment *at;   /* being read */
     struct scan scan;
-    struct span rest; /* of the turn being read */
-    int64_t seq_last; /* of the last intact turn */
-    uint64_t damaged; /* bad places that an intact turn follows */
-    uint64_t pending; /* bad places since the last intact turn */
-    bool torn;        /* the only one of them may be a write cut short */
+    struct span rest;   /* of the turn being read */
+    int64_t seq_last;   /* of the last intact turn */
+    int64_t seq_folded; /* turns up to here are in the checkpoint and not yielded again; set between open and load */
+    uint64_t damaged;   /* bad places that an intact turn follows */
+    uint64_t pending;   /* bad places since the last intact turn */
+    bool torn;          /* the only one of them may be a write cut short */
 };
 
 /* Lists DIR/journal, creating it if missing. `path` is DIR. */
@@ -47,7 +51,8 @@ enum result journal_load(struct journal *journal, struct record *record) MUST_CH
 /* After the load. */
 uint64_t journal_damaged(const struct journal *journal, enum ending ending);
 
-/* Cuts each segment behind its last intact turn, on disk, so that what is bad there is not met again; drops those without any. */
+/* Cuts each segment behind its last intact turn, on disk, so that what is bad there is not met again; drops those without
+   any, or with folded ones only. */
 enum result journal_cut(struct journal *journal) MUST_CHECK;
 
 size_t journal_bytes(const struct journal *journal);

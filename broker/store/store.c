@@ -173,6 +173,7 @@ static enum result open_parts(struct store *store, const char **at) {
     }
     *at = "/journal";
     result = journal_open(&store->journal, store->path);
+    store->journal.seq_folded = store->checkpoint.meta.seq;
     return result == RESULT_OK ? take_marks(store) : result;
 }
 
@@ -265,6 +266,9 @@ static enum result settle_epoch(struct store *store) {
 enum result store_loaded(struct store *store, int64_t seq_last, struct store_report *report) {
     assert(store->is_checkpoint_read && !store->is_loaded);
     enum result result = settle_epoch(store);
+    if (seq_last < store->checkpoint.meta.seq) { /* damage took the newest: their seqs are used again, and not passed over */
+        store->checkpoint.meta.seq = seq_last;
+    }
     report_fill(store, report);
     result = result == RESULT_OK ? journal_cut(&store->journal) : result;
     if (result == RESULT_OK && store->checkpoint.damaged > 0) {

@@ -241,6 +241,44 @@ static void a_cut_journal_is_whole_and_loses_its_empty_segments(void **state) {
     journal_close(&journal);
 }
 
+static void load_behind(struct fixture *fixture, struct journal *journal, int64_t seq_folded, int64_t *seq_first) {
+    assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
+    journal->seq_folded = seq_folded;
+    struct record record;
+    *seq_first = 0;
+    while (journal_load(journal, &record) == RESULT_OK) {
+        *seq_first = *seq_first == 0 ? record.seq : *seq_first;
+    }
+}
+
+static void what_is_folded_is_not_loaded_again(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    memset(fixture->image + fixture->end[5] + 8, 0xff, 8); /* what is bad in there concerns nobody any more */
+    write_image(fixture, fixture->image, SEGMENT_BYTES);
+    struct journal journal;
+    int64_t seq_first;
+    load_behind(fixture, &journal, fixture->seq_last[10], &seq_first);
+    assert_int_equal(seq_first, fixture->seq_last[10] + 1);
+    assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
+    assert_int_equal(journal_cut(&journal), RESULT_OK);
+    assert_int_equal(journal_bytes(&journal), fixture->end[TURNS]);
+    journal_close(&journal);
+}
+
+static void a_segment_that_is_folded_as_a_whole_is_dropped(void **state) {
+    struct fixture *fixture = *state;
+    append_turns(fixture);
+    struct journal journal;
+    int64_t seq_first;
+    load_behind(fixture, &journal, fixture->seq_last[TURNS], &seq_first);
+    assert_int_equal(seq_first, 0);
+    assert_int_equal(journal_cut(&journal), RESULT_OK);
+    assert_true(list_is_empty(&journal.segments));
+    assert_int_equal(faccessat(fixture->directory, fixture->segment->name, F_OK, 0), -1);
+    journal_close(&journal);
+}
+
 /* ---- a failing disk ---- */
 
 static ssize_t write_half(int file, const struct iovec *pieces, int count, off_t offset) {
@@ -323,6 +361,8 @@ int main(void) {
         TEST(a_turn_imitated_inside_a_document_is_not_taken),
         TEST(a_newer_format_is_refused),
         TEST(a_cut_journal_is_whole_and_loses_its_empty_segments),
+        TEST(what_is_folded_is_not_loaded_again),
+        TEST(a_segment_that_is_folded_as_a_whole_is_dropped),
         TEST(writes_cut_short_by_the_kernel_are_completed),
         TEST(a_failed_write_leaves_no_trace_behind_the_next),
         TEST(the_room_is_exactly_what_fits),

@@ -142,6 +142,24 @@ static void start_and_append_little(struct fixture *fixture) {
     append_turns(fixture, 5);
 }
 
+/* Flips a bit of each place in the file that holds the text. */
+static void flip_text(const char *name, const char *text) {
+    int file = open(name, O_RDWR);
+    struct stat status;
+    assert_int_equal(fstat(file, &status), 0);
+    size_t size = (size_t)status.st_size;
+    char *bytes = malloc(size);
+    assert_int_equal(pread(file, bytes, size, 0), size);
+    char *hit = memmem(bytes, size, text, strlen(text));
+    assert_non_null(hit);
+    for (; hit != NULL; hit = memmem(bytes, size, text, strlen(text))) {
+        hit[1] ^= 1;
+    }
+    assert_int_equal(pwrite(file, bytes, size, 0), size);
+    free(bytes);
+    close(file);
+}
+
 /* ---- round trips and epochs ---- */
 
 static void a_clean_stop_keeps_everything_and_the_epoch(void **state) {
@@ -267,6 +285,78 @@ static void keys_outlive_a_kill_a_fold_and_a_clean_stop(void **state) {
     assert_int_equal(fixture->report.damaged, 0);
 }
 
+static void start_and_append_one(struct fixture *fixture) {
+    start(fixture);
+    assert_int_equal(fixture->seq, 39);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+}
+
+static void append_room(struct fixture *fixture, int64_t seq, bool removed) {
+    struct buffer buffer;
+    buffer_init(&buffer, SEGMENT_BYTES);
+    struct record record = {.topic = span_of_text("room"),
+                            .data = span_of("\x80", removed ? 0 : 1),
+                            .seq = seq,
+                            .fresh_ms = -1,
+                            .expire_ms = -1,
+                            .removed = removed,
+                            .why = removed ? AHORA_WHY_DELETED : AHORA_WHY_NONE};
+    record_put(&buffer, &record);
+    assert_int_equal(store_append(fixture->store, buffer_span(&buffer), seq, seq), RESULT_OK);
+    buffer_fini(&buffer);
+}
+
+/* Starts; the records found. */
+static int start_and_count(struct fixture *fixture, int64_t seq_last) {
+    char detail[300];
+    int count = 0;
+    struct record record;
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
+    while (store_load(fixture->store, &record) == RESULT_OK) {
+        count++;
+    }
+    assert_int_equal(store_loaded(fixture->store, seq_last, &fixture->report), RESULT_OK);
+    assert_int_equal(store_start(fixture->store), RESULT_OK);
+    return count;
+}
+
+/* A power loss may undo that the file was deleted. */
+static void a_folded_segment_that_comes_back_brings_no_topic_back(void **state) {
+    struct fixture *fixture = *state;
+    char name[300];
+    char kept[300];
+    snprintf(name, sizeof name, "%s/journal/%016x", fixture->path, 1);
+    snprintf(kept, sizeof kept, "%s/kept", fixture->path);
+    fixture->options.removals_max = 0;
+    assert_int_equal(start_and_count(fixture, 0), 0);
+    append_room(fixture, 1, false);
+    assert_int_equal(link(name, kept), 0);
+    stop(fixture);
+    assert_int_equal(start_and_count(fixture, 1), 1);
+    append_room(fixture, 2, true);
+    stop(fixture); /* folded, and the removal is forgotten */
+    assert_int_equal(rename(kept, name), 0);
+    assert_int_equal(start_and_count(fixture, 2), 0);
+    assert_int_equal(fixture->report.damaged, 0);
+    stop(fixture);
+    assert_int_equal(start_and_count(fixture, 2), 0);
+}
+
+/* Damage took the newest change, so its seq is used again. */
+static void what_is_appended_after_damage_is_loaded_again(void **state) {
+    struct fixture *fixture = *state;
+    start(fixture);
+    assert_int_equal(append(fixture, 40), RESULT_OK);
+    stop(fixture);
+    char name[300];
+    snprintf(name, sizeof name, "%s/checkpoint/data.mdb", fixture->path);
+    flip_text(name, "seq 40 ");
+    in_a_process_that_dies(fixture, start_and_append_one);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "killed");
+    model_expect(&fixture->model, 40);
+}
+
 /* As an operator would: a copy is made, the original goes, the copy takes its place. */
 static void replace_by_copy(const char *path) {
     char command[1000];
@@ -313,24 +403,6 @@ static void damage_is_reported_and_takes_a_new_epoch(void **state) {
     stop(fixture);
     start(fixture);
     assert_string_equal(fixture->report.epoch_reason, "clean");
-}
-
-/* Flips a bit of each place in the file that holds the text. */
-static void flip_text(const char *name, const char *text) {
-    int file = open(name, O_RDWR);
-    struct stat status;
-    assert_int_equal(fstat(file, &status), 0);
-    size_t size = (size_t)status.st_size;
-    char *bytes = malloc(size);
-    assert_int_equal(pread(file, bytes, size, 0), size);
-    char *hit = memmem(bytes, size, text, strlen(text));
-    assert_non_null(hit);
-    for (; hit != NULL; hit = memmem(bytes, size, text, strlen(text))) {
-        hit[1] ^= 1;
-    }
-    assert_int_equal(pwrite(file, bytes, size, 0), size);
-    free(bytes);
-    close(file);
 }
 
 static void damage_in_the_checkpoint_is_reported_once(void **state) {
@@ -794,6 +866,8 @@ int main(void) {
         TEST(keys_outlive_a_kill_a_fold_and_a_clean_stop),
         TEST(a_power_loss_takes_a_new_epoch),
         TEST(without_a_boot_id_a_kill_may_have_been_a_power_loss),
+        TEST(a_folded_segment_that_comes_back_brings_no_topic_back),
+        TEST(what_is_appended_after_damage_is_loaded_again),
         TEST(a_restored_copy_takes_a_new_epoch),
         TEST(damage_is_reported_and_takes_a_new_epoch),
         TEST(damage_in_the_checkpoint_is_reported_once),

@@ -128,6 +128,9 @@ void session_yield(struct core *core, struct session *session);
 /* After session_pull returned false: non-zero if the connection is to be closed with this code and reason (static text). */
 int session_close_code(const struct session *session, const char **reason);
 
+/* True from session_kick on, even while its last answers wait for a choked socket. */
+bool session_is_kicked(const struct session *session);
+
 /* False while the session has too many answers or publishes outstanding: do not read its socket. Ask after receive, pull and
    core_durable; core_next_ready returns the session when it may become true again. */
 bool session_wants_read(const struct session *session);

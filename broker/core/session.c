@@ -98,6 +98,10 @@ int session_close_code(const struct session *session, const char **reason) {
     return owes ? 0 : session->close_code; /* who publishes while the broker stops still hears what became of it */
 }
 
+bool session_is_kicked(const struct session *session) {
+    return session->close_code != 0;
+}
+
 void session_mark_ready(struct core *core, struct session *session) {
     if (!session->choked && !link_is_listed(&session->ready)) {
         list_append(&core->ready, &session->ready);

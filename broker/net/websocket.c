@@ -30,7 +30,12 @@ static enum peer_write socket_write(struct websocket *websocket, struct span byt
     if (lws_write(websocket->wsi, data, bytes.bytes, LWS_WRITE_RAW) < 0) {
         return PEER_BROKEN;
     }
+    bool was_choked = websocket->choked;
     websocket->choked = lws_partial_buffered(websocket->wsi) != 0;
+    if (websocket->choked && !was_choked && !websocket->closing) {
+        websocket->overdue = false;
+        deadline_set(&websocket->broker->deadlines, &websocket->deadline, DEADLINE_CLOSE, websocket->broker->now_ms);
+    }
     return websocket->choked ? PEER_CHOKED : PEER_WRITTEN;
 }
 
@@ -121,6 +126,9 @@ static int on_established(struct websocket *websocket, enum encoding encoding) {
 static int on_writable(struct websocket *websocket) {
     if (websocket->choked && lws_partial_buffered(websocket->wsi) == 0) {
         websocket->choked = false;
+        if (!websocket->closing) {
+            deadline_clear(&websocket->deadline);
+        }
         if (websocket->peer.session != NULL) {
             session_set_choked(websocket->broker->core, websocket->peer.session, false);
         }
@@ -283,8 +291,22 @@ static void kill_socket(struct websocket *websocket) {
     }
 }
 
+/* A session can be told to end while its socket is choked; our Close then stands behind what the peer does not read. So a choked
+   socket is looked at every close_ms: if it was to end the last time, too, it has had its chance. */
+static bool may_go_on(struct websocket *websocket) {
+    if (websocket->closing || websocket->overdue) {
+        return false;
+    }
+    websocket->overdue = websocket->peer.session == NULL || session_is_kicked(websocket->peer.session);
+    return true;
+}
+
 static void on_deadline(struct deadline *deadline) {
     struct websocket *websocket = CONTAINER_OF(deadline, struct websocket, deadline);
+    if (may_go_on(websocket)) {
+        deadline_set(&websocket->broker->deadlines, deadline, DEADLINE_CLOSE, websocket->broker->now_ms);
+        return;
+    }
     websocket->broker->metrics.timeouts_close++;
     doom(websocket);
 }

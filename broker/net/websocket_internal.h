@@ -22,7 +22,7 @@ struct websocket {
     struct link link;
     struct link hungry;
     struct link doomed;
-    struct deadline deadline; /* DEADLINE_CLOSE */
+    struct deadline deadline; /* DEADLINE_CLOSE: while closing, and again and again while choked */
     struct address_count *count;
     struct buffer message; /* its fragments so far */
     size_t received;       /* bytes of payload in this turn's reads */
@@ -30,6 +30,7 @@ struct websocket {
     bool skipping; /* a message was refused: nothing more is taken in */
     bool choked;
     bool closing; /* our Close is written */
+    bool overdue; /* choked, and was already kicked when the deadline passed before */
     bool closed;  /* the library has closed it, and frees it soon */
 };
 

@@ -252,6 +252,52 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     wire_fini(&other);
 }
 
+static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (scene_metric(broker, name) < value) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(20);
+    }
+}
+
+/* It is to be closed, but its socket takes nothing, not even our Close. */
+static void one_who_is_closed_and_reads_nothing_is_cut(void **state) {
+    scene_configure("WEBSOCKET_CLOSE_MS", "200");
+    struct broker_process *broker = scene_start(state);
+    struct wire other;
+    scene_open(&other, broker, CODEC_JSON);
+    char text[30001] = "";
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 400; i++) {
+        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
+    }
+    FOR_BOTH(codec) {
+        double cut = scene_metric(broker, "ahora_timeouts_close_total");
+        double choked = scene_metric(broker, "ahora_session_choked_total");
+        struct wire wire;
+        assert_true(wire_open_with(&wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
+        json_decref(scene_ask(&wire, "{'op':'hello'}"));
+        scene_say(&wire, "{'op':'sub','id':1,'match':'order/*'}");
+        wait_for_metric(broker, "ahora_session_choked_total", choked + 1);
+        scene_sleep(1000); /* not being read is no reason to be cut */
+        assert_int_equal((int)scene_metric(broker, "ahora_websockets"), 2);
+        const struct wire_frame wrong = {.opcode = codec == CODEC_JSON ? WIRE_BINARY : WIRE_TEXT,
+                                         .is_final = true,
+                                         .is_masked = true,
+                                         .payload = "{}",
+                                         .payload_bytes = 2};
+        wire_send_frame(&wire, &wrong);
+        wait_for_metric(broker, "ahora_timeouts_close_total", cut + 1);
+        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+        while (scene_metric(broker, "ahora_websockets") > 1) {
+            assert_true(scene_clock_ms() < deadline_ms);
+            scene_sleep(20);
+        }
+        wire_fini(&wire);
+    }
+    wire_fini(&other);
+}
+
 #define FLOOD 80000 /* more bytes than the broker could keep */
 
 static void one_who_reads_after_a_flood_gets_every_answer(void **state) {
@@ -297,6 +343,7 @@ int main(void) {
         CASE(two_thousand_idle_sessions_cost_little_and_all_answer),
         CASE(with_few_descriptors_it_lives_on_and_does_not_spin),
         CASE(when_descriptors_run_out_it_lives_on_and_does_not_spin),
+        CASE(one_who_is_closed_and_reads_nothing_is_cut),
         CASE(a_flood_from_one_who_reads_nothing_is_held_back),
         CASE(one_who_reads_after_a_flood_gets_every_answer),
     };

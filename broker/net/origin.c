@@ -35,19 +35,27 @@ static struct span without_port(struct span authority) {
     return authority;
 }
 
-static bool is_loopback(struct span authority) {
-    struct span name = without_port(authority);
+static bool is_ipv4(struct span name, struct in_addr *address) {
     char text[16];
-    struct in_addr address;
-    if (texts_equal(name, span_of_text("localhost")) || texts_equal(name, span_of_text("[::1]"))) {
-        return true;
-    }
     if (name.bytes == 0 || name.bytes >= sizeof text) {
         return false;
     }
     memcpy(text, name.data, name.bytes);
     text[name.bytes] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+    return inet_pton(AF_INET, text, address) == 1;
+}
+
+/* A name in the domain name system, which its owner can point anywhere: neither an address nor a bare local name. */
+static bool is_domain(struct span name) {
+    struct in_addr address;
+    return name.bytes > 0 && name.data[0] != '[' && memchr(name.data, '.', name.bytes) != NULL && !is_ipv4(name, &address);
+}
+
+static bool is_loopback(struct span authority) {
+    struct span name = without_port(authority);
+    struct in_addr address;
+    return texts_equal(name, span_of_text("localhost")) || texts_equal(name, span_of_text("[::1]")) ||
+           (is_ipv4(name, &address) && (ntohl(address.s_addr) >> 24) == 127);
 }
 
 /* The next item of a list separated by blanks; false at its end. */
@@ -77,7 +85,7 @@ bool origin_host_is_known(struct span host, const char *allowed) {
             return true;
         }
     }
-    return is_loopback(host);
+    return host.bytes > 0 && !is_domain(without_port(host));
 }
 
 /* Reading is left alone: without our leave no browser shows an answer to a page of another origin. An event stream is refused all

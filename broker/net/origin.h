@@ -6,7 +6,7 @@
 /*
  * Who a browser speaks for. A page of any site can make the browser open a WebSocket to us, or post to us, with whatever access the
  * browser's machine has; all that tells it from our own page is its Origin header (RFC 6454). And a name that its owner points at a
- * loopback address makes a foreign page look like our own, so a broker that is open to loopback answers to loopback names only.
+ * loopback address makes a foreign page look like our own, so a broker that is open to loopback does not answer to domains.
  * Pure, loop thread. Programs that are no browser send no Origin and are not concerned.
  */
 #ifndef NET_ORIGIN_H
@@ -22,7 +22,8 @@ struct exchange;
    listen.allowed_origins: origins as browsers write them, separated by blanks; "*" stands for all. */
 bool origin_is_admitted(struct span origin, struct span host, const char *allowed);
 
-/* True if `host` names this machine (localhost, 127.0.0.0/8, [::1], any port) or an origin in `allowed` has it. */
+/* True if `host` is an address, a name without a dot, or that of an origin in `allowed`: a stranger can point a domain at a loopback
+   address (DNS rebinding), but not the others. */
 bool origin_host_is_known(struct span host, const char *allowed);
 
 /* Both questions, for a request whose route is known. False: it is refused and counted. */

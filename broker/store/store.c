@@ -262,7 +262,8 @@ static enum result settle_epoch(struct store *store) {
     return identity_new_epoch(store->checkpoint.meta.epoch);
 }
 
-/* The old ends are cut before the new marks are written: a death in between leaves the old marks, and is judged by them. */
+/* The old ends are cut before the new marks are written: a death in between leaves the old marks, and is judged by them. What is
+   damaged is cut after that, or a death in between would leave the old epoch and no sign of the damage. */
 enum result store_loaded(struct store *store, int64_t seq_last, struct store_report *report) {
     assert(store->is_checkpoint_read && !store->is_loaded);
     enum result result = settle_epoch(store);
@@ -270,6 +271,9 @@ enum result store_loaded(struct store *store, int64_t seq_last, struct store_rep
         store->checkpoint.meta.seq = seq_last;
     }
     report_fill(store, report);
+    if (result == RESULT_OK && report->damaged > 0) {
+        result = checkpoint_write_meta(&store->checkpoint);
+    }
     result = result == RESULT_OK ? journal_cut(&store->journal) : result;
     if (result == RESULT_OK && store->checkpoint.damaged > 0) {
         result = checkpoint_drop_damaged(&store->checkpoint);

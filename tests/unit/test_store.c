@@ -377,15 +377,19 @@ static void a_restored_copy_takes_a_new_epoch(void **state) {
     model_expect(&fixture->model, seq);
 }
 
-static void flip_in_journal(const char *path, off_t offset) {
-    char name[300];
-    snprintf(name, sizeof name, "%s/journal/%016x", path, 1);
+static void flip_in_file(const char *name, off_t offset) {
     int file = open(name, O_RDWR);
     uint8_t byte;
     assert_int_equal(pread(file, &byte, 1, offset), 1);
     byte ^= 4;
     assert_int_equal(pwrite(file, &byte, 1, offset), 1);
     close(file);
+}
+
+static void flip_in_journal(const char *path, off_t offset) {
+    char name[300];
+    snprintf(name, sizeof name, "%s/journal/%016x", path, 1);
+    flip_in_file(name, offset);
 }
 
 static void damage_is_reported_and_takes_a_new_epoch(void **state) {
@@ -421,6 +425,33 @@ static void damage_in_the_checkpoint_is_reported_once(void **state) {
     start(fixture);
     assert_string_equal(fixture->report.epoch_reason, "clean");
     assert_int_equal(fixture->report.damaged, 0);
+}
+
+/* A start dies once the damage is cut away: nothing of it is left to find, so the epoch must have been written before. */
+static void the_new_epoch_is_on_disk_before_the_damage_is_cut(void **state) {
+    struct fixture *fixture = *state;
+    char name[300];
+    char detail[300];
+    in_a_process_that_dies(fixture, start_and_append_little);
+    start(fixture);
+    char epoch[sizeof fixture->report.epoch];
+    memcpy(epoch, fixture->report.epoch, sizeof epoch);
+    stop(fixture);
+    in_a_process_that_dies(fixture, start_and_append_little);
+    snprintf(name, sizeof name, "%s/journal/%016x", fixture->path, 16);
+    flip_in_file(name, 64 + 40);
+    assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
+    assert_string_equal(fixture->report.epoch, epoch);
+    assert_int_equal(load(fixture), RESULT_NOT_FOUND);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(mkdir(name, 0700), 0); /* which no cut can open */
+    assert_int_not_equal(store_loaded(fixture->store, fixture->model.seq_last, &fixture->report), RESULT_OK);
+    assert_string_equal(fixture->report.epoch_reason, "damaged");
+    stop(fixture);
+    assert_int_equal(rmdir(name), 0);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "killed");
+    assert_string_not_equal(fixture->report.epoch, epoch);
 }
 
 /* What a backup does while it copies the checkpoint. */
@@ -870,6 +901,7 @@ int main(void) {
         TEST(what_is_appended_after_damage_is_loaded_again),
         TEST(a_restored_copy_takes_a_new_epoch),
         TEST(damage_is_reported_and_takes_a_new_epoch),
+        TEST(the_new_epoch_is_on_disk_before_the_damage_is_cut),
         TEST(damage_in_the_checkpoint_is_reported_once),
         TEST(a_segment_that_rots_is_kept_for_the_next_start_to_see),
         TEST(a_second_process_is_refused),

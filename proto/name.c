@@ -100,6 +100,10 @@ enum ahora_code name_parse_pattern(struct span text, struct name *name, const ch
     return parse(text, name, detail, AHORA_BAD_PATTERN);
 }
 
+bool name_equal(const struct name *a, const struct name *b) {
+    return span_equal(a->text, b->text);
+}
+
 bool name_matches(const struct name *pattern, const struct name *topic) {
     unsigned fixed = pattern->deep ? pattern->count - 1 : pattern->count;
 

@@ -30,6 +30,7 @@ enum ahora_code name_parse_topic(struct span text, struct name *name, const char
 /* AHORA_OK or AHORA_BAD_PATTERN. Every topic is a pattern too. */
 enum ahora_code name_parse_pattern(struct span text, struct name *name, const char **detail);
 
+bool name_equal(const struct name *a, const struct name *b);
 bool name_matches(const struct name *pattern, const struct name *topic);
 
 struct token {

@@ -43,6 +43,7 @@ void *arena_take(struct arena *arena, size_t bytes) {
     }
     void *taken = arena->chunks->data + arena->used;
     arena->used += bytes;
+    arena->taken += bytes;
     return taken;
 }
 
@@ -63,6 +64,7 @@ void arena_reset(struct arena *arena, size_t keep_bytes) {
         }
     }
     arena->used = 0;
+    arena->taken = 0;
 }
 
 void arena_fini(struct arena *arena) {

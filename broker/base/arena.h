@@ -14,7 +14,8 @@ struct arena_chunk;
 struct arena {
     struct arena_chunk *chunks; /* the first is the one in use */
     struct arena_chunk *spare;
-    size_t used; /* of the first chunk */
+    size_t used;  /* of the first chunk */
+    size_t taken; /* since the last reset */
 };
 
 /* 8-byte aligned; NULL: no memory. A zeroed arena is ready. */

@@ -14,7 +14,7 @@
 
 /* Work of one core_tick, so that a flood of deadlines does not stall what is live. */
 #define TIMERS_A_TICK 4096
-#define KEYS_A_TICK 1024
+#define KEYS_A_TICK 16384
 #define INPUTS_A_TICK 256
 
 #define TICK_MS_MAX 1000
@@ -113,6 +113,7 @@ static void resume_inputs(struct core *core) {
 }
 
 void core_tick(struct core *core) {
+    core->work = 0;
     struct timer *timer;
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->timers, core->mono_ms)) != NULL; i++) {
         session_timer_due(core, CONTAINER_OF(timer, struct session, timer));
@@ -195,6 +196,7 @@ void core_turn_appended(struct core *core) {
 }
 
 void core_turn_stored(struct core *core) {
+    core->work = 0;
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
@@ -286,6 +288,15 @@ enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const
     return AHORA_OK;
 }
 
+bool core_names_hold(const struct name *names, size_t count, const struct name *name) {
+    for (size_t i = 0; i < count; i++) {
+        if (name_equal(&names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int compare_paths(struct span a, struct span b) {
     int order = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
     return order != 0 ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
@@ -314,8 +325,11 @@ enum ahora_code core_select(struct core *core, const struct name *patterns, size
                             struct selection *out) {
     struct tree_found found = {0};
     for (size_t i = 0; i < count; i++) {
-        tree_select(&core->ledger.tree, &patterns[i], &found);
+        if (!core_names_hold(patterns, i, &patterns[i])) {
+            tree_select(&core->ledger.tree, &patterns[i], &found);
+        }
     }
+    core->work += found.count;
     if (found.failed) {
         tree_found_fini(&found);
         return AHORA_OVERLOADED;

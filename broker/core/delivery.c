@@ -20,6 +20,12 @@
 
 #define ARENA_KEEP_BYTES ((size_t)4 * 1024 * 1024)
 
+/* Blocks and slices of one turn: past it, cursors walk instead. */
+#define ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* Slices that one session merges in a turn: each message looks at all of them. With more, its other cursors walk. */
+#define SLICES_MERGED_MAX 64
+
 /* ---- encoding ---- */
 
 static struct span encode_sse(struct core *core, const struct reply *reply, int64_t seq) {
@@ -235,6 +241,9 @@ static bool measure_run(struct core *core, enum encoding encoding, const struct 
 }
 
 static struct block *lay_block(struct core *core, enum encoding encoding, const struct run *run) {
+    if (core->arena.taken > ARENA_BYTES_MAX) {
+        return NULL;
+    }
     struct block *block = arena_take(&core->arena, sizeof *block + FRAME_HEADER_BYTES_MAX + run->payload_bytes);
     if (block == NULL) {
         return NULL;
@@ -295,8 +304,11 @@ static bool knows_what_it_builds_on(const struct cursor *cursor, const struct bl
 
 static bool hand_slices(struct core *core, struct cursor *cursor, const struct block *blocks) {
     struct session *session = cursor->subscription->session;
+    if (session->slices != NULL && session->slices->cursor != cursor && session->slice_count >= SLICES_MERGED_MAX) {
+        return false;
+    }
     for (; blocks != NULL; blocks = blocks->next) {
-        struct slice *slice = arena_take(&core->arena, sizeof *slice);
+        struct slice *slice = core->arena.taken > ARENA_BYTES_MAX ? NULL : arena_take(&core->arena, sizeof *slice);
         if (slice == NULL) {
             return false;
         }
@@ -309,6 +321,7 @@ static bool hand_slices(struct core *core, struct cursor *cursor, const struct b
         };
         session->merges |= session->slices != NULL && session->slices->cursor != cursor;
         core->sliced_count += session->slices == NULL;
+        session->slice_count += session->slice_count < UINT16_MAX;
         *session->slices_end = slice;
         session->slices_end = &slice->next;
     }
@@ -400,6 +413,7 @@ static void forget_slices(struct core *core, struct session *session) {
     core->sliced_count -= session->slices != NULL;
     session->slices = NULL;
     session->slices_end = &session->slices;
+    session->slice_count = 0;
     session->merges = false;
 }
 

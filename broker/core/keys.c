@@ -40,24 +40,29 @@ static struct key *find(const struct keys *keys, struct span text) {
     return NULL;
 }
 
-const struct key *keys_find(const struct keys *keys, struct span text) {
-    return find(keys, text);
+const struct key *keys_find(const struct keys *keys, struct span text, int64_t now_ms) {
+    const struct key *key = find(keys, text);
+    return key != NULL && key->until_ms > now_ms ? key : NULL;
 }
 
-bool keys_add(struct keys *keys, struct span text, enum ahora_code code, int64_t seq, int64_t until_ms) {
+bool keys_add(struct keys *keys, struct span text, int64_t seq, int64_t until_ms) {
     assert(text.bytes <= KEY_TEXT_BYTES_MAX);
-    assert(keys_find(keys, text) == NULL);
+    struct key *over = find(keys, text);
+    if (over != NULL) {
+        forget(keys, over);
+    }
     struct key *key = malloc(sizeof *key + text.bytes);
     if (key == NULL) {
         return false;
     }
-    *key = (struct key){.until_ms = until_ms, .seq = seq, .code = code, .bytes = (uint8_t)text.bytes};
+    *key = (struct key){.until_ms = until_ms, .seq = seq, .bytes = (uint8_t)text.bytes};
     memcpy(key->text, text.data, text.bytes);
     if (!table_insert(&keys->table, &key->hashed, table_hash(keys->hash_key, text.data, text.bytes))) {
         free(key);
         return false;
     }
     list_append(&keys->order, &key->order);
+    keys->added++;
     return true;
 }
 
@@ -66,10 +71,7 @@ bool keys_restore(struct keys *keys, struct span text, int64_t seq, int64_t unti
     if (known != NULL && known->seq >= seq) {
         return true;
     }
-    if (known != NULL) {
-        forget(keys, known);
-    }
-    return keys_add(keys, text, AHORA_OK, seq, until_ms);
+    return keys_add(keys, text, seq, until_ms);
 }
 
 /* Keys due at the same time in the order of their seqs, so that a run repeats exactly. */
@@ -104,9 +106,16 @@ bool keys_restored(struct keys *keys) {
 }
 
 void keys_forget_newest(struct keys *keys, size_t count) {
+    keys->added -= count;
     for (; count > 0; count--) {
         assert(!list_is_empty(&keys->order));
         forget(keys, CONTAINER_OF(keys->order.prev, struct key, order));
+    }
+}
+
+void keys_trim(struct keys *keys, size_t count_max) {
+    while (keys->table.count > count_max) {
+        forget(keys, CONTAINER_OF(keys->order.next, struct key, order));
     }
 }
 

@@ -182,8 +182,21 @@ static bool is_legal(const struct record *record, struct name *name, const struc
            pack_peek(&reader) == PACK_MAP;
 }
 
-/* A change accepted in the future, by this clock, was accepted just now. Not limited by keys_max: the store's bytes limit it, and a key
-   forgotten would let a change apply twice. */
+/* Loaded keys beyond the bound, before they are put in order and the oldest forgotten: seldom enough to cost little. */
+#define KEYS_SURPLUS 65536
+
+static bool trim_loaded_keys(struct ledger *ledger, size_t surplus) {
+    if (ledger->keys.table.count <= ledger->limits->keys_max + surplus) {
+        return true;
+    }
+    if (!keys_restored(&ledger->keys)) {
+        return false;
+    }
+    keys_trim(&ledger->keys, ledger->limits->keys_max);
+    return true;
+}
+
+/* A change accepted in the future, by this clock, was accepted just now. */
 static enum result load_key(struct ledger *ledger, const struct record *record) {
     int64_t age_ms = 0;
     if (record->key.bytes == 0 || __builtin_sub_overflow(ledger->wall_ms, record->key_at, &age_ms)) {
@@ -193,7 +206,10 @@ static enum result load_key(struct ledger *ledger, const struct record *record) 
     if (left_ms <= 0) {
         return RESULT_OK;
     }
-    return keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) ? RESULT_OK : RESULT_NO_MEMORY;
+    return keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) &&
+                   trim_loaded_keys(ledger, ledger->limits->keys_max + KEYS_SURPLUS)
+               ? RESULT_OK
+               : RESULT_NO_MEMORY;
 }
 
 static enum result load_topic(struct ledger *ledger, const struct record *record) {
@@ -257,6 +273,7 @@ enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) {
     if (!keys_restored(&ledger->keys)) {
         return RESULT_NO_MEMORY;
     }
+    keys_trim(&ledger->keys, ledger->limits->keys_max);
     if (ledger->removal_count == 0) {
         return RESULT_OK;
     }

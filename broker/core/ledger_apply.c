@@ -95,32 +95,21 @@ static bool recall(struct attempt *attempt, struct outcome *outcome) {
     if (attempt->key.bytes == 0) {
         return false;
     }
-    const struct key *known = keys_find(&attempt->ledger->keys, attempt->key);
+    const struct key *known = keys_find(&attempt->ledger->keys, attempt->key, attempt->ledger->mono_ms);
     if (known == NULL) {
         return false;
     }
-    *outcome = (struct outcome){
-        .code = known->code, .seq = known->seq, .detail = "the first result of this idempotency key", .repeated = true};
+    *outcome = (struct outcome){.code = AHORA_OK, .seq = known->seq, .repeated = true};
     return true;
 }
 
-static struct outcome check_key_room(const struct attempt *attempt) {
-    const struct ledger *ledger = attempt->ledger;
-    if (attempt->key.bytes > 0 && ledger->keys.table.count >= ledger->limits->keys_max) {
-        return refuse(AHORA_OVERLOADED, "too many idempotency keys are remembered");
-    }
-    return fine;
-}
-
+/* A refused change applied nothing, so it is tried anew. */
 static void remember(struct attempt *attempt, const struct outcome *outcome) {
-    if (attempt->key.bytes == 0 || outcome->repeated || outcome->code == AHORA_STORE_FULL ||
-        outcome->code == AHORA_OVERLOADED) {
-        return; /* what may pass by itself is tried anew */
+    if (attempt->key.bytes == 0 || outcome->repeated || outcome->code != AHORA_OK) {
+        return;
     }
     struct ledger *ledger = attempt->ledger;
-    if (ledger->keys.table.count < ledger->limits->keys_max) {
-        (void)keys_add(&ledger->keys, attempt->key, outcome->code, outcome->seq, ledger->mono_ms + ledger->limits->key_ms);
-    }
+    (void)keys_add(&ledger->keys, attempt->key, outcome->seq, ledger->mono_ms + ledger->limits->key_ms);
 }
 
 /* ---- 3: conditions ---- */
@@ -399,10 +388,7 @@ static struct outcome run(struct attempt *attempt) {
         return outcome;
     }
     attempt->topic = ledger_find(attempt->ledger, attempt->name.text);
-    outcome = check_key_room(attempt);
-    if (outcome.code == AHORA_OK) {
-        outcome = check_conditions(attempt);
-    }
+    outcome = check_conditions(attempt);
     struct made made = {0};
     if (outcome.code == AHORA_OK) {
         outcome = makers[attempt->request.op](attempt, &made);
@@ -486,10 +472,12 @@ static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *
     return code == AHORA_OK ? run(attempt) : refuse(code, detail);
 }
 
-static void apply_each(struct attempt *attempt, struct pack_reader *reader, uint32_t count, struct buffer *results) {
+static void apply_each(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
+    struct pack_reader reader = pack_reader_of(changes);
+    (void)pack_read_list(&reader);
     for (; count > 0; count--) {
         attempt->key = (struct span){0};
-        struct outcome outcome = read_and_run(attempt, reader);
+        struct outcome outcome = read_and_run(attempt, &reader);
         remember(attempt, &outcome);
         finish_result(attempt->ledger, results, &outcome);
     }
@@ -519,7 +507,7 @@ struct mark {
     int64_t seq;
     size_t records_bytes;
     size_t change_count;
-    size_t key_count;
+    size_t keys_added;
 };
 
 static void roll_back(struct ledger *ledger, const struct mark *mark) {
@@ -532,7 +520,7 @@ static void roll_back(struct ledger *ledger, const struct mark *mark) {
     while (ledger->undo_count > 0) {
         put_back(ledger, &ledger->undos[--ledger->undo_count]);
     }
-    keys_forget_newest(&ledger->keys, ledger->keys.table.count - mark->key_count);
+    keys_forget_newest(&ledger->keys, ledger->keys.added - mark->keys_added);
     buffer_cut(&ledger->records, mark->records_bytes);
     ledger->seq = mark->seq;
 }
@@ -555,7 +543,7 @@ static void abort_list(struct ledger *ledger, uint32_t count, uint32_t failed, c
 
 static void apply_all(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
     struct ledger *ledger = attempt->ledger;
-    const struct mark mark = {ledger->seq, ledger->records.bytes, ledger->change_count, ledger->keys.table.count};
+    const struct mark mark = {ledger->seq, ledger->records.bytes, ledger->change_count, ledger->keys.added};
     const size_t results_before = results->bytes;
     struct pack_reader reader = pack_reader_of(changes);
     (void)pack_read_list(&reader);
@@ -582,9 +570,8 @@ void ledger_apply(struct ledger *ledger, const char *principal, struct span chan
     pack_put_list(results, count);
     if (atomic) {
         apply_all(&attempt, changes, count, results);
-        return;
+    } else {
+        apply_each(&attempt, changes, count, results);
     }
-    struct pack_reader reader = pack_reader_of(changes);
-    (void)pack_read_list(&reader);
-    apply_each(&attempt, &reader, count, results);
+    keys_trim(&ledger->keys, ledger->limits->keys_max); /* not before: an aborted list must cost nobody a key */
 }

@@ -90,11 +90,12 @@ static enum ahora_code parse_match(const struct core *core, struct span match, s
         *detail = "too many patterns in one subscription";
         return AHORA_TOO_MANY;
     }
-    for (*count = 0; *count < left; ++*count) {
+    for (*count = 0; left > 0; left--) {
         enum ahora_code code = core_parse_pattern(pack_read_text(&reader), &names[*count], detail);
         if (code != AHORA_OK) {
             return code;
         }
+        *count += core_names_hold(names, *count, &names[*count]) ? 0 : 1; /* twice the same is once */
     }
     return AHORA_OK;
 }
@@ -138,10 +139,12 @@ static enum ahora_code take_views(struct core *core, struct subscription *subscr
                                   size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct view *view = NULL;
+        size_t views_before = core->views.count;
         enum ahora_code code = views_take(&core->views, &names[i], &view);
         if (code != AHORA_OK) {
             return code;
         }
+        core->work += core->views.count > views_before ? view->place_count : 1;
         add_cursor(subscription, view);
     }
     return AHORA_OK;
@@ -162,10 +165,22 @@ static bool can_resume(const struct core *core, const struct subscription *subsc
     return true;
 }
 
+/* To find where a token stands, each view is walked back over what changed since. */
+static void count_resume(struct core *core, const struct subscription *subscription, int64_t since) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        uint64_t changes = (uint64_t)(core->seq_shown - since);
+        uint64_t places = subscription->cursors[i].view->place_count;
+        core->work += changes < places ? changes : places;
+    }
+}
+
 static void begin(struct core *core, struct session *session, struct subscription *subscription,
                   const struct request *request) {
     int64_t since = -1;
     bool resumed = request->since.data != NULL && can_resume(core, subscription, request->since, &since);
+    if (resumed) {
+        count_resume(core, subscription, since);
+    }
     core->metrics.resumes += resumed;
     core->metrics.resumes_refused += request->since.data != NULL && !resumed;
     core->metrics.snapshots += !resumed;

@@ -12,6 +12,9 @@
 /* Answers may pass outbox_bytes_max by the last one, never by more than this: one `get` or `published` in JSON. */
 #define OUTBOX_SLACK_BYTES ((size_t)16 * 1024 * 1024)
 
+/* Topics that the requests of one turn may make us visit, by new views, reads and resumes: about 10 ms. */
+#define WORK_MAX 100000
+
 /* Input that waits is at most one message that was being worked on, and what the socket had already given us. */
 #define INBOX_MESSAGES 4
 
@@ -170,6 +173,7 @@ static struct span take_slice(struct core *core, struct session *session) {
     session->slices = slice->next;
     if (session->slices == NULL) {
         session->slices_end = &session->slices;
+        session->slice_count = 0;
         core->sliced_count--;
     }
     core->metrics.deliveries += slice->block->messages;
@@ -245,7 +249,7 @@ bool session_wants_read(const struct session *session) {
 
 static bool may_go_on(const struct core *core, const struct session *session) {
     return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
-           session->publication_count < core->limits.publishes_max;
+           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX;
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
@@ -305,6 +309,13 @@ static struct span process(struct core *core, struct session *session, struct sp
     return session->close_code != 0 ? (struct span){0} : input;
 }
 
+/* Input that waits only because this turn did enough goes on in the next. */
+static void wait_for_work(struct core *core, struct session *session) {
+    if (core->work >= WORK_MAX && session->inbox.bytes > 0 && !link_is_listed(&session->stalled_input)) {
+        list_append(&core->inputs, &session->stalled_input);
+    }
+}
+
 static void keep_input(struct core *core, struct session *session, struct span rest) {
     if (session->encoding == ENCODING_JSON && session->inbox.bytes > 0) {
         buffer_put_byte(&session->inbox, '\n');
@@ -331,6 +342,7 @@ void session_receive(struct core *core, struct session *session, struct span mes
     struct span rest = process(core, session, message);
     if (rest.bytes > 0) {
         keep_input(core, session, rest);
+        wait_for_work(core, session);
     }
 }
 
@@ -346,6 +358,7 @@ void session_process_inbox(struct core *core, struct session *session) {
     if (session->inbox.bytes == 0) {
         buffer_clear(&session->inbox, 0);
     }
+    wait_for_work(core, session);
     session_mark_ready(core, session); /* the caller asks again whether to read */
 }
 

@@ -118,6 +118,7 @@ struct session {
     enum encoding encoding;
     bool greeted;
     bool choked;
+    uint16_t slice_count;
     bool merges; /* its slices come from several views */
     bool wrote;  /* since the last look at its beat */
     char principal[];
@@ -150,6 +151,7 @@ struct core {
     struct link tickets_durable; /* wait for the disk, oldest first */
     struct link tickets_done;    /* for core_next_ticket */
 
+    uint64_t work;         /* topics that this turn's requests made us visit: past WORK_MAX the rest of the input waits */
     size_t sliced_count;   /* sessions that hold slices: none when the next turn is shown */
     struct arena arena;    /* this turn's frames, blocks and slices */
     struct buffer message; /* one message as MessagePack */
@@ -159,6 +161,11 @@ struct core {
     struct buffer items;
     struct buffer piece; /* what session_pull hands out */
 };
+
+/* ---- core.c ---- */
+
+/* Is the name among the first `count` of `names`? */
+bool core_names_hold(const struct name *names, size_t count, const struct name *name);
 
 /* ---- session.c ---- */
 

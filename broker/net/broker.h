@@ -36,6 +36,8 @@ struct broker {
     struct core *core;
     struct store *store;
     struct store_report report;
+    bool store_full;  /* as last logged */
+    bool fold_broken; /* was logged */
     int64_t started_ms; /* by the monotonic clock */
     int64_t now_ms;     /* the same clock, as of the callback that runs */
     int64_t now_wall_ms;

@@ -167,6 +167,23 @@ static void on_timer(uv_timer_t *handle) {
     lifecycle_on_time(broker);
 }
 
+/* What an operator must know of the store, said once when it changes. */
+static void note_store(struct broker *broker) {
+    struct store_metrics metrics;
+    store_metrics(broker->store, &metrics);
+    if (metrics.full != broker->store_full) {
+        broker->store_full = metrics.full;
+        log_event(&broker->log, metrics.full ? LOG_WARN : LOG_INFO, metrics.full ? "store-full" : "store-has-room",
+                  "journal_bytes=%" PRIu64 " checkpoint_bytes=%" PRIu64, metrics.journal_bytes, metrics.checkpoint_bytes);
+    }
+    if (metrics.fold_broken && !broker->fold_broken) {
+        broker->fold_broken = true;
+        log_event(&broker->log, LOG_ERROR, "checkpoint-broken",
+                  "effect=\"the journal is no longer folded; it grows until the store is full\" seq_checkpoint=%" PRId64,
+                  metrics.seq_checkpoint);
+    }
+}
+
 static void on_store_event(uv_poll_t *handle, int status, int events) {
     (void)status;
     (void)events;
@@ -176,6 +193,10 @@ static void on_store_event(uv_poll_t *handle, int status, int events) {
     if (read(store_event_fd(broker->store), &count, sizeof count) < 0) {
         return; /* somebody else's wake-up came first; nothing to do */
     }
+    if (store_failed(broker->store)) {
+        stop_for_the_journal(broker, "the disk does not sync");
+    }
+    note_store(broker);
     core_durable(broker->core, store_durable_seq(broker->store));
     core_set_room(broker->core, store_room(broker->store));
 }

@@ -268,6 +268,9 @@ void config_check(struct config *config, FILE *errors) {
     if (config->core.document_bytes_max > config->core.message_bytes_max) {
         report(config, errors, "limits.document_bytes_max", 0, "must not exceed limits.message_bytes_max");
     }
+    if ((int64_t)config->core.document_bytes_max > (int64_t)config->store.segment_bytes / 4) {
+        report(config, errors, "limits.document_bytes_max", 0, "must not exceed a quarter of store.segment_bytes");
+    }
     if (config->bodies_bytes_max < config->body_bytes_max) {
         report(config, errors, "http.bodies_bytes_max", 0, "must not be below http.body_bytes_max");
     }

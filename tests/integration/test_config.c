@@ -74,6 +74,8 @@ static const struct bad_file bad_files[] = {
     {"[limits]\nbeat_ms = 99999999999999999999\n", 2, "beat_ms"},
     {"[limits]\ndocument_bytes_max = 1\n", 2, "document_bytes_max"},
     {"[limits]\ndocument_bytes_max = 64X\n", 2, "document_bytes_max"},
+    {"[store]\nsegment_bytes = 2G\n", 2, "segment_bytes"}, /* the store would not open */
+    {"[limits]\npatterns_max = 65\n", 2, "patterns_max"},  /* the protocol has no room for more */
     {"[log]\nlevel = loud\n", 2, "level"},
     {"[store]\nsync = sometimes\n", 2, "sync"},
     {"[listen]\ninsecure_open = maybe\n", 2, "insecure_open"},
@@ -99,6 +101,20 @@ static void a_bad_file_is_refused_with_file_and_line(void **state) {
     }
     expect_exit(&out, 1, "-t -c /nonexistent/ahora.conf");
     expect_words(&out, "/nonexistent/ahora.conf");
+    bytes_fini(&out);
+}
+
+static void values_that_contradict_each_other_are_refused(void **state) {
+    struct broker_process *broker = scene_prepare(state);
+    struct bytes out = {0};
+    char path[256];
+    char arguments[512];
+    snprintf(arguments, sizeof arguments, "-t -c '%s/big.conf'", broker->directory);
+    write_file(broker, "big.conf", "[limits]\ndocument_bytes_max = 512K\n[store]\nsegment_bytes = 1M\n", path);
+    expect_exit(&out, 1, arguments);
+    expect_words(&out, "limits.document_bytes_max: must not exceed a quarter of store.segment_bytes");
+    write_file(broker, "big.conf", "[limits]\ndocument_bytes_max = 256K\n[store]\nsegment_bytes = 1M\n", path);
+    expect_exit(&out, 0, arguments);
     bytes_fini(&out);
 }
 
@@ -241,6 +257,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_good_file_passes_the_test_and_is_printed),
         CASE(a_bad_file_is_refused_with_file_and_line),
+        CASE(values_that_contradict_each_other_are_refused),
         CASE(every_error_of_a_file_is_told_at_once),
         CASE(flags_go_over_the_environment_and_that_over_the_file),
         CASE(wrong_use_is_exit_2_and_help_is_0),

@@ -182,11 +182,11 @@ static bool is_legal(const struct record *record, struct name *name, const struc
            pack_peek(&reader) == PACK_MAP;
 }
 
-/* Loaded keys beyond the bound, before they are put in order and the oldest forgotten: seldom enough to cost little. */
+/* The store may hold more keys than memory is to, in any order. To find the oldest all are sorted: seldom enough to cost little. */
 #define KEYS_SURPLUS 65536
 
-static bool trim_loaded_keys(struct ledger *ledger, size_t surplus) {
-    if (ledger->keys.table.count <= ledger->limits->keys_max + surplus) {
+static bool trim_loaded_keys(struct ledger *ledger) {
+    if (ledger->keys.table.count <= 2 * ledger->limits->keys_max + KEYS_SURPLUS) {
         return true;
     }
     if (!keys_restored(&ledger->keys)) {
@@ -206,10 +206,8 @@ static enum result load_key(struct ledger *ledger, const struct record *record) 
     if (left_ms <= 0) {
         return RESULT_OK;
     }
-    return keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) &&
-                   trim_loaded_keys(ledger, ledger->limits->keys_max + KEYS_SURPLUS)
-               ? RESULT_OK
-               : RESULT_NO_MEMORY;
+    bool fine = keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) && trim_loaded_keys(ledger);
+    return fine ? RESULT_OK : RESULT_NO_MEMORY;
 }
 
 static enum result load_topic(struct ledger *ledger, const struct record *record) {

@@ -222,7 +222,22 @@ static void note_past(struct model *model, const char *principal, const char *ke
 static int by_until(const void *a, const void *b) {
     const struct model_key *left = a;
     const struct model_key *right = b;
-    return (left->until_ms > right->until_ms) - (left->until_ms < right->until_ms);
+    if (left->until_ms != right->until_ms) {
+        return left->until_ms < right->until_ms ? -1 : 1;
+    }
+    return (left->verdict.seq > right->verdict.seq) - (left->verdict.seq < right->verdict.seq);
+}
+
+static void forget_oldest(struct model *model, size_t count) {
+    model->key_count -= count;
+    if (count > 0) {
+        memmove(model->keys, model->keys + count, model->key_count * sizeof *model->keys);
+    }
+}
+
+static void trim_keys(struct model *model) {
+    const size_t keys_max = model->limits->keys_max;
+    forget_oldest(model, model->key_count > keys_max ? model->key_count - keys_max : 0);
 }
 
 /* Of each key the newest change whose time is not over. */
@@ -241,6 +256,7 @@ static void recall_past(struct model *model) {
     if (model->key_count > 0) {
         qsort(model->keys, model->key_count, sizeof *model->keys, by_until);
     }
+    trim_keys(model);
 }
 
 void model_expire_keys(struct model *model) {
@@ -248,10 +264,7 @@ void model_expire_keys(struct model *model) {
     while (old < model->key_count && model->keys[old].until_ms <= model->mono_ms) {
         old++;
     }
-    model->key_count -= old;
-    if (old > 0) {
-        memmove(model->keys, model->keys + old, model->key_count * sizeof *model->keys);
-    }
+    forget_oldest(model, old);
 }
 
 /* ---- one change ---- */
@@ -411,9 +424,6 @@ static struct verdict try(struct model *model, const struct wish *wish, const ch
         report_note(EVENT_KEY_REPEATED);
         return known->verdict;
     }
-    if (wish->key[0] != '\0' && model->key_count >= model->limits->keys_max) {
-        return refused(AHORA_OVERLOADED);
-    }
     struct model_topic *topic = &model->topics[wish->topic];
     struct version copy; /* accepting may move the versions */
     const struct version *old = is_there(topic) ? &copy : NULL;
@@ -433,7 +443,7 @@ static struct verdict try(struct model *model, const struct wish *wish, const ch
     if (verdict.code == AHORA_OK) {
         verdict = accept(model, wish, principal, old, at, &made, data_bytes);
     }
-    if (wish->key[0] != '\0' && verdict.code != AHORA_STORE_FULL && verdict.code != AHORA_OVERLOADED) {
+    if (wish->key[0] != '\0' && verdict.code == AHORA_OK) {
         remember(model, principal, wish->key, verdict);
     }
     return verdict;
@@ -510,6 +520,7 @@ void model_apply(struct model *model, const char *principal, const struct wish *
         }
         note_code(verdicts[i].code);
     }
+    trim_keys(model);
 }
 
 /* Removals beyond the bound are forgotten, the oldest first. */

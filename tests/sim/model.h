@@ -94,8 +94,8 @@ void model_apply(struct model *model, const char *principal, const struct wish *
 void model_turn_stored(struct model *model);
 void model_expire_keys(struct model *model);
 
-/* A crash: what came after `seq` never was, removals up to `floor` are forgotten, and so are the keys of what was refused; those of
-   what was accepted are known for the rest of their time, by the wall clock. */
+/* A crash: what came after `seq` never was, removals up to `floor` are forgotten; keys are known for
+   the rest of their time, by the wall clock. */
 void model_crash(struct model *model, int64_t seq, int64_t floor);
 
 /* The newest version at or before `seq`, NULL if none; the one of exactly that seq. */

@@ -459,6 +459,13 @@ static int removals_trim(struct checkpoint *checkpoint, MDB_txn *txn, int64_t *f
     return code;
 }
 
+/* A backup that was killed keeps its place among the readers, and with it the pages it was reading, until someone looks. */
+static void free_dead_readers(struct checkpoint *checkpoint) {
+    int dead;
+    int code = mdb_reader_check(checkpoint->env, &dead);
+    (void)code; /* the next fold looks again */
+}
+
 static enum result fold_once(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count, int64_t seq) {
     MDB_txn *txn;
     int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
@@ -496,6 +503,7 @@ enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_e
     assert(count <= CHECKPOINT_PUTS_MAX && checkpoint->load == NULL);
     enum result result;
     do {
+        free_dead_readers(checkpoint);
         result = fold_once(checkpoint, entries, count, seq);
     } while (result == RESULT_AGAIN && map_grow(checkpoint));
     if (result == RESULT_OK && seq > 0) {

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define MAP_BYTES ((size_t)64 << 20)
@@ -309,6 +310,38 @@ static void the_map_grows_with_what_is_stored(void **state) {
     assert_int_equal(seq_of(fixture, "order/4999"), 5000);
 }
 
+static void fold_the_same_again(struct fixture *fixture, int64_t folds) {
+    int64_t seq = fixture->checkpoint.meta.seq;
+    for (int64_t i = 1; i <= folds; i++) {
+        put_many(fixture, 100, seq + i * 100, 6000);
+        assert_int_equal(fold(fixture, seq + i * 100 + 99), RESULT_OK);
+    }
+}
+
+/* As a backup that is killed while it copies. */
+static void read_and_die(struct fixture *fixture) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct checkpoint checkpoint;
+        struct record record;
+        bool is_reading = checkpoint_open(&checkpoint, fixture->path, MAP_BYTES, 1000, KEY_KEEP_MS) == RESULT_OK &&
+                          checkpoint_load(&checkpoint, &record) == RESULT_OK;
+        _exit(is_reading ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_reader_that_died_holds_no_pages(void **state) {
+    struct fixture *fixture = *state;
+    fold_the_same_again(fixture, 10);
+    size_t before = checkpoint_bytes(&fixture->checkpoint);
+    read_and_die(fixture);
+    fold_the_same_again(fixture, 10);
+    assert_true(checkpoint_bytes(&fixture->checkpoint) < 2 * before);
+}
+
 static void at_its_limit_the_map_refuses_and_keeps_what_it_has(void **state) {
     struct fixture *fixture = *state;
     put_many(fixture, 5000, 1, 6000);
@@ -441,6 +474,7 @@ int main(void) {
         TEST(old_keys_are_not_kept),
         TEST(many_old_keys_go_in_steps),
         TEST(the_map_grows_with_what_is_stored),
+        TEST(a_reader_that_died_holds_no_pages),
         TEST(at_its_limit_the_map_refuses_and_keeps_what_it_has),
         TEST(a_damaged_value_is_counted_and_never_served),
         TEST(a_damaged_key_is_counted_and_never_served),

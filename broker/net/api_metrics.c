@@ -65,6 +65,7 @@ static const struct row net_rows[] = {
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
     NET(timeouts_header, false, "timeouts_header_total", "Request heads not complete in time"),
+    NET(timeouts_body, false, "timeouts_body_total", "Request bodies not complete in time"),
     NET(timeouts_idle, false, "timeouts_idle_total", "Kept connections without another request"),
     NET(timeouts_stall, false, "timeouts_stall_total", "Peers that neither sent nor read"),
     NET(timeouts_close, false, "timeouts_close_total", "Peers that did not answer a close"),

@@ -118,9 +118,8 @@ static void fini(struct broker *broker) {
 
 static void run_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
-        [DEADLINE_HEADER] = broker->config.header_ms,
-        [DEADLINE_IDLE] = broker->config.idle_ms,
-        [DEADLINE_STALL] = broker->config.stall_ms,
+        [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
+        [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
         [DEADLINE_CLOSE] = broker->config.close_ms,
     };
     deadlines_init(&broker->deadlines, lasts_ms);

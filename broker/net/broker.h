@@ -36,8 +36,8 @@ struct broker {
     struct core *core;
     struct store *store;
     struct store_report report;
-    bool store_full;  /* as last logged */
-    bool fold_broken; /* was logged */
+    bool store_full;    /* as last logged */
+    bool fold_broken;   /* was logged */
     int64_t started_ms; /* by the monotonic clock */
     int64_t now_ms;     /* the same clock, as of the callback that runs */
     int64_t now_wall_ms;
@@ -51,7 +51,8 @@ struct broker {
 
     struct link connections; /* HTTP, struct connection.link */
     struct link work;        /* of these, those to be processed in this turn, struct connection.work */
-    size_t requests;         /* with a body under way */
+    size_t requests;         /* whose body is complete, until they are answered */
+    size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
     struct log_limit refused_log, accept_log, load_log;

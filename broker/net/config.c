@@ -24,6 +24,7 @@ void config_init(struct config *config) {
     config->connections_per_address_max = 1000;
     config->header_ms = 10000;
     config->header_bytes_max = 8192;
+    config->body_ms = 60000;
     config->idle_ms = 30000;
     config->stall_ms = 60000;
     config->body_bytes_max = 4 << 20;

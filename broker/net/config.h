@@ -35,11 +35,12 @@ struct config {
 
     int64_t header_ms; /* a request head must be complete within */
     int64_t header_bytes_max;
-    int64_t idle_ms;            /* a kept connection waits so long for the next request */
-    int64_t stall_ms;           /* a peer that neither sends what it owes nor reads what it asked for is dropped after */
+    int64_t body_ms;  /* a request body that is not a stream must be complete within */
+    int64_t idle_ms;  /* a kept connection waits so long for the next request */
+    int64_t stall_ms; /* a peer that neither goes on with its stream of lines nor reads what it asked for is dropped after */
     int64_t body_bytes_max;     /* of one request that is not a stream */
     int64_t bodies_bytes_max;   /* of all bodies held at once */
-    int64_t requests_max;       /* requests with a body under way at once */
+    int64_t requests_max;       /* requests with a complete body that wait for their answer, and as many streams */
     int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
 

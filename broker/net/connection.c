@@ -151,6 +151,12 @@ static bool linger(struct connection *connection) {
     return false;
 }
 
+/* The next one is another request's, also if it is of the same class. */
+static void forget_deadline(struct connection *connection) {
+    deadline_clear(&connection->deadline);
+    connection->deadline_class = -1;
+}
+
 static bool read_head(struct connection *connection) {
     struct broker *broker = connection->broker;
     /* RFC 9112 section 2.2: an empty line in front of a request is to be ignored. */
@@ -171,6 +177,7 @@ static bool read_head(struct connection *connection) {
         return false;
     }
     connection->exchange = exchange;
+    forget_deadline(connection);
     connection->in_at = bytes == 0 || bytes > bytes_max ? connection->in.bytes : bytes;
     connection->piece_left = 0;
     set_state(connection, CONNECTION_BODY);
@@ -313,12 +320,21 @@ static void update_events(struct connection *connection) {
     }
 }
 
+/* Lines are worked on as they come: a stream may last as long as it moves. Any other body only fills memory until it is complete. */
+static int body_deadline(const struct connection *connection) {
+    const struct exchange *exchange = connection->exchange;
+    if (exchange->answered || exchange->handler->body != BODY_STREAM) {
+        return DEADLINE_BODY;
+    }
+    return connection->piece_left > 0 && connection_pending(connection) == 0 ? -1 : DEADLINE_STALL;
+}
+
 static int deadline_wanted(const struct connection *connection) {
     switch (connection->state) {
     case CONNECTION_HEAD:
         return connection_pending(connection) > 0 ? DEADLINE_STALL : connection->in.bytes > 0 ? DEADLINE_HEADER : DEADLINE_IDLE;
     case CONNECTION_BODY:
-        return connection->piece_left > 0 && connection_pending(connection) == 0 ? -1 : DEADLINE_STALL;
+        return body_deadline(connection);
     case CONNECTION_ANSWER:
         return connection_pending(connection) > 0 && !connection->exchange->is_stream ? DEADLINE_STALL : -1;
     case CONNECTION_LINGER:
@@ -329,7 +345,7 @@ static int deadline_wanted(const struct connection *connection) {
     return -1;
 }
 
-/* Header and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte. */
+/* Header, body and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte. */
 static void update_deadline(struct connection *connection, bool moved) {
     int class = deadline_wanted(connection);
     if (class == connection->deadline_class && !(class == DEADLINE_STALL && moved)) {
@@ -419,14 +435,20 @@ static void on_event(uv_poll_t *handle, int status, int events) {
 static void on_deadline(struct deadline *deadline) {
     struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
     struct net_metrics *metrics = &connection->broker->metrics;
-    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_idle, &metrics->timeouts_stall,
-                                                  &metrics->timeouts_close};
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body, &metrics->timeouts_idle,
+                                                  &metrics->timeouts_stall, &metrics->timeouts_close};
     ++*counters[deadline->class];
     connection->deadline_class = -1;
-    bool says_why = deadline->class == DEADLINE_HEADER && connection->in.bytes > 0;
+    bool is_half = connection->exchange != NULL && !connection->exchange->begun;
+    bool says_why =
+        (deadline->class == DEADLINE_HEADER && connection->in.bytes > 0) || (deadline->class == DEADLINE_BODY && is_half);
     if (says_why) {
         static const char text[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         connection->keep_alive = false;
+        if (is_half) {
+            exchange_destroy(connection->exchange);
+            connection->exchange = NULL;
+        }
         set_state(connection, CONNECTION_LINGER);
         buffer_put(&connection->out, text, sizeof text - 1);
         connection_process(connection);

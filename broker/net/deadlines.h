@@ -16,8 +16,9 @@
 
 enum deadline_class {
     DEADLINE_HEADER, /* the whole request head must have arrived */
+    DEADLINE_BODY,   /* the whole request body must have arrived, if it is not a stream */
     DEADLINE_IDLE,   /* the next request on a kept connection must have begun */
-    DEADLINE_STALL,  /* the peer owes us bytes of a body, or has to read an answer, and did neither for so long */
+    DEADLINE_STALL,  /* the peer owes us lines of a stream, or has to read an answer, and did neither for so long */
     DEADLINE_CLOSE,  /* the peer must have answered our close */
     DEADLINE_CLASSES,
 };

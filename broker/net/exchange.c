@@ -33,7 +33,9 @@ void exchange_destroy(struct exchange *exchange) {
     }
     free(exchange->state);
     exchange->broker->bodies_bytes -= exchange->body_counted;
-    exchange->broker->requests -= exchange->counted ? 1 : 0;
+    if (exchange->counted != NULL) {
+        --*exchange->counted;
+    }
     buffer_fini(&exchange->bytes);
     buffer_fini(&exchange->path);
     buffer_fini(&exchange->body);
@@ -64,26 +66,33 @@ static bool has_encoded_slash(struct span path) {
     return false;
 }
 
-/* Bodies held in memory are bounded in number and in sum. */
+static void refuse_body(struct exchange *exchange) {
+    exchange->broker->metrics.bodies_refused++;
+    exchange_problem(exchange,
+                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+}
+
+static bool take_slot(struct exchange *exchange, size_t *used) {
+    if (*used >= (size_t)exchange->broker->config.requests_max) {
+        refuse_body(exchange);
+        return false;
+    }
+    ++*used;
+    exchange->counted = used;
+    return true;
+}
+
+/* A stream works from its first line on, and takes its slot at once; it is one of another kind, so that streams which dawdle are in
+   nobody's way but each other's. */
 static bool admit_body(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     bool has_body = exchange->connection->body.state != HTTP_BODY_END;
-    if (!has_body || exchange->handler->body == BODY_NONE) {
-        return true;
-    }
-    if (broker->requests >= (size_t)broker->config.requests_max) {
-        broker->metrics.bodies_refused++;
-        exchange_problem(exchange,
-                         &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
-        return false;
-    }
-    if (exchange->handler->body == BODY_WHOLE && exchange->head.content_length > broker->config.body_bytes_max) {
+    exchange->has_body = has_body && exchange->handler->body == BODY_WHOLE;
+    if (exchange->has_body && exchange->head.content_length > broker->config.body_bytes_max) {
         exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
         return false;
     }
-    broker->requests++;
-    exchange->counted = true;
-    return true;
+    return !has_body || exchange->handler->body != BODY_STREAM || take_slot(exchange, &broker->streams);
 }
 
 static void send_continue(struct exchange *exchange) {
@@ -167,9 +176,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
 static void collect(struct exchange *exchange, struct span *piece) {
     struct broker *broker = exchange->broker;
     if (broker->bodies_bytes + piece->bytes > (size_t)broker->config.bodies_bytes_max) {
-        broker->metrics.bodies_refused++;
-        exchange_problem(exchange,
-                         &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+        refuse_body(exchange);
     } else {
         buffer_put_span(&exchange->body, *piece);
         if (exchange->body.failed) {
@@ -195,7 +202,11 @@ void exchange_take(struct exchange *exchange, struct span *piece) {
     }
 }
 
+/* Half a request takes no slot: whoever sends one holds up nobody else. The memory of its body is bounded in sum. */
 void exchange_end_body(struct exchange *exchange) {
+    if (exchange->has_body && !take_slot(exchange, &exchange->broker->requests)) {
+        return;
+    }
     if (exchange->handler->end != NULL) {
         exchange->handler->end(exchange);
     }

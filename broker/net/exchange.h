@@ -50,7 +50,8 @@ struct exchange {
     struct span rest;      /* of the path, behind the route's prefix */
     struct buffer body;
     size_t body_counted; /* of broker->bodies_bytes */
-    bool counted;        /* in broker->requests */
+    size_t *counted;     /* in broker->requests or broker->streams; NULL: not */
+    bool has_body;       /* one that is collected */
     bool continued;      /* "100 Continue" was sent */
     bool begun;          /* the answer's head is written */
     bool chunked;        /* the answer is */

@@ -22,6 +22,7 @@ struct net_metrics {
     uint64_t responses[6];   /* by class: 1xx … 5xx at its hundred */
     uint64_t bodies_refused; /* requests_max or bodies_bytes_max */
     uint64_t timeouts_header;
+    uint64_t timeouts_body;
     uint64_t timeouts_idle;
     uint64_t timeouts_stall;
     uint64_t timeouts_close;

@@ -81,8 +81,9 @@ static void random_bytes_do_no_harm(void **state) {
         if (i % 3 == 1) {
             start = (size_t)snprintf(block, sizeof block, "GET /v1/topics?match=%%");
         } else if (i % 3 == 2) {
-            start = (size_t)snprintf(block, sizeof block,
-                                     "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n");
+            start =
+                (size_t)snprintf(block, sizeof block,
+                                 "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n");
         }
         for (size_t n = start; n < sizeof block; n++) {
             seed = seed * 1664525u + 1013904223u;
@@ -113,9 +114,10 @@ static void an_oversized_head_is_431(void **state) {
 
 static void a_body_announced_too_large_is_413_before_it_comes(void **state) {
     struct broker_process *broker = scene_start(state);
-    assert_int_equal(
-        exchange(broker, RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"), false),
-        413);
+    assert_int_equal(exchange(broker,
+                              RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"),
+                              false),
+                     413);
 }
 
 static void a_head_sent_byte_by_byte_runs_into_its_deadline(void **state) {
@@ -146,6 +148,7 @@ static void silence_and_a_half_sent_body_run_into_their_deadlines(void **state) 
     scene_configure("HTTP_HEADER_MS", "300");
     scene_configure("HTTP_IDLE_MS", "300");
     scene_configure("HTTP_STALL_MS", "300");
+    scene_configure("HTTP_BODY_MS", "300");
     struct broker_process *broker = scene_start(state);
     static const char in_a_body[] = "PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{";
     static const char in_a_chunk[] = "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
@@ -167,6 +170,58 @@ static void silence_and_a_half_sent_body_run_into_their_deadlines(void **state) 
     assert_null(scene_get(broker, "stock/1/a"));
 }
 
+/* A byte now and then does not move the end of a body that is held in memory. */
+static void a_body_that_trickles_in_is_cut(void **state) {
+    scene_configure("HTTP_BODY_MS", "500");
+    struct broker_process *broker = scene_start(state);
+    static const char head[] = "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{";
+    int fd = http_connect(broker->port, 0);
+    assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+    char block[4096];
+    ssize_t got = -1;
+    for (int i = 0; got < 0 && i < PATIENCE_MS / 20; i++) {
+        send(fd, " ", 1, MSG_NOSIGNAL);
+        scene_sleep(20);
+        got = recv(fd, block, sizeof block, MSG_DONTWAIT);
+    }
+    assert_true(got > 0);
+    assert_int_equal(memcmp(block, "HTTP/1.1 408 ", 13), 0);
+    close(fd);
+    assert_int_equal((int)scene_metric(broker, "ahora_timeouts_body_total"), 1);
+}
+
+static void a_stream_that_trickles_in_may_last(void **state) {
+    scene_configure("HTTP_BODY_MS", "200");
+    struct broker_process *broker = scene_start(state);
+    static const char head[] = "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+                               "Content-Length: 1000\r\n\r\n";
+    int fd = http_connect(broker->port, 0);
+    assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(send(fd, "\n", 1, MSG_NOSIGNAL), 1);
+        scene_sleep(20);
+    }
+    assert_int_equal((int)scene_metric(broker, "ahora_timeouts_body_total"), 0);
+    assert_int_equal((int)scene_metric(broker, "ahora_timeouts_stall_total"), 0);
+    close(fd);
+}
+
+/* Requests one after the other on a kept connection: each begins its own time to be idle. */
+static void a_connection_that_is_used_is_not_idle(void **state) {
+    scene_configure("HTTP_IDLE_MS", "1000");
+    struct broker_process *broker = scene_start(state);
+    static const char text[] = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    int fd = http_connect(broker->port, 0);
+    for (int i = 0; i < 15; i++) {
+        char block[4096];
+        assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+        assert_true(recv(fd, block, sizeof block, 0) > 0);
+        scene_sleep(200);
+    }
+    assert_int_equal((int)scene_metric(broker, "ahora_timeouts_idle_total"), 0);
+    close(fd);
+}
+
 static int count_of(const char *text, const char *part) {
     int count = 0;
     for (; (text = strstr(text, part)) != NULL; text++) {
@@ -181,7 +236,8 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     for (int i = 0; i < 50; i++) {
         char body[32];
         int size = snprintf(body, sizeof body, "{\"i\":%d}", i);
-        bytes_printf(&request, "PUT /v1/topics/order/%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", i, size, body);
+        bytes_printf(&request, "PUT /v1/topics/order/%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", i, size,
+                     body);
         bytes_printf(&request, "GET /v1/topics/order/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
     }
     bytes_append_text(&request, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -232,16 +288,18 @@ static void http_1_0_and_bare_line_feeds_and_absolute_targets(void **state) {
     struct broker_process *broker = scene_start(state);
     assert_int_equal(exchange(broker, RAW("GET /livez HTTP/1.0\r\n\r\n"), false), 200);
     assert_int_equal(exchange(broker, RAW("GET /v1/topics?match=** HTTP/1.0\r\n\r\n"), false), 200);
-    assert_int_equal(exchange(broker, RAW("GET http://a/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), false), 200);
+    assert_int_equal(
+        exchange(broker, RAW("GET http://a/livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), false), 200);
     int status = exchange(broker, RAW("GET /livez HTTP/1.1\nHost: a\nConnection: close\n\n"), true);
     assert_true(status == 200 || status == 400 || status == 0); /* RFC 9112 section 2.2 leaves it open; it must not hang */
-    assert_int_equal(exchange(broker, RAW("\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), false), 200);
+    assert_int_equal(
+        exchange(broker, RAW("\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), false), 200);
 }
 
 static void a_client_that_shuts_its_side_still_gets_its_answer(void **state) {
     struct broker_process *broker = scene_start(state);
-    assert_int_equal(exchange(broker, RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"), true),
-                     201);
+    assert_int_equal(
+        exchange(broker, RAW("PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"), true), 201);
     assert_true(scene_holds(broker, "order/1", "{}"));
 }
 
@@ -253,6 +311,9 @@ int main(void) {
         CASE(a_body_announced_too_large_is_413_before_it_comes),
         CASE(a_head_sent_byte_by_byte_runs_into_its_deadline),
         CASE(silence_and_a_half_sent_body_run_into_their_deadlines),
+        CASE(a_body_that_trickles_in_is_cut),
+        CASE(a_stream_that_trickles_in_may_last),
+        CASE(a_connection_that_is_used_is_not_idle),
         CASE(pipelined_requests_are_answered_in_order),
         CASE(expect_100_continue_is_answered_before_the_body),
         CASE(http_1_0_and_bare_line_feeds_and_absolute_targets),

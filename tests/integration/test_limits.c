@@ -252,6 +252,38 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     wire_fini(&other);
 }
 
+#define HALVES 20
+
+static void half_requests_hold_up_nobody(void **state) {
+    scene_configure("HTTP_REQUESTS_MAX", "4");
+    struct broker_process *broker = scene_start(state);
+    static const char *const beginnings[] = {
+        "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+        "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 100\r\n\r\n{",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        int fds[HALVES];
+        double before = scene_metric(broker, "ahora_http_requests_total");
+        for (int j = 0; j < HALVES; j++) {
+            fds[j] = http_connect(broker->port, 0);
+            assert_int_equal(send(fds[j], beginnings[i], strlen(beginnings[i]), MSG_NOSIGNAL), strlen(beginnings[i]));
+        }
+        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+        while (scene_metric(broker, "ahora_http_requests_total") < before + HALVES) {
+            assert_true(scene_clock_ms() < deadline_ms);
+            scene_sleep(20);
+        }
+        struct http_response response;
+        scene_http(broker, "PUT", "/v1/topics/order/2", NULL, "{\"status\":\"new\"}", &response);
+        assert_in_range(response.status, 200, 201);
+        http_response_fini(&response);
+        for (int j = 0; j < HALVES; j++) {
+            close(fds[j]);
+        }
+    }
+    assert_int_equal((int)scene_metric(broker, "ahora_http_bodies_refused_total"), HALVES - 4); /* streams, by streams */
+}
+
 static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while (scene_metric(broker, name) < value) {
@@ -343,6 +375,7 @@ int main(void) {
         CASE(two_thousand_idle_sessions_cost_little_and_all_answer),
         CASE(with_few_descriptors_it_lives_on_and_does_not_spin),
         CASE(when_descriptors_run_out_it_lives_on_and_does_not_spin),
+        CASE(half_requests_hold_up_nobody),
         CASE(one_who_is_closed_and_reads_nothing_is_cut),
         CASE(a_flood_from_one_who_reads_nothing_is_held_back),
         CASE(one_who_reads_after_a_flood_gets_every_answer),

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define RETRY_MS 500         /* how often a full disk is asked again: soon for people, rare for the disk */
+#define SPARE_WAIT_MS 2000   /* the loop thread waits no longer for room */
 #define STOP_FOLDING_MS 2000 /* at a stop, folding begins no segment later: the rest is replayed at the next start */
 
 static int64_t now_ms(void) {
@@ -87,6 +88,7 @@ static void fail(struct writer *writer) {
     writer->metrics.io_errors += !writer->failed;
     writer->failed = true;
     room_changed(writer);
+    pthread_cond_broadcast(&writer->spare_made); /* none will be */
     notify(writer);
 }
 
@@ -154,13 +156,13 @@ static enum result move_to_spare(struct writer *writer, int64_t seq_first) {
     return RESULT_OK;
 }
 
-/* The storage thread makes the spare in time, unless segments fill faster than that. */
+/* The storage thread makes the spare in time, unless segments fill faster than that: then a burst had better wait than be refused,
+   but not for ever behind a disk that hangs. */
 static void wait_for_spare(struct writer *writer) {
-    while (writer->is_making_spare) {
-        wait(writer, &writer->spare_made, 0);
-    }
-    if (spare_is_wanted(writer) && !writer->no_space) {
-        make_spare(writer);
+    int64_t until_ms = now_ms() + SPARE_WAIT_MS;
+    pthread_cond_signal(&writer->work);
+    while ((writer->is_making_spare || (spare_is_wanted(writer) && !writer->no_space)) && now_ms() < until_ms) {
+        wait(writer, &writer->spare_made, until_ms);
     }
 }
 
@@ -366,6 +368,7 @@ static void fold_failed(struct writer *writer, enum result result) {
     writer->fold_no_space = result == RESULT_NO_SPACE;
     if (writer->fold_no_space) {
         drop_spare(writer);
+        pthread_cond_broadcast(&writer->spare_made);
     }
     if (result != RESULT_NO_SPACE && result != RESULT_AGAIN && result != RESULT_NO_MEMORY) {
         writer->is_fold_broken = true;

@@ -14,7 +14,7 @@
  *              ^ folder                ^ loop        ^ becomes the current
  *
  * One mutex guards everything; nobody holds it over a sync, a fold or the making of a spare. The loop thread holds it while it
- * appends: that is a copy into the page cache.
+ * appends: that is a copy into the page cache. When segments fill faster than spares are made, it waits for one, but not for long.
  *
  * Full: without a spare, and with less than a quarter of a segment left, there is no room until a spare can be made again. If
  * nothing is left to fold by then, the storage thread closes the current segment, so that its space comes back too.
@@ -31,7 +31,7 @@ struct writer {
     pthread_mutex_t mutex;
     pthread_cond_t work;       /* for the storage thread */
     pthread_cond_t fold;       /* for the folder */
-    pthread_cond_t spare_made; /* for the loop thread */
+    pthread_cond_t spare_made; /* or it will not be; for the loop thread */
     pthread_t thread;
     int event; /* eventfd */
 

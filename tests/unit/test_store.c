@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/file.h>
@@ -30,6 +31,8 @@ struct fixture {
     int64_t seq;        /* last appended */
 };
 
+static atomic_bool reserve_hangs; /* a disk that does not answer */
+
 static int setup(void **state) {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->path = directory_create();
@@ -44,6 +47,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct fixture *fixture = *state;
+    atomic_store(&reserve_hangs, false);
     if (fixture->store != NULL) {
         store_close(fixture->store);
     }
@@ -701,6 +705,49 @@ static void a_full_disk_refuses_and_recovers_by_itself(void **state) {
     model_expect(&fixture->model, seq);
 }
 
+static pthread_t loop_thread;
+static atomic_int reserved_by_loop;
+
+static int reserve_elsewhere(int file, off_t bytes) {
+    atomic_fetch_add(&reserved_by_loop, pthread_equal(pthread_self(), loop_thread) != 0);
+    while (atomic_load(&reserve_hangs)) {
+        usleep(1000);
+    }
+    return disk_real.reserve(file, bytes);
+}
+
+static int sync_slowly(int file) {
+    usleep(20000);
+    return disk_real.sync(file);
+}
+
+static const struct disk slow_disk = {.sync = sync_slowly, .reserve = reserve_elsewhere, .write_at = pwritev};
+
+/* Segments fill while the storage thread syncs; it is waited for. */
+static void a_burst_is_taken_and_the_loop_thread_makes_no_spare(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.disk = &slow_disk;
+    fixture->options.journal_bytes_max = 64 * SEGMENT_BYTES;
+    loop_thread = pthread_self();
+    start(fixture);
+    atomic_store(&reserved_by_loop, 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(append(fixture, 20), RESULT_OK);
+    }
+    assert_int_equal(atomic_load(&reserved_by_loop), 0);
+}
+
+static void a_disk_that_hangs_is_a_full_one_until_it_goes_on(void **state) {
+    struct fixture *fixture = *state;
+    fixture->options.disk = &slow_disk;
+    start(fixture);
+    atomic_store(&reserve_hangs, true);
+    append_until_full(fixture);
+    atomic_store(&reserve_hangs, false);
+    wait_until(fixture, has_room);
+    assert_int_equal(append(fixture, 20), RESULT_OK);
+}
+
 static bool has_folded_all(struct fixture *fixture) {
     struct store_metrics metrics;
     store_metrics(fixture->store, &metrics);
@@ -911,6 +958,8 @@ int main(void) {
         TEST(a_failed_sync_wakes_the_loop),
         TEST(a_failed_sync_is_never_durable),
         TEST(a_full_disk_refuses_and_recovers_by_itself),
+        TEST(a_burst_is_taken_and_the_loop_thread_makes_no_spare),
+        TEST(a_disk_that_hangs_is_a_full_one_until_it_goes_on),
         TEST(the_smallest_journal_goes_on_for_ever),
         TEST(a_turn_larger_than_a_segment_is_refused),
         TEST(a_small_file_system_fills_and_recovers),

@@ -4,8 +4,8 @@
  */
 
 /*
- * The keys of one map, found by their text: open addressing over the places of the keys in the caller's array. It lives on the stack;
- * any thread. The hash is seeded anew in each process, so that keys from outside cannot be chosen to collide.
+ * The keys of one map, found by their text: open addressing over the places of the keys in the caller's array. It lives on the
+ * stack; any thread. The hash is seeded anew in each process, so that keys from outside cannot be chosen to collide.
  */
 #ifndef PROTO_KEY_INDEX_H
 #define PROTO_KEY_INDEX_H

@@ -4,8 +4,8 @@
  */
 
 /*
- * The fields of one map laid out for many looks, so that no look reads the map again. About 36 KB: on the stack of a function that
- * calls nothing deep. Whoever fills it owns it; it points into the map.
+ * The fields of one map laid out for many looks, so that no look reads the map again. About 36 KB: on the stack of a function
+ * that calls nothing deep. Whoever fills it owns it; it points into the map.
  */
 #ifndef CORE_FIELD_MAP_H
 #define CORE_FIELD_MAP_H

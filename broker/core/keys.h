@@ -44,7 +44,7 @@ bool keys_add(struct keys *keys, struct span text, int64_t seq, int64_t until_ms
 
 /*
  * Remembers the key of a stored change, in any order: the higher seq wins. False: no memory. After the last one and before any
- * keys_add or keys_trim: keys_restored puts them in order, in one sort, because a checkpoint yields them in the order of their text.
+ * keys_add or keys_trim: keys_restored puts them in order, in one sort, because a checkpoint yields them ordered by text.
  */
 bool keys_restore(struct keys *keys, struct span text, int64_t seq, int64_t until_ms);
 bool keys_restored(struct keys *keys); /* false: no memory */

@@ -182,7 +182,7 @@ static bool is_legal(const struct record *record, struct name *name, const struc
            pack_peek(&reader) == PACK_MAP;
 }
 
-/* The store may hold more keys than memory is to, in any order. To find the oldest all are sorted: seldom enough to cost little. */
+/* The store may hold more keys than memory is to, in any order. To find the oldest all are sorted: seldom, so it costs little. */
 #define KEYS_SURPLUS 65536
 
 static bool trim_loaded_keys(struct ledger *ledger) {

@@ -34,6 +34,7 @@ void config_init(struct config *config) {
     config->stream_results_max = 4096;
     config->close_ms = 5000;
     config->notsent_lowat_bytes = 16384;
+    config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;
     config->drain_ms = 5000;
     config->retry_ms = 5000;
@@ -274,6 +275,9 @@ void config_check(struct config *config, FILE *errors) {
     }
     if (config->bodies_bytes_max < config->body_bytes_max) {
         report(config, errors, "http.bodies_bytes_max", 0, "must not be below http.body_bytes_max");
+    }
+    if (config->messages_bytes_max < (int64_t)config->core.message_bytes_max) {
+        report(config, errors, "websocket.messages_bytes_max", 0, "must not be below limits.message_bytes_max");
     }
 }
 

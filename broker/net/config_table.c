@@ -82,6 +82,8 @@ const struct config_key config_keys[] = {
     KEY("websocket", "close_ms", CONFIG_DURATION, close_ms, 100, HOUR_MS, "a peer must answer our close within"),
     KEY("websocket", "notsent_lowat_bytes", CONFIG_BYTES, notsent_lowat_bytes, KIB, 16 * MIB,
         "TCP_NOTSENT_LOWAT: what a slow reader may have waiting in the kernel"),
+    KEY("websocket", "messages_bytes_max", CONFIG_BYTES, messages_bytes_max, KIB, 1024 * GIB,
+        "of all messages that have not arrived in full; the newest is refused beyond it"),
     KEY("websocket", "turn_bytes_max", CONFIG_BYTES, turn_bytes_max, 16 * KIB, 64 * MIB,
         "written to one session in one turn of the loop, so that none starves the others"),
 

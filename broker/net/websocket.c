@@ -91,6 +91,7 @@ static void start_close(struct websocket *websocket, int code, const char *reaso
     websocket->broker->metrics.closed_by_us++;
     leave_session(websocket);
     buffer_fini(&websocket->message);
+    websocket_count_message(websocket);
     deadline_set(&websocket->broker->deadlines, &websocket->deadline, DEADLINE_CLOSE, websocket->broker->now_ms);
     if (socket_write(websocket, (struct span){frame, 4 + reason_bytes}) == PEER_BROKEN) {
         doom(websocket);
@@ -145,6 +146,7 @@ static void on_gone(struct websocket *websocket) {
     link_remove(&websocket->hungry);
     link_remove(&websocket->doomed);
     buffer_fini(&websocket->message);
+    websocket_count_message(websocket);
     connection_limits_leave(&broker->limits, websocket->count);
     broker->metrics.websockets--;
     free(websocket);

@@ -36,6 +36,7 @@ struct websockets {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct websocket *adopting; /* during the call that gives its socket to the library */
+    size_t messages_bytes;      /* of unfinished messages */
     struct link open;           /* struct websocket.link */
     struct link hungry;         /* more may be waiting in the socket */
     struct link doomed;         /* lost, to be destroyed when no library code is on the stack */

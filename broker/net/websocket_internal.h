@@ -25,6 +25,7 @@ struct websocket {
     struct deadline deadline; /* DEADLINE_CLOSE: while closing, and again and again while choked */
     struct address_count *count;
     struct buffer message; /* its fragments so far */
+    size_t counted;        /* of these, in websockets.messages_bytes */
     size_t received;       /* bytes of payload in this turn's reads */
     enum encoding encoding;
     bool skipping; /* a message was refused: nothing more is taken in */
@@ -33,6 +34,9 @@ struct websocket {
     bool overdue; /* choked, and was already kicked when the deadline passed before */
     bool closed;  /* the library has closed it, and frees it soon */
 };
+
+/* After every change of `message`. */
+void websocket_count_message(struct websocket *websocket);
 
 /* A piece of a message that the library has read. */
 void websocket_take(struct websocket *websocket, struct span fragment);

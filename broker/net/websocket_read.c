@@ -13,10 +13,16 @@
 #define MORE_TURN_BYTES_MAX (1u << 20) /* and from all of them */
 #define KEEP_BYTES 16384               /* of a message buffer, between messages */
 
+void websocket_count_message(struct websocket *websocket) {
+    websocket->broker->websockets.messages_bytes += websocket->message.bytes - websocket->counted;
+    websocket->counted = websocket->message.bytes;
+}
+
 static void refuse_message(struct websocket *websocket, int code, const char *reason) {
     websocket->broker->metrics.messages_refused++;
     websocket->skipping = true;
     buffer_clear(&websocket->message, 0);
+    websocket_count_message(websocket);
     session_kick(websocket->broker->core, websocket->peer.session, code, reason);
 }
 
@@ -36,6 +42,20 @@ static bool accept_fragment(struct websocket *websocket, size_t bytes) {
     return true;
 }
 
+/* What is held of messages that are not complete is bounded in sum. The newest piece goes, and its session with it. */
+static bool keep_fragment(struct websocket *websocket, struct span fragment) {
+    size_t held = websocket->broker->websockets.messages_bytes;
+    if (held + fragment.bytes <= (size_t)websocket->broker->config.messages_bytes_max) {
+        buffer_put_span(&websocket->message, fragment);
+        websocket_count_message(websocket);
+        if (!websocket->message.failed) {
+            return true;
+        }
+    }
+    refuse_message(websocket, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+    return false;
+}
+
 static void take_fragment(struct websocket *websocket, struct span fragment) {
     struct core *core = websocket->broker->core;
     bool final = lws_is_final_fragment(websocket->wsi) != 0;
@@ -47,16 +67,12 @@ static void take_fragment(struct websocket *websocket, struct span fragment) {
     if (final && websocket->message.bytes == 0) {
         session_receive(core, websocket->peer.session, fragment);
     } else {
-        buffer_put_span(&websocket->message, fragment);
-        if (websocket->message.failed) {
-            refuse_message(websocket, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
-            return;
-        }
-        if (!final) {
+        if (!keep_fragment(websocket, fragment) || !final) {
             return;
         }
         session_receive(core, websocket->peer.session, buffer_span(&websocket->message));
         buffer_clear(&websocket->message, KEEP_BYTES);
+        websocket_count_message(websocket);
     }
     if (websocket->peer.reading && !session_wants_read(websocket->peer.session)) {
         websocket->peer.reading = false;

@@ -252,6 +252,57 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     wire_fini(&other);
 }
 
+/* A first frame of that many bytes, without its end. */
+static void send_half_message(struct wire *wire, size_t bytes) {
+    char *payload = calloc(1, bytes);
+    memset(payload, ' ', bytes);
+    const struct wire_frame frame = {.opcode = WIRE_TEXT, .is_masked = true, .payload = payload, .payload_bytes = bytes};
+    assert_true(wire_send_frame(wire, &frame));
+    free(payload);
+}
+
+static void half_messages_are_bounded_in_sum(void **state) {
+    scene_configure("LIMITS_MESSAGE_BYTES_MAX", "64K");
+    scene_configure("WEBSOCKET_MESSAGES_BYTES_MAX", "100K");
+    struct broker_process *broker = scene_start(state);
+    struct wire wires[3];
+    for (int i = 0; i < 3; i++) {
+        scene_open(&wires[i], broker, CODEC_JSON);
+    }
+    send_half_message(&wires[0], 60000);
+    scene_sleep(300);
+    send_half_message(&wires[1], 60000);
+    assert_null(wire_receive(&wires[1], PATIENCE_MS));
+    assert_int_equal(wires[1].close_code, 1013);
+    assert_string_equal(wires[1].close_reason, "overloaded");
+    scene_expect_alive(&wires[2]);
+    const struct wire_frame end = {.opcode = WIRE_CONTINUATION,
+                                   .is_final = true,
+                                   .is_masked = true,
+                                   .payload = "{\"op\":\"ping\",\"id\":1}",
+                                   .payload_bytes = 20};
+    assert_true(wire_send_frame(&wires[0], &end)); /* the older one goes on */
+    json_decref(scene_hear_op(&wires[0], "pong"));
+    for (int i = 0; i < 10; i++) { /* what is over counts no more */
+        send_half_message(&wires[2], 60000);
+        assert_true(wire_send_frame(&wires[2], &end));
+        json_decref(scene_hear_op(&wires[2], "pong"));
+        struct wire gone;
+        scene_open(&gone, broker, CODEC_JSON);
+        send_half_message(&gone, 60000);
+        wire_cut(&gone);
+        wire_fini(&gone);
+        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+        while (scene_metric(broker, "ahora_websockets") > 2) {
+            assert_true(scene_clock_ms() < deadline_ms);
+            scene_sleep(5);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        wire_fini(&wires[i]);
+    }
+}
+
 #define HALVES 20
 
 static void half_requests_hold_up_nobody(void **state) {
@@ -375,6 +426,7 @@ int main(void) {
         CASE(two_thousand_idle_sessions_cost_little_and_all_answer),
         CASE(with_few_descriptors_it_lives_on_and_does_not_spin),
         CASE(when_descriptors_run_out_it_lives_on_and_does_not_spin),
+        CASE(half_messages_are_bounded_in_sum),
         CASE(half_requests_hold_up_nobody),
         CASE(one_who_is_closed_and_reads_nothing_is_cut),
         CASE(a_flood_from_one_who_reads_nothing_is_held_back),

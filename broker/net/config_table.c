@@ -25,6 +25,9 @@ const struct config_key config_keys[] = {
         "allow addresses other than loopback although anybody there may read and write everything"),
     KEY("listen", "allowed_origins", CONFIG_TEXT, allowed_origins, 0, 0,
         "web pages of other origins that may use the broker, separated by blanks; * for all, null for files"),
+    KEY("listen", "vanished_ms", CONFIG_DURATION, vanished_ms, 0, HOUR_MS,
+        "a peer that the network reaches no more, or that takes nothing of what is sent, is dropped after; 0: as the system "
+        "has it"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
         "when the journal is synced to disk: every (as soon as anything waits), a duration, or off"),

@@ -303,6 +303,31 @@ static void half_messages_are_bounded_in_sum(void **state) {
     }
 }
 
+/* A peer that takes nothing is no different from one that is gone, but easier to make. */
+static void one_that_takes_nothing_for_long_is_dropped(void **state) {
+    scene_configure("LISTEN_VANISHED_MS", "1s");
+    struct broker_process *broker = scene_start(state);
+    struct wire other;
+    struct wire wire;
+    scene_open(&other, broker, CODEC_JSON);
+    char text[30001] = "";
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 400; i++) {
+        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
+    }
+    assert_true(wire_open_with(&wire, broker->port, CODEC_JSON, &(struct wire_options){.receive_bytes = 4096}));
+    json_decref(scene_ask(&wire, "{'op':'hello'}"));
+    scene_say(&wire, "{'op':'sub','id':1,'match':'order/*'}");
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (scene_metric(broker, "ahora_websockets") > 1) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(20);
+    }
+    scene_expect_alive(&other); /* idle, but there */
+    wire_fini(&wire);
+    wire_fini(&other);
+}
+
 #define HALVES 20
 
 static void half_requests_hold_up_nobody(void **state) {
@@ -426,6 +451,7 @@ int main(void) {
         CASE(two_thousand_idle_sessions_cost_little_and_all_answer),
         CASE(with_few_descriptors_it_lives_on_and_does_not_spin),
         CASE(when_descriptors_run_out_it_lives_on_and_does_not_spin),
+        CASE(one_that_takes_nothing_for_long_is_dropped),
         CASE(half_messages_are_bounded_in_sum),
         CASE(half_requests_hold_up_nobody),
         CASE(one_who_is_closed_and_reads_nothing_is_cut),

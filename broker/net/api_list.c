@@ -50,6 +50,29 @@ static bool read_limit(struct exchange *exchange, const struct list_call *call, 
     return exchange_query_int(exchange, "limit", 1, call->lines ? AHORA_SEQ_MAX : page, limit);
 }
 
+/* Every selection is one pointer for each topic, held until the reader has taken the last: all of them together are bounded. One alone
+   may be of any size. */
+static bool select_topics(struct exchange *exchange, const struct name *patterns, size_t count, struct span from,
+                          size_t limit) {
+    struct list_call *call = exchange->state;
+    struct broker *broker = exchange->broker;
+    size_t listed_max = (size_t)broker->config.listed_topics_max;
+    enum ahora_code code = AHORA_OVERLOADED;
+    if (broker->listed < listed_max) {
+        loop_store_changes(broker);
+        code = core_select(broker->core, patterns, count, from, limit, &call->selection);
+        call->selected = code == AHORA_OK;
+        broker->listed += call->selection.count;
+    }
+    if (call->selected && (broker->listed == call->selection.count || broker->listed <= listed_max)) {
+        return true;
+    }
+    exchange_problem(exchange, &(struct problem){.code = code != AHORA_OK ? code : AHORA_OVERLOADED,
+                                                 .detail = "too many topics are being listed at once",
+                                                 .retry_ms = 1000});
+    return false;
+}
+
 static void list_end(struct exchange *exchange) {
     struct list_call *call = exchange->state;
     struct broker *broker = exchange->broker;
@@ -66,14 +89,9 @@ static void list_end(struct exchange *exchange) {
     if (!read_limit(exchange, call, &limit) || malformed) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "`limit` or `after` is malformed or out of bounds");
     } else if (content_read_patterns(exchange, &text, patterns, &count)) {
-        loop_store_changes(broker);
         struct span from = has_after ? buffer_span(&after) : (struct span){NULL, 0};
-        enum ahora_code code = core_select(broker->core, patterns, count, from, (size_t)limit, &call->selection);
-        call->selected = code == AHORA_OK;
-        if (call->selected) {
+        if (select_topics(exchange, patterns, count, from, (size_t)limit)) {
             begin_page(exchange, call);
-        } else {
-            exchange_refuse(exchange, code, "out of memory");
         }
     }
     buffer_fini(&text);
@@ -120,6 +138,7 @@ static bool list_produce(struct exchange *exchange) {
 static void list_release(struct exchange *exchange) {
     struct list_call *call = exchange->state;
     if (call->selected) {
+        exchange->broker->listed -= call->selection.count;
         selection_fini(exchange->broker->core, &call->selection);
     }
 }

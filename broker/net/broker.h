@@ -52,6 +52,7 @@ struct broker {
     struct link connections; /* HTTP, struct connection.link */
     struct link work;        /* of these, those to be processed in this turn, struct connection.work */
     size_t requests;         /* whose body is complete, until they are answered */
+    size_t listed;           /* topics that listings under way have selected */
     size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;

@@ -32,6 +32,7 @@ void config_init(struct config *config) {
     config->bodies_bytes_max = 256 << 20;
     config->requests_max = 1024;
     config->page_items_max = 1000;
+    config->listed_topics_max = 8 << 20;
     config->stream_results_max = 4096;
     config->close_ms = 5000;
     config->notsent_lowat_bytes = 16384;

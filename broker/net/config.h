@@ -43,6 +43,7 @@ struct config {
     int64_t bodies_bytes_max;   /* of all bodies held at once */
     int64_t requests_max;       /* requests with a complete body that wait for their answer, and as many streams */
     int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
+    int64_t listed_topics_max;  /* that all listings under way may hold */
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
 
     int64_t close_ms;            /* a WebSocket peer must answer our close within */

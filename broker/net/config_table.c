@@ -79,6 +79,8 @@ const struct config_key config_keys[] = {
     KEY("http", "requests_max", CONFIG_NUMBER, requests_max, 1, MANY,
         "requests with a complete body that wait for their answer at once; and NDJSON streams at once"),
     KEY("http", "page_items_max", CONFIG_NUMBER, page_items_max, 1, 1000000, "items of one JSON page of GET /v1/topics"),
+    KEY("http", "listed_topics_max", CONFIG_NUMBER, listed_topics_max, 1, MANY,
+        "topics that all listings under way may hold; one alone may hold more"),
     KEY("http", "stream_results_max", CONFIG_NUMBER, stream_results_max, 1, 1000000,
         "results of one NDJSON stream that wait for the disk"),
 

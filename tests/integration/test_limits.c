@@ -328,6 +328,42 @@ static void one_that_takes_nothing_for_long_is_dropped(void **state) {
     wire_fini(&other);
 }
 
+/* Asks for all topics as lines, and reads no more than the beginning. */
+static int begin_listing(const struct broker_process *broker, char head[16]) {
+    static const char text[] = "GET /v1/topics HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n";
+    int fd = http_connect(broker->port, 4096);
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    memset(head, 0, 16);
+    assert_int_equal(recv(fd, head, 12, MSG_WAITALL), 12);
+    return fd;
+}
+
+static void listings_that_are_not_read_are_bounded_in_sum(void **state) {
+    scene_configure("HTTP_LISTED_TOPICS_MAX", "300");
+    struct broker_process *broker = scene_start(state);
+    struct wire other;
+    scene_open(&other, broker, CODEC_JSON);
+    char text[30001] = "";
+    char head[16];
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 400; i++) {
+        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
+    }
+    int first = begin_listing(broker, head); /* more than may be, but alone */
+    assert_string_equal(head, "HTTP/1.1 200");
+    int second = begin_listing(broker, head);
+    assert_string_equal(head, "HTTP/1.1 503");
+    close(second);
+    close(first);
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    do { /* it is let go */
+        assert_true(scene_clock_ms() < deadline_ms);
+        second = begin_listing(broker, head);
+        close(second);
+    } while (strcmp(head, "HTTP/1.1 200") != 0);
+    wire_fini(&other);
+}
+
 #define HALVES 20
 
 static void half_requests_hold_up_nobody(void **state) {
@@ -452,6 +488,7 @@ int main(void) {
         CASE(with_few_descriptors_it_lives_on_and_does_not_spin),
         CASE(when_descriptors_run_out_it_lives_on_and_does_not_spin),
         CASE(one_that_takes_nothing_for_long_is_dropped),
+        CASE(listings_that_are_not_read_are_bounded_in_sum),
         CASE(half_messages_are_bounded_in_sum),
         CASE(half_requests_hold_up_nobody),
         CASE(one_who_is_closed_and_reads_nothing_is_cut),

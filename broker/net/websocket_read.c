@@ -86,8 +86,18 @@ static void note_hungry(struct websocket *websocket, size_t bytes) {
     }
 }
 
+/* What it said ended its session, but its socket takes no Close: its time begins now. */
+static void note_kick(struct websocket *websocket) {
+    if (websocket->choked && !websocket->closing && !websocket->overdue && websocket->peer.session != NULL &&
+        session_is_kicked(websocket->peer.session)) {
+        websocket->overdue = true;
+        deadline_set(&websocket->broker->deadlines, &websocket->deadline, DEADLINE_CLOSE, websocket->broker->now_ms);
+    }
+}
+
 void websocket_take(struct websocket *websocket, struct span fragment) {
     take_fragment(websocket, fragment);
+    note_kick(websocket);
     note_hungry(websocket, fragment.bytes);
 }
 

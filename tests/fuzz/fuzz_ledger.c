@@ -170,6 +170,7 @@ static void check_state(const struct run *run) {
 }
 
 static void end_turn(struct run *run) {
+    ledger_forget_records(&run->ledger);
     ledger_end_turn(&run->ledger);
     for (struct topic *topic; (topic = ledger_surplus(&run->ledger)) != NULL;) {
         ledger_forget(&run->ledger, topic);

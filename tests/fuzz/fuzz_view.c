@@ -161,6 +161,7 @@ static void end_turn(struct run *run) {
     for (struct link *link; (link = list_pop(&run->views.dirty)) != NULL;) {
         view_end_turn(CONTAINER_OF(link, struct view, dirty));
     }
+    ledger_forget_records(&run->ledger);
     ledger_end_turn(&run->ledger);
     arena_reset(&run->arena, 0);
     for (struct topic *topic; (topic = ledger_surplus(&run->ledger)) != NULL;) {

@@ -389,7 +389,8 @@ static struct event next_event(struct stream *stream, const char *name) {
 static void stream_follow(struct stream *stream, const struct broker_process *broker, const char *query, const char *headers) {
     stream_open(stream, broker);
     struct bytes request = {0};
-    bytes_printf(&request, "GET /v1/stream?%s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", query, headers);
+    bytes_printf(&request, "GET /v1/stream?%s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", query,
+                 headers);
     stream_send(stream, bytes_data(&request), bytes_size(&request));
     bytes_fini(&request);
 }

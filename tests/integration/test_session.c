@@ -561,10 +561,11 @@ static void the_known_one_of_several_subprotocols_is_chosen(void **state) {
 
 static int upgrade_status(const struct broker_process *broker, const char *path, const char *version, const char *key) {
     struct bytes request = {0};
-    bytes_printf(&request,
-                 "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n%s"
-                 "Sec-WebSocket-Protocol: ahora.v1.json\r\n\r\n",
-                 path, version, key);
+    bytes_printf(
+        &request,
+        "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n%s"
+        "Sec-WebSocket-Protocol: ahora.v1.json\r\n\r\n",
+        path, version, key);
     struct http_response response;
     http_exchange(broker->port, bytes_data(&request), bytes_size(&request), false, HTTP_TIMEOUT_MS, &response);
     int status = response.status;

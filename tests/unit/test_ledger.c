@@ -394,6 +394,7 @@ static void removals_are_forgotten_oldest_first(void **state) {
     struct rig *rig = *state;
     rig->limits.removals_max = 1;
     (void)apply(rig, "[" SET("stock/a", "{}") "," SET("stock/b", "{}") "," DELETE("stock/b") "," DELETE("stock/a") "]");
+    ledger_forget_records(&rig->ledger);
     ledger_end_turn(&rig->ledger);
     struct topic *oldest = ledger_surplus(&rig->ledger);
     assert_true(span_is(topic_path(oldest), "stock/b"));
@@ -406,6 +407,7 @@ static void removals_are_forgotten_oldest_first(void **state) {
 static void a_pinned_topic_outlives_its_forgetting(void **state) {
     struct rig *rig = *state;
     (void)apply(rig, "[" SET("stock/a", "{}") "," DELETE("stock/a") "]");
+    ledger_forget_records(&rig->ledger);
     ledger_end_turn(&rig->ledger);
     struct topic *topic = ledger_find(&rig->ledger, span_of_text("stock/a"));
     ledger_pin(topic);

@@ -99,7 +99,7 @@ static enum result append(struct fixture *fixture, int64_t count) {
 static void append_turns(struct fixture *fixture, int turns) {
     for (int i = 0; i < turns; i++) {
         for (int waits = 0; store_room(fixture->store) < 20000 && waits < WAITS_MAX; waits++) {
-            usleep(1000);
+            usleep(10000);
         }
         assert_int_equal(append(fixture, 1 + i % 20), RESULT_OK);
     }

@@ -72,6 +72,7 @@ static void end_turn(struct rig *rig) {
     for (struct link *link; (link = list_pop(&rig->views.dirty)) != NULL;) {
         view_end_turn(CONTAINER_OF(link, struct view, dirty));
     }
+    ledger_forget_records(&rig->ledger);
     ledger_end_turn(&rig->ledger);
     arena_reset(&rig->arena, 0);
 }

@@ -26,8 +26,7 @@ const struct config_key config_keys[] = {
     KEY("listen", "allowed_origins", CONFIG_TEXT, allowed_origins, 0, 0,
         "web pages of other origins that may use the broker, separated by blanks; * for all, null for files"),
     KEY("listen", "vanished_ms", CONFIG_DURATION, vanished_ms, 0, HOUR_MS,
-        "a peer that the network reaches no more, or that takes nothing of what is sent, is dropped after; 0: as the system "
-        "has it"),
+        "an idle peer that the network reaches no more is dropped after about; 0: as the system has it"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
         "when the journal is synced to disk: every (as soon as anything waits), a duration, or off"),
@@ -50,7 +49,7 @@ const struct config_key config_keys[] = {
     CORE(topics_max, CONFIG_NUMBER, 1, MANY, "topics held"),
     CORE(documents_bytes_max, CONFIG_BYTES, MIB, 1024 * GIB, "all documents together"),
     CORE(removals_max, CONFIG_NUMBER, 0, MANY, "removals remembered for clients that resume"),
-    CORE(keys_max, CONFIG_NUMBER, 0, MANY, "idempotency keys remembered"),
+    CORE(keys_max, CONFIG_NUMBER, 0, MANY, "idempotency keys remembered; beyond it the oldest are forgotten"),
     CORE(key_ms, CONFIG_DURATION, 0, 24 * HOUR_MS, "how long an idempotency key is remembered"),
     CORE(at_ahead_ms_max, CONFIG_DURATION, 0, 24 * HOUR_MS, "how far ahead of our clock `at` may lie"),
     CORE(subscriptions_max, CONFIG_NUMBER, 1, 1000000, "subscriptions of one session"),

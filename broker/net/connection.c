@@ -457,20 +457,18 @@ static void on_deadline(struct deadline *deadline) {
     connection_close(connection);
 }
 
-/* A machine that is switched off says nothing. An idle connection is probed from half of the time on, and one with bytes on their way is
-   given up by the kernel when none of them was taken for all of it. */
+/* A machine that is switched off says nothing: an idle connection is probed from half of the time on. TCP_USER_TIMEOUT would end a living
+   peer too, one that takes nothing for a while; being slow is allowed. */
 static void set_vanished(int fd, int64_t vanished_ms) {
     if (vanished_ms == 0) {
         return;
     }
     int yes = 1;
-    unsigned timeout_ms = (unsigned)vanished_ms;
     int idle_s = vanished_ms >= 2000 ? (int)(vanished_ms / 2000) : 1;
     int every_s = vanished_ms >= 8000 ? (int)(vanished_ms / 8000) : 1;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
 void connection_open(struct broker *broker, int fd, struct address_count *count) {

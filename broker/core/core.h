@@ -163,7 +163,8 @@ struct ticket {
 /*
  * Applies the changes now and appends the packed list of results to `results` (protocol: `published`). The results may be told once
  * the ticket comes out of core_next_ticket: after the turn is stored (ACK_APPLIED, ACK_NONE) or durable (ACK_DURABLE).
- * AHORA_OK whatever the single results are; AHORA_DRAINING: nothing was applied. `results` takes LEDGER_RESULT_BYTES_MAX for each change.
+ * AHORA_OK whatever the single results are; AHORA_DRAINING: nothing was applied. `results` must have room for
+ * LEDGER_RESULT_BYTES_MAX for each change.
  */
 enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 struct ticket *core_next_ticket(struct core *core);

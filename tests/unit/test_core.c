@@ -385,6 +385,40 @@ static void overlapping_subscriptions_hear_a_change_once_and_in_order(void **sta
                         "{\"op\":\"set\",\"seq\":3,\"topic\":\"stock/a\",\"ref\":1,\"at\":7,\"data\":{\"n\":2}}\n");
 }
 
+static void the_same_pattern_twice_is_once(void **state) {
+    struct rig *rig = *state;
+    struct session *session = greet(rig);
+    set(rig, session, "stock/a", 1);
+    turn(rig);
+    say(rig, session, "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/*\",\"stock/*\"]}");
+    assert_string_equal(hear(rig, session),
+                        "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
+                        "{\"op\":\"set\",\"seq\":1,\"topic\":\"stock/a\",\"ref\":1,\"at\":7,\"data\":{\"n\":1}}\n"
+                        "{\"op\":\"live\",\"id\":1,\"seq\":1}\n");
+}
+
+static void what_is_stored_in_the_middle_of_a_turn_is_shown_at_its_end(void **state) {
+    struct rig *rig = *state;
+    struct session *session = greet(rig);
+    int64_t first = 0;
+    int64_t last = 0;
+    say(rig, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/*\"}");
+    (void)hear(rig, session);
+    set(rig, session, "stock/a", 1);
+    assert_true(core_turn(rig->core, &first, &last).bytes > 0);
+    core_turn_appended(rig->core);
+    assert_int_equal(core_seq(rig->core), 1);
+    assert_string_equal(hear(rig, session), "");
+    set(rig, session, "stock/b", 2);
+    assert_true(core_turn(rig->core, &first, &last).bytes > 0);
+    assert_int_equal(first, 2);
+    assert_int_equal(last, 2);
+    core_turn_stored(rig->core);
+    assert_string_equal(hear(rig, session),
+                        "{\"op\":\"set\",\"seq\":1,\"topic\":\"stock/a\",\"ref\":1,\"at\":7,\"data\":{\"n\":1}}\n"
+                        "{\"op\":\"set\",\"seq\":2,\"topic\":\"stock/b\",\"ref\":2,\"at\":7,\"data\":{\"n\":2}}\n");
+}
+
 /* ---- answers, acknowledgements, limits ---- */
 
 static void acknowledgements_wait_for_what_they_promise(void **state) {
@@ -602,6 +636,8 @@ int main(void) {
         TEST(a_forgotten_removal_costs_a_new_snapshot),
         TEST(a_paced_subscription_hears_not_more_often_than_it_asked),
         TEST(overlapping_subscriptions_hear_a_change_once_and_in_order),
+        TEST(the_same_pattern_twice_is_once),
+        TEST(what_is_stored_in_the_middle_of_a_turn_is_shown_at_its_end),
         TEST(acknowledgements_wait_for_what_they_promise),
         TEST(input_waits_while_too_many_publishes_are_open),
         TEST(a_message_of_the_largest_size_is_taken_however_it_grows),

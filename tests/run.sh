@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Every test, in the order in which a failure says most: builds, rules, units, simulation, fuzz, the real binaries, real traces.
-# Each step prints a line with its time; the log of a failed one is printed whole. Ends with "N passed, M failed, K skipped".
+# Each step prints a line with its time and is ended after STEP_SECONDS; of a failed one the end of its log is printed. The last line says
+# "N passed, M failed, K skipped".
 # Usage: tests/run.sh [name...]   only the steps whose name contains one of the words
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +16,7 @@ failed=0
 skipped=0
 failures=()
 only=("$@")
+step_seconds=${STEP_SECONDS:-600} # many times what the longest step takes: one that hangs fails with its name
 
 wanted() {
     [ ${#only[@]} -eq 0 ] && return 0
@@ -32,7 +34,9 @@ step() {
     wanted "$name" || return 0
     local log=$logs/${name//[ \/]/-}.log start=$SECONDS
     [ -t 1 ] && printf '  ....  %s\r' "$name"
-    if "$@" >"$log" 2>&1; then
+    timeout --verbose --signal=ABRT --kill-after=10 "$step_seconds" "$@" >"$log" 2>&1 </dev/null
+    local code=$?
+    if [ "$code" -eq 0 ]; then
         local note
         note=$(grep -E '(^|: )skipped' "$log" | head -1)
         if [ -n "$note" ] && ! grep -qE '[1-9][0-9]* (test\(s\)|passed)' "$log"; then
@@ -45,24 +49,21 @@ step() {
     else
         failed=$((failed + 1))
         failures+=("$name")
-        printf '  FAIL  %-44s %4ds\n' "$name" $((SECONDS - start))
+        printf '  FAIL  %-44s %4ds  exit code %d%s\n' "$name" $((SECONDS - start)) "$code" \
+            "$([ "$code" -eq 124 ] && echo ", ended after $step_seconds s")"
         tail -80 "$log"
     fi
 }
 
-build_with() { # folder, then make variables
-    local folder=$1
-    shift
-    make --no-print-directory -j"$(nproc)" BUILD="$folder" "$@"
-}
+make_in="make --no-print-directory -j$(nproc)"
 
 echo "ahora: tests"
-step "build gcc" build_with "$build" all
-step "build clang" build_with "$build/clang" CC=clang all
-step "tidy" build_with "$build" tidy
-step "build tests" build_with "$build" unit "$build/tests/sim" "$build/tests/check-traces" integration
-step "build tests asan" build_with "$build/asan" SAN=address all unit "$build/asan/tests/sim"
-step "build tests tsan" build_with "$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store"
+step "build gcc" $make_in BUILD="$build" all
+step "build clang" $make_in BUILD="$build/clang" CC=clang all
+step "tidy" $make_in BUILD="$build" tidy
+step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/check-traces" integration
+step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim"
+step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store"
 
 for source in tests/unit/test_*.c; do
     name=$(basename "$source" .c)

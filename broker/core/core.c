@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/follow.h"
 #include "broker/core/state.h"
 
 /* Work of one core_tick, so that a flood of deadlines does not stall what is live. */
@@ -18,6 +19,9 @@
 #define INPUTS_A_TICK 256
 
 #define TICK_MS_MAX 1000
+
+/* Of a follower, on their way to the ledger: past it streams wait, and sessions that have something on its way. */
+#define MAIL_BYTES_MAX ((size_t)64 << 20)
 
 /* ---- life ---- */
 
@@ -46,12 +50,17 @@ struct core *core_create(const struct core_options *options) {
     list_init(&core->tickets_turn);
     list_init(&core->tickets_durable);
     list_init(&core->tickets_done);
+    list_init(&core->batches);
+    list_init(&core->mails);
+    list_init(&core->served);
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, &core->hash_key, &core->metrics) ||
         !views_init(&core->views, &core->ledger, &core->hash_key)) {
         core_destroy(core);
         return NULL;
     }
+    core->follower_count = options->followers;
+    core->ledger.follows = options->follows;
     return core;
 }
 
@@ -59,6 +68,7 @@ void core_destroy(struct core *core) {
     while (!list_is_empty(&core->sessions)) {
         session_close(core, CONTAINER_OF(core->sessions.next, struct session, all));
     }
+    follow_fini(core);
     assert(list_is_empty(&core->tickets_turn) && list_is_empty(&core->tickets_durable) && list_is_empty(&core->tickets_done));
     views_fini(&core->views);
     ledger_fini(&core->ledger);
@@ -87,6 +97,7 @@ enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor)
     core->seq_stored = core->ledger.seq;
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
+    core->seq_followed = core->ledger.seq;
     return result;
 }
 
@@ -152,18 +163,12 @@ struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last) 
     return buffer_span(&ledger->records);
 }
 
-static void complete(struct core *core, struct ticket *ticket) {
-    link_remove(&ticket->link);
-    ticket->waiting = false;
-    if (!ticket->of_core) {
-        list_append(&core->tickets_done, &ticket->link);
-        return;
-    }
-    struct publication *publication = ticket->owner;
+static void complete_publication(struct core *core, struct publication *publication) {
     struct session *session = publication->session;
-    const struct reply reply = {
-        .op = REPLY_PUBLISHED, .id = publication->id, .results = span_of(publication->results, publication->bytes)};
-    session_reply(core, session, &reply);
+    if (!publication->is_silent) {
+        const struct reply reply = {.op = REPLY_PUBLISHED, .id = publication->id, .results = publication->results};
+        session_reply(core, session, &reply);
+    }
     link_remove(&publication->of_session);
     session->publication_count--;
     if (session->inbox.bytes > 0 && !link_is_listed(&session->stalled_input)) {
@@ -172,14 +177,51 @@ static void complete(struct core *core, struct ticket *ticket) {
     free(publication);
 }
 
-static void complete_durable(struct core *core) {
-    while (!list_is_empty(&core->tickets_durable)) {
-        struct ticket *first = CONTAINER_OF(core->tickets_durable.next, struct ticket, link);
-        if (first->seq > core->seq_durable) {
+static void complete(struct core *core, struct ticket *ticket) {
+    link_remove(&ticket->link);
+    ticket->waiting = false;
+    switch (ticket->kind) {
+    case TICKET_OF_CALLER:
+        list_append(&core->tickets_done, &ticket->link);
+        return;
+    case TICKET_OF_SESSION:
+        complete_publication(core, ticket->owner);
+        return;
+    case TICKET_OF_MAIL:
+        list_append(&core->served, &((struct mail *)ticket->owner)->link);
+        return;
+    }
+}
+
+static void complete_up_to(struct core *core, struct link *tickets, int64_t seq) {
+    while (!list_is_empty(tickets)) {
+        struct ticket *first = CONTAINER_OF(tickets->next, struct ticket, link);
+        if (first->seq > seq) {
             return;
         }
         complete(core, first);
     }
+}
+
+/* Lists in which nothing was accepted wait for no more than those before them. */
+void core_complete_tickets(struct core *core) {
+    const int64_t durable = core->seq_durable < core->seq_followed ? core->seq_durable : core->seq_followed;
+    complete_up_to(core, &core->tickets_turn, core->seq_followed);
+    complete_up_to(core, &core->tickets_durable, durable);
+}
+
+void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results) {
+    assert(core->ledger.follows);
+    if (ticket->kind == TICKET_OF_SESSION) {
+        struct publication *publication = ticket->owner;
+        publication->results = results;
+        publication->session->posted_count--;
+    } else {
+        buffer_put_span(ticket->results, results);
+    }
+    ticket->mail->ticket = NULL;
+    ticket->mail = NULL;
+    complete(core, ticket);
 }
 
 /* Removals beyond the bound, oldest first. Views that hold them learn that older tokens no longer resume. */
@@ -200,39 +242,55 @@ void core_turn_stored(struct core *core) {
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
+        if (core->follower_count > 0) {
+            follow_batch_turn(core);
+        }
         ledger_end_turn(&core->ledger);
         trim_removals(core);
     }
-    while (!list_is_empty(&core->tickets_turn)) {
-        complete(core, CONTAINER_OF(core->tickets_turn.next, struct ticket, link));
+    if (core->follower_count == 0) {
+        core->seq_followed = core->seq_shown;
     }
-    complete_durable(core); /* lists in which nothing was accepted wait for nothing */
+    core_complete_tickets(core);
 }
 
 void core_durable(struct core *core, int64_t seq) {
     assert(seq <= core->seq_stored && "durable is what was stored");
     if (seq > core->seq_durable) {
         core->seq_durable = seq;
-        complete_durable(core);
+        core_complete_tickets(core);
     }
 }
 
 /* ---- tickets ---- */
 
-enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
-    assert(!ticket->waiting);
-    if (core->draining) {
-        return AHORA_DRAINING;
-    }
+void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
     buffer_clear(&core->results, core->limits.block_bytes);
     ledger_apply(&core->ledger, publish->principal, publish->changes, publish->change_count, publish->atomic, &core->results);
     assert(!core->results.failed);
     buffer_put_span(results, buffer_span(&core->results));
     ticket->seq = core->ledger.seq;
     ticket->waiting = true;
-    ticket->of_core = false;
     list_append(publish->ack == ACK_DURABLE ? &core->tickets_durable : &core->tickets_turn, &ticket->link);
-    return AHORA_OK;
+}
+
+bool core_wants_changes(const struct core *core) {
+    return core->mail_bytes < MAIL_BYTES_MAX;
+}
+
+enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
+    assert(!ticket->waiting);
+    if (core->draining) {
+        return AHORA_DRAINING;
+    }
+    ticket->kind = TICKET_OF_CALLER;
+    ticket->results = results;
+    if (!core->ledger.follows) {
+        core_apply(core, publish, results, ticket);
+        return AHORA_OK;
+    }
+    ticket->waiting = follow_post(core, publish, ticket);
+    return ticket->waiting ? AHORA_OK : AHORA_OVERLOADED;
 }
 
 struct ticket *core_next_ticket(struct core *core) {
@@ -244,6 +302,10 @@ void core_cancel(struct core *core, struct ticket *ticket) {
     (void)core;
     link_remove(&ticket->link);
     ticket->waiting = false;
+    if (ticket->mail != NULL) {
+        ticket->mail->ticket = NULL;
+        ticket->mail = NULL;
+    }
 }
 
 /* ---- drain ---- */

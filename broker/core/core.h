@@ -41,6 +41,8 @@ struct core_options {
     const char *epoch;  /* copied */
     const char *server; /* "ahora/0.1.0", told in `welcome`; copied */
     uint64_t seed;      /* of everything random; tests repeat a run with it */
+    unsigned followers; /* cores that follow this one (follow.h) */
+    bool follows;       /* this one follows another: it loads nothing, and what is published to it goes on as mail */
 };
 
 struct core *core_create(const struct core_options *options); /* NULL: no memory */
@@ -151,23 +153,36 @@ struct publish {
     enum ack ack;
 };
 
-/* Completes when what it stands for may be told. Embedded by the caller; zero it first. */
+struct mail;
+
+enum ticket_kind {
+    TICKET_OF_CALLER,
+    TICKET_OF_SESSION, /* the core's own, as the next */
+    TICKET_OF_MAIL,
+};
+
+/* Completes when what it stands for may be told. Embedded by the caller; zero it first, set `owner`, and leave the rest to the core. */
 struct ticket {
     struct link link;
     int64_t seq; /* waits for this seq */
+    enum ticket_kind kind;
     bool waiting;
-    bool of_core; /* the core's own */
     void *owner;
+    struct buffer *results; /* borrowed until it completes or is cancelled */
+    struct mail *mail;      /* a follower's: what is on its way to the ledger */
 };
 
 /*
- * Applies the changes now and appends the packed list of results to `results` (protocol: `published`). The results may be told once
- * the ticket comes out of core_next_ticket: after the turn is stored (ACK_APPLIED, ACK_NONE) or durable (ACK_DURABLE).
- * AHORA_OK whatever the single results are; AHORA_DRAINING: nothing was applied. `results` must have room for
- * LEDGER_RESULT_BYTES_MAX for each change.
+ * Publishes the changes. Once the ticket comes out of core_next_ticket, `results` has the packed list of results (protocol: `published`) and
+ * they may be told: after the turn is stored and shown by all cores (ACK_APPLIED, ACK_NONE), or durable as well (ACK_DURABLE).
+ * AHORA_OK whatever the single results are; AHORA_DRAINING, AHORA_OVERLOADED (no memory): nothing is applied, the ticket does not
+ * wait. `results` must have room for LEDGER_RESULT_BYTES_MAX for each change, and stay until then or until core_cancel.
  */
 enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 struct ticket *core_next_ticket(struct core *core);
+
+/* False while a follower has so much on its way to the ledger that streams had better wait. */
+bool core_wants_changes(const struct core *core);
 void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
 
 /* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_appended). */

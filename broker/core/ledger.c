@@ -102,7 +102,9 @@ void topic_destroy(struct ledger *ledger, struct topic *topic) {
     assert(list_is_empty(&topic->watches) && "views let go first");
     struct document *document = topic->document;
     topic_hold(ledger, topic, NULL);
-    document_unref(document);
+    if (!ledger->follows) {
+        document_unref(document);
+    }
     if (link_is_listed(&topic->removal)) {
         link_remove(&topic->removal);
         ledger->removal_count--;
@@ -154,10 +156,29 @@ void ledger_forget(struct ledger *ledger, struct topic *topic) {
     topic_destroy(ledger, topic);
 }
 
+void change_release(struct change *change) {
+    document_unref(change->document);
+    document_unref(change->patch);
+    document_unref(change->replaced);
+}
+
+bool ledger_reserve_change(struct ledger *ledger) {
+    if (ledger->change_count < ledger->change_capacity) {
+        return true;
+    }
+    size_t capacity = ledger->change_capacity == 0 ? 256 : 2 * ledger->change_capacity;
+    struct change *changes = realloc(ledger->changes, capacity * sizeof *changes);
+    if (changes == NULL) {
+        return false;
+    }
+    ledger->changes = changes;
+    ledger->change_capacity = capacity;
+    return true;
+}
+
 void ledger_end_turn(struct ledger *ledger) {
-    for (size_t i = 0; i < ledger->change_count; i++) {
-        document_unref(ledger->changes[i].document);
-        document_unref(ledger->changes[i].patch);
+    for (size_t i = 0; i < ledger->change_count && !ledger->follows; i++) {
+        change_release(&ledger->changes[i]);
     }
     ledger->change_count = 0;
 }

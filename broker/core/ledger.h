@@ -29,6 +29,7 @@ struct change {
     struct topic *topic;
     struct document *document; /* after the change, counted; NULL: removed */
     struct document *patch;    /* what changed, counted; NULL: the whole document did, or (touch) nothing */
+    struct document *replaced; /* what the topic held before, counted: nobody who still shows it may lose it; NULL: nothing */
     int64_t seq;
     int64_t seq_before; /* 0: the change created the topic */
     int64_t at;
@@ -36,6 +37,8 @@ struct change {
     enum ahora_why why;
     bool stale;
 };
+
+void change_release(struct change *change); /* its documents */
 
 struct undo; /* a topic as it was before a change of an atomic list */
 
@@ -55,6 +58,8 @@ struct ledger {
     int64_t ref_last;
     int64_t wall_ms;
     int64_t mono_ms;
+
+    bool follows; /* a copy of another ledger: its documents are borrowed (follow.h) */
 
     struct buffer records;  /* of this turn */
     size_t room;            /* how long `records` may become */
@@ -96,6 +101,9 @@ void ledger_forget_records(struct ledger *ledger);
 
 /* The turn's changes were shown: forget them. */
 void ledger_end_turn(struct ledger *ledger);
+
+/* Room for one more change of the turn. False: no memory. */
+bool ledger_reserve_change(struct ledger *ledger);
 
 /* A removal beyond the bound, oldest first, or NULL; the caller takes it out of the views, then ledger_forget. Between turns. */
 struct topic *ledger_surplus(const struct ledger *ledger);

@@ -269,20 +269,6 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
     return fine;
 }
 
-static bool reserve_change(struct ledger *ledger) {
-    if (ledger->change_count < ledger->change_capacity) {
-        return true;
-    }
-    size_t capacity = ledger->change_capacity == 0 ? 256 : 2 * ledger->change_capacity;
-    struct change *changes = realloc(ledger->changes, capacity * sizeof *changes);
-    if (changes == NULL) {
-        return false;
-    }
-    ledger->changes = changes;
-    ledger->change_capacity = capacity;
-    return true;
-}
-
 /* ---- 6: the topic takes it ---- */
 
 static void save(struct attempt *attempt, struct topic *topic, bool created) {
@@ -321,12 +307,13 @@ static void put_topic_record(struct attempt *attempt, const struct topic *topic)
     record_put(&attempt->ledger->records, &record);
 }
 
-static void note_change(struct attempt *attempt, struct topic *topic, struct document *patch) {
+static void note_change(struct attempt *attempt, struct topic *topic, struct document *patch, struct document *replaced) {
     struct ledger *ledger = attempt->ledger;
     ledger->changes[ledger->change_count++] = (struct change){
         .topic = topic,
         .document = topic->document == NULL ? NULL : document_ref(topic->document),
         .patch = patch,
+        .replaced = replaced,
         .seq = topic->seq,
         .seq_before = topic->seq_before,
         .at = topic->at,
@@ -342,7 +329,6 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     bool is_new = topic_is_removed(topic);
     struct document *old = topic->document;
     topic_hold(ledger, topic, made->document);
-    document_unref(old);
     topic->seq_before = is_new ? 0 : topic->seq;
     topic->seq = ++ledger->seq;
     topic->seq_created = is_new ? topic->seq : topic->seq_created;
@@ -352,14 +338,14 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     topic->stale = false;
     topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
     put_topic_record(attempt, topic);
-    note_change(attempt, topic, made->patch);
+    note_change(attempt, topic, made->patch, old);
 }
 
 static struct outcome accept(struct attempt *attempt, struct made *made) {
     struct ledger *ledger = attempt->ledger;
     struct topic *topic = attempt->topic;
     bool created = topic == NULL;
-    if (!reserve_change(ledger)) {
+    if (!ledger_reserve_change(ledger)) {
         return refuse(AHORA_OVERLOADED, "no memory");
     }
     if (created && (topic = topic_create(ledger, &attempt->name, attempt->kind)) == NULL) {
@@ -514,8 +500,7 @@ static void roll_back(struct ledger *ledger, const struct mark *mark) {
     while (ledger->change_count > mark->change_count) {
         struct change *change = &ledger->changes[--ledger->change_count];
         ledger->metrics->changes[change->op]--;
-        document_unref(change->document);
-        document_unref(change->patch);
+        change_release(change);
     }
     while (ledger->undo_count > 0) {
         put_back(ledger, &ledger->undos[--ledger->undo_count]);

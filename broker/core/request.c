@@ -345,22 +345,56 @@ static int64_t take_allowance(struct core *core, struct session *session, int64_
     return 0;
 }
 
-static bool wait_for_ack(struct core *core, struct session *session, const struct request *request, struct span results,
-                         const struct ticket *ticket) {
-    struct publication *publication = malloc(sizeof *publication + results.bytes);
+/* `kept`: results that are known already. */
+static struct publication *publication_create(struct session *session, const struct request *request, struct span kept) {
+    struct publication *publication = malloc(sizeof *publication + kept.bytes);
+    if (publication == NULL) {
+        return NULL;
+    }
+    *publication = (struct publication){
+        .session = session,
+        .id = request->id,
+        .is_silent = request->ack == ACK_NONE,
+        .results = span_of(publication->kept, kept.bytes),
+        .ticket = {.kind = TICKET_OF_SESSION, .owner = publication, .waiting = true},
+    };
+    if (kept.bytes > 0) {
+        memcpy(publication->kept, kept.data, kept.bytes);
+    }
+    list_append(&session->publications, &publication->of_session);
+    session->publication_count++;
+    return publication;
+}
+
+/* False: no memory, though the changes may be applied. */
+static bool publish_here(struct core *core, struct session *session, const struct request *request) {
+    buffer_clear(&core->results, core->limits.block_bytes);
+    ledger_apply(&core->ledger, session->principal, request->changes, request->change_count, request->atomic, &core->results);
+    assert(!core->results.failed);
+    if (request->ack == ACK_NONE) {
+        return true;
+    }
+    struct publication *publication = publication_create(session, request, buffer_span(&core->results));
     if (publication == NULL) {
         return false;
     }
-    *publication = (struct publication){.session = session, .id = request->id, .bytes = results.bytes};
-    memcpy(publication->results, results.data, results.bytes);
-    publication->ticket.seq = ticket->seq;
-    publication->ticket.owner = publication;
-    publication->ticket.waiting = true;
-    list_append(&session->publications, &publication->of_session);
-    session->publication_count++;
+    publication->ticket.seq = core->ledger.seq;
     list_append(request->ack == ACK_DURABLE ? &core->tickets_durable : &core->tickets_turn, &publication->ticket.link);
-    publication->ticket.of_core = true;
     return true;
+}
+
+static bool publish_there(struct core *core, struct session *session, const struct request *request) {
+    const struct publish publish = {session->principal, request->changes, request->change_count, request->atomic, request->ack};
+    struct publication *publication = publication_create(session, request, (struct span){0});
+    if (publication == NULL) {
+        return false;
+    }
+    session->posted_count++;
+    if (follow_post(core, &publish, &publication->ticket)) {
+        return true;
+    }
+    session->posted_count--;
+    return false; /* the session ends, and the publication with it */
 }
 
 static void handle_pub(struct core *core, struct session *session, const struct request *request) {
@@ -379,11 +413,8 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         session_reply(core, session, &reply);
         return;
     }
-    buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, session->principal, request->changes, request->change_count, request->atomic, &core->results);
-    assert(!core->results.failed);
-    const struct ticket ticket = {.seq = core->ledger.seq};
-    if (request->ack != ACK_NONE && !wait_for_ack(core, session, request, buffer_span(&core->results), &ticket)) {
+    bool published = core->ledger.follows ? publish_there(core, session, request) : publish_here(core, session, request);
+    if (!published) {
         session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
     }
 }
@@ -395,19 +426,28 @@ static request_function *const handlers[] = {
     [REQUEST_GET] = handle_get,     [REQUEST_PUB] = handle_pub, [REQUEST_AUTH] = handle_auth,   [REQUEST_PING] = handle_ping,
 };
 
-void request_handle(struct core *core, struct session *session, struct span message) {
+/* Who reads after publishing reads what was published: a follower's answer waits until its publications are back. */
+static bool must_wait(const struct session *session, const struct request *request) {
+    return session->posted_count > 0 && (request->op == REQUEST_GET || request->op == REQUEST_SUB);
+}
+
+bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
-    core->metrics.messages_in++;
     enum ahora_code code = request_decode(message, &request, &detail);
+    if (code == AHORA_OK && must_wait(session, &request)) {
+        return false;
+    }
+    core->metrics.messages_in++;
     if (!session->greeted && (code != AHORA_OK || request.op != REQUEST_HELLO)) {
         refuse(core, session, request.id, AHORA_BAD_MESSAGE, "the first message must be a hello");
         session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
-        return;
+        return true;
     }
     if (code != AHORA_OK) {
         refuse(core, session, request.id, code, detail);
-        return;
+        return true;
     }
     handlers[request.op](core, session, &request);
+    return true;
 }

@@ -249,7 +249,8 @@ bool session_wants_read(const struct session *session) {
 
 static bool may_go_on(const struct core *core, const struct session *session) {
     return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
-           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX;
+           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX &&
+           (session->posted_count == 0 || core_wants_changes(core));
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
@@ -257,17 +258,19 @@ static void refuse_bytes(struct core *core, struct session *session, const char 
     session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
 }
 
-/* Takes one message off the front of *input. */
-static void take_packed(struct core *core, struct session *session, struct span *input) {
+/* Takes one message off the front of *input. False: it stays, and has to wait. */
+static bool take_packed(struct core *core, struct session *session, struct span *input) {
     size_t used = 0;
     enum pack_fault fault = pack_check(*input, AHORA_DEPTH_MAX, &used);
     if (fault != PACK_FINE) {
         refuse_bytes(core, session, pack_fault_text(fault));
-        return;
+        return true;
     }
-    struct span message = span_of(input->data, used);
+    if (!request_handle(core, session, span_of(input->data, used))) {
+        return false;
+    }
     *input = span_of(input->data + used, input->bytes - used);
-    request_handle(core, session, message);
+    return true;
 }
 
 static bool is_blank(struct span line) {
@@ -279,32 +282,29 @@ static bool is_blank(struct span line) {
     return true;
 }
 
-static void take_line(struct core *core, struct session *session, struct span *input) {
+static bool take_line(struct core *core, struct session *session, struct span *input) {
     const uint8_t *newline = memchr(input->data, '\n', input->bytes);
     size_t bytes = newline == NULL ? input->bytes : (size_t)(newline - input->data);
     struct span line = span_of(input->data, bytes);
     size_t used = newline == NULL ? bytes : bytes + 1;
+    if (!is_blank(line)) {
+        const char *detail = NULL;
+        buffer_clear(&core->inbound, core->limits.block_bytes);
+        if (json_to_pack(line, AHORA_DEPTH_MAX, &core->inbound, &detail) != AHORA_OK) {
+            refuse_bytes(core, session, detail);
+        } else if (!request_handle(core, session, buffer_span(&core->inbound))) {
+            return false;
+        }
+    }
     *input = span_of(input->data + used, input->bytes - used);
-    if (is_blank(line)) {
-        return;
-    }
-    const char *detail = NULL;
-    buffer_clear(&core->inbound, core->limits.block_bytes);
-    if (json_to_pack(line, AHORA_DEPTH_MAX, &core->inbound, &detail) != AHORA_OK) {
-        refuse_bytes(core, session, detail);
-        return;
-    }
-    request_handle(core, session, buffer_span(&core->inbound));
+    return true;
 }
 
 /* Works on the input as far as answers and publications have room; returns what is left. */
 static struct span process(struct core *core, struct session *session, struct span input) {
-    while (input.bytes > 0 && may_go_on(core, session)) {
-        if (session->encoding == ENCODING_JSON) {
-            take_line(core, session, &input);
-        } else {
-            take_packed(core, session, &input);
-        }
+    bool taken = true;
+    while (input.bytes > 0 && taken && may_go_on(core, session)) {
+        taken = session->encoding == ENCODING_JSON ? take_line(core, session, &input) : take_packed(core, session, &input);
     }
     return session->close_code != 0 ? (struct span){0} : input;
 }
@@ -347,9 +347,11 @@ void session_receive(struct core *core, struct session *session, struct span mes
 }
 
 void session_receive_packed(struct core *core, struct session *session, struct span messages) {
-    while (messages.bytes > 0 && session->close_code == 0) {
-        take_packed(core, session, &messages);
+    bool taken = true;
+    while (messages.bytes > 0 && taken && session->close_code == 0) {
+        taken = take_packed(core, session, &messages);
     }
+    assert(taken && "such sessions publish nothing, so nothing waits");
 }
 
 void session_process_inbox(struct core *core, struct session *session) {

@@ -85,14 +85,15 @@ struct frame {
     struct span encoded[ENCODINGS];
 };
 
-/* A `pub` that waits for its acknowledgement. */
+/* A `pub` that waits for its acknowledgement, or (a follower's) for the ledger. */
 struct publication {
     struct ticket ticket;
     struct link of_session;
     struct session *session;
     int64_t id;
-    size_t bytes;
-    uint8_t results[];
+    bool is_silent;      /* ACK_NONE: nothing is told */
+    struct span results; /* in `kept`, or (a follower's) the mail's when it is back */
+    uint8_t kept[];
 };
 
 struct session {
@@ -110,8 +111,9 @@ struct session {
     struct buffer inbox; /* input that waits until answers were read */
     uint32_t subscription_count;
     uint32_t publication_count;
-    int64_t allowance;    /* publish rate: changes left */
-    int64_t allowance_ms; /* when it was last filled */
+    uint32_t posted_count; /* of these, on their way to the ledger */
+    int64_t allowance;     /* publish rate: changes left */
+    int64_t allowance_ms;  /* when it was last filled */
     uint64_t number;
     int close_code;
     const char *close_reason;
@@ -138,7 +140,18 @@ struct core {
     int64_t seq_stored; /* appended to the journal */
     int64_t seq_shown;  /* at most seq_stored */
     int64_t seq_durable;
+    int64_t seq_followed; /* shown by every core; seq_shown without followers */
     bool draining;
+
+    unsigned follower_count;
+    struct link batches;       /* away, oldest first */
+    struct batch *batch_ready; /* to be taken */
+    struct tree_found feed;    /* all topics, oldest change first, of which `fed` were given */
+    size_t fed;
+    bool is_feeding;
+    struct link mails;  /* a follower's, to be sent */
+    struct link served; /* the first core's, to be sent back */
+    size_t mail_bytes;  /* a follower's, on their way */
 
     struct link sessions;
     struct link ready;
@@ -164,6 +177,26 @@ struct core {
 
 /* ---- core.c ---- */
 
+/* Applies the changes now, appends their results, and lists the ticket. */
+void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
+
+/* Tickets whose turn has come. */
+void core_complete_tickets(struct core *core);
+
+/* A follower's ticket: its results came back. */
+void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results);
+
+/* ---- follow.c ---- */
+
+/* The shown changes of the turn become the next batch. */
+void follow_batch_turn(struct core *core);
+
+/* The changes go to the ledger as mail, for the ticket. False: no memory. */
+bool follow_post(struct core *core, const struct publish *publish, struct ticket *ticket);
+void follow_fini(struct core *core);
+
+/* ---- names ---- */
+
 /* Is the name among the first `count` of `names`? */
 bool core_names_hold(const struct name *names, size_t count, const struct name *name);
 
@@ -178,8 +211,8 @@ void session_process_inbox(struct core *core, struct session *session);
 
 /* ---- request.c ---- */
 
-/* One checked MessagePack message of the session. */
-void request_handle(struct core *core, struct session *session, struct span message);
+/* One checked MessagePack message of the session. False: it must wait, and come again when a publication of the session is answered. */
+bool request_handle(struct core *core, struct session *session, struct span message);
 
 /* ---- delivery.c ---- */
 

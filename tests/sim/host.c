@@ -21,14 +21,14 @@ struct sim *playing;
 
 /* ---- what the core does, told to the model ---- */
 
-void __real_request_handle(struct core *core, struct session *session, struct span message);
-void __wrap_request_handle(struct core *core, struct session *session, struct span message);
+bool __real_request_handle(struct core *core, struct session *session, struct span message);
+bool __wrap_request_handle(struct core *core, struct session *session, struct span message);
 void __real_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
                          struct buffer *results);
 void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
                          struct buffer *results);
 
-void __wrap_request_handle(struct core *core, struct session *session, struct span message) {
+bool __wrap_request_handle(struct core *core, struct session *session, struct span message) {
     struct client *client = session_owner(session);
     struct asked *asked = asked_pop(&client->sent);
     MUST(asked != NULL && !asked->garbage, "client %u: the core took a message that was not sent", client->number);
@@ -37,9 +37,10 @@ void __wrap_request_handle(struct core *core, struct session *session, struct sp
     const uint64_t resumes = core_metrics(core)->resumes;
     playing->applying = asked;
     playing->applying_principal = client->principal;
-    __real_request_handle(core, session, message);
+    MUST(__real_request_handle(core, session, message), "client %u: with one core no message waits", client->number);
     playing->applying = NULL;
     check_handled(client, asked, core_metrics(core)->resumes > resumes);
+    return true;
 }
 
 void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,

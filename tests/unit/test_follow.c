@@ -1,0 +1,407 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* One ledger and two cores that follow it, in JSON. What crosses between them is carried by hand, so that it can be late. */
+#include "broker/core/follow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW INT64_C(1795000000000)
+#define FOLLOWERS 2
+#define AWAY_MAX 64
+
+struct follower {
+    struct core *core;
+    struct batch *away[AWAY_MAX]; /* on their way to it, oldest first */
+    size_t away_count;
+};
+
+struct rig {
+    struct limits limits;
+    struct core *first;
+    struct session *publisher; /* at the first core */
+    struct follower followers[FOLLOWERS];
+};
+
+static struct core *create(const struct rig *rig, unsigned followers, bool follows) {
+    const struct core_options options = {
+        .limits = rig->limits,
+        .epoch = "e1",
+        .server = "ahora/test",
+        .seed = 1,
+        .followers = followers,
+        .follows = follows,
+    };
+    struct core *core = core_create(&options);
+    assert_non_null(core);
+    core_set_time(core, NOW, 0);
+    core_set_room(core, SIZE_MAX);
+    return core;
+}
+
+/* ---- carrying ---- */
+
+static void give_batch(struct rig *rig, struct batch *batch) {
+    for (size_t i = 0; batch != NULL && i < FOLLOWERS; i++) {
+        struct follower *follower = &rig->followers[i];
+        assert_true(follower->away_count < AWAY_MAX);
+        follower->away[follower->away_count++] = batch;
+    }
+}
+
+/* A turn of the first core; everything is durable at once. */
+static void turn_first(struct rig *rig) {
+    int64_t first = 0;
+    int64_t last = 0;
+    (void)core_turn(rig->first, &first, &last);
+    core_turn_stored(rig->first);
+    core_durable(rig->first, last);
+    give_batch(rig, core_take_batch(rig->first));
+}
+
+static void carry_mail_up(struct rig *rig, size_t index) {
+    for (struct mail *mail; (mail = core_next_mail(rig->followers[index].core)) != NULL;) {
+        core_serve(rig->first, mail);
+    }
+}
+
+/* With one follower that publishes, every answer is its own. */
+static void carry_mail_down(struct rig *rig, size_t index) {
+    for (struct mail *mail; (mail = core_next_served(rig->first)) != NULL;) {
+        core_mail_back(rig->followers[index].core, mail);
+    }
+}
+
+static void show(struct rig *rig, size_t index) {
+    struct follower *follower = &rig->followers[index];
+    for (size_t i = 0; i < follower->away_count; i++) {
+        core_follow(follower->core, follower->away[i]);
+    }
+    core_turn_stored(follower->core);
+}
+
+static void give_back(struct rig *rig, size_t index) {
+    struct follower *follower = &rig->followers[index];
+    for (size_t i = 0; i < follower->away_count; i++) {
+        core_return_batch(rig->first, follower->away[i]);
+    }
+    follower->away_count = 0;
+}
+
+/* Everything said is heard. `index`: the follower that publishes. */
+static void settle(struct rig *rig, size_t index) {
+    carry_mail_up(rig, index);
+    turn_first(rig);
+    for (size_t i = 0; i < FOLLOWERS; i++) {
+        show(rig, i);
+        give_back(rig, i);
+    }
+    carry_mail_down(rig, index);
+    core_tick(rig->followers[index].core); /* input that waited */
+}
+
+/* ---- sessions ---- */
+
+static const char *hear(struct core *core, struct session *session) {
+    static char text[65536];
+    size_t bytes = 0;
+    struct span piece;
+    while (session_pull(core, session, &piece)) {
+        while (piece.bytes > 0) {
+            size_t header = piece.data[1] < 126 ? 2 : 4;
+            size_t payload = header == 2 ? piece.data[1] : (size_t)(piece.data[2] << 8 | piece.data[3]);
+            assert_true(piece.data[1] < 127 && header + payload <= piece.bytes && bytes + payload + 2 < sizeof text);
+            memcpy(text + bytes, piece.data + header, payload);
+            bytes += payload;
+            text[bytes++] = '\n';
+            piece = span_of(piece.data + header + payload, piece.bytes - header - payload);
+        }
+    }
+    text[bytes] = '\0';
+    return text;
+}
+
+static void say(struct core *core, struct session *session, const char *line) {
+    session_receive(core, session, span_of_text(line));
+}
+
+static struct session *greet(struct core *core) {
+    struct session *session = session_open(core, ENCODING_JSON, "p", NULL);
+    assert_non_null(session);
+    say(core, session, "{\"op\":\"hello\"}");
+    assert_non_null(strstr(hear(core, session), "\"op\":\"welcome\""));
+    return session;
+}
+
+static void change(struct rig *rig, const char *change) {
+    char line[400];
+    (void)snprintf(line, sizeof line, "{\"op\":\"pub\",\"id\":1,\"ack\":\"none\",\"changes\":[%s]}", change);
+    say(rig->first, rig->publisher, line);
+}
+
+#define SET(topic, data) "{\"op\":\"set\",\"topic\":\"" topic "\",\"data\":" data ",\"at\":7}"
+
+/* ---- each case ---- */
+
+static int set_up(void **state) {
+    struct rig *rig = calloc(1, sizeof *rig);
+    limits_default(&rig->limits);
+    rig->limits.removals_max = 2;
+    rig->first = create(rig, FOLLOWERS, false);
+    assert_int_equal(core_loaded(rig->first, "e1", 0), RESULT_OK);
+    rig->publisher = greet(rig->first);
+    for (size_t i = 0; i < FOLLOWERS; i++) {
+        rig->followers[i].core = create(rig, 0, true);
+        core_followed_all(rig->followers[i].core, "e1", 0, 0);
+    }
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct rig *rig = *state;
+    for (size_t i = 0; i < FOLLOWERS; i++) {
+        core_destroy(rig->followers[i].core);
+    }
+    core_destroy(rig->first);
+    free(rig);
+    return 0;
+}
+
+/* ---- what followers show ---- */
+
+static void a_follower_shows_its_own_sessions_what_the_ledger_changed(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[1].core;
+    struct session *session = greet(core);
+    change(rig, SET("stock/1/a", "{\"n\":1}"));
+    settle(rig, 0);
+    say(core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/1/*\"}");
+    assert_string_equal(hear(core, session),
+                        "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
+                        "{\"op\":\"set\",\"seq\":1,\"topic\":\"stock/1/a\",\"ref\":1,\"at\":7,\"data\":{\"n\":1}}\n"
+                        "{\"op\":\"live\",\"id\":1,\"seq\":1}\n");
+    change(rig, "{\"op\":\"patch\",\"topic\":\"stock/1/a\",\"data\":{\"n\":2},\"at\":8}");
+    change(rig, SET("stock/1/b", "{\"n\":3}"));
+    change(rig, "{\"op\":\"delete\",\"topic\":\"stock/1/b\"}");
+    settle(rig, 0);
+    const char *heard = hear(core, session);
+    assert_non_null(strstr(heard, "{\"op\":\"patch\",\"seq\":2,\"ref\":1,\"at\":8,\"data\":{\"n\":2}}"));
+    assert_non_null(strstr(heard, "\"why\":\"deleted\""));
+}
+
+static void several_batches_are_shown_in_one_turn(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = greet(core);
+    say(core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\"}");
+    (void)hear(core, session);
+    for (int i = 0; i < 5; i++) {
+        change(rig, SET("stock/1/a", "{\"n\":1}"));
+        turn_first(rig);
+    }
+    assert_int_equal(rig->followers[0].away_count, 5);
+    show(rig, 0);
+    assert_non_null(strstr(hear(core, session), "\"seq\":5"));
+    assert_true(core_has_batches_away(rig->first));
+    give_back(rig, 0);
+    assert_true(core_has_batches_away(rig->first));
+    show(rig, 1);
+    give_back(rig, 1);
+    assert_false(core_has_batches_away(rig->first));
+}
+
+/* AddressSanitizer sees it if a document goes too early. */
+static void what_a_follower_still_shows_outlives_its_replacement(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    change(rig, SET("stock/1/a", "{\"n\":1}"));
+    settle(rig, 0);
+    for (int i = 0; i < 4; i++) { /* one more removal than is remembered, all while the follower sleeps */
+        change(rig, SET("stock/1/a", "{\"n\":2}"));
+        change(rig, "{\"op\":\"delete\",\"topic\":\"stock/1/a\"}");
+        change(rig, SET("stock/2/a", "{\"n\":2}"));
+        change(rig, "{\"op\":\"delete\",\"topic\":\"stock/2/a\"}");
+        change(rig, SET("stock/3/a", "{\"n\":2}"));
+        change(rig, "{\"op\":\"delete\",\"topic\":\"stock/3/a\"}");
+        turn_first(rig);
+    }
+    struct session *session = greet(core);
+    say(core, session, "{\"op\":\"get\",\"id\":1,\"match\":\"**\"}");
+    assert_non_null(strstr(hear(core, session), "\"data\":{\"n\":1}"));
+    settle(rig, 0);
+    say(core, session, "{\"op\":\"get\",\"id\":2,\"match\":\"**\"}");
+    assert_non_null(strstr(hear(core, session), "\"items\":[]"));
+}
+
+static void a_token_of_one_core_resumes_at_another(void **state) {
+    struct rig *rig = *state;
+    change(rig, SET("stock/1/a", "{\"n\":1}"));
+    change(rig, SET("stock/1/b", "{\"n\":1}"));
+    settle(rig, 0);
+    change(rig, "{\"op\":\"delete\",\"topic\":\"stock/1/a\"}");
+    settle(rig, 0);
+    struct session *session = greet(rig->followers[1].core);
+    say(rig->followers[1].core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\",\"since\":\"e1-2\"}");
+    const char *heard = hear(rig->followers[1].core, session);
+    assert_non_null(strstr(heard, "\"resumed\":true"));
+    assert_non_null(strstr(heard, "\"op\":\"remove\",\"seq\":3,\"topic\":\"stock/1/a\""));
+    assert_null(strstr(heard, "stock/1/b"));
+}
+
+/* ---- publishing through a follower ---- */
+
+static void an_answer_waits_until_every_core_shows_the_change(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = greet(core);
+    say(core, session,
+        "{\"op\":\"pub\",\"id\":5,\"ack\":\"applied\",\"changes\":[" SET(
+            "stock/1/a", "{\"n\":1}") "]}\n"
+                                      "{\"op\":\"pub\",\"id\":6,\"changes\":[{\"op\":\"delete\",\"topic\":\"stock/9/z\"}]}");
+    carry_mail_up(rig, 0);
+    turn_first(rig);
+    show(rig, 0);
+    give_back(rig, 0);
+    assert_null(core_next_served(rig->first));
+    show(rig, 1);
+    give_back(rig, 1);
+    carry_mail_down(rig, 0);
+    const char *heard = hear(core, session);
+    assert_non_null(strstr(heard, "{\"op\":\"published\",\"id\":5,\"results\":[{\"seq\":1}]}"));
+    assert_non_null(strstr(heard, "\"code\":\"not_found\""));
+}
+
+static void who_publishes_reads_what_it_published(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = greet(core);
+    say(core, session,
+        "{\"op\":\"pub\",\"id\":5,\"ack\":\"none\",\"changes\":[" SET(
+            "stock/1/a", "{\"n\":1}") "]}\n"
+                                      "{\"op\":\"get\",\"id\":6,\"match\":\"stock/1/*\"}\n{\"op\":\"ping\",\"id\":7}");
+    assert_string_equal(hear(core, session), "");
+    assert_false(session_wants_read(session));
+    settle(rig, 0);
+    const char *heard = hear(core, session);
+    assert_non_null(strstr(heard, "\"items\":[{\"topic\":\"stock/1/a\",\"seq\":1"));
+    assert_non_null(strstr(heard, "\"op\":\"pong\""));
+    assert_null(strstr(heard, "published"));
+    assert_true(session_wants_read(session));
+}
+
+static void an_answer_to_nobody_is_harmless(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = greet(core);
+    struct buffer results;
+    struct ticket ticket = {0};
+    buffer_init(&results, 4096);
+    say(core, session, "{\"op\":\"pub\",\"id\":5,\"changes\":[" SET("stock/1/a", "{\"n\":1}") "]}");
+    const uint8_t touch[] = "\x91\x82\xa2op\xa5touch\xa5topic\xa9stock/1/a";
+    const struct publish publish = {"p", span_of(touch, sizeof touch - 1), 1, false, ACK_DURABLE};
+    assert_int_equal(core_publish(core, &publish, &results, &ticket), AHORA_OK);
+    carry_mail_up(rig, 0);
+    session_close(core, session);
+    core_cancel(core, &ticket);
+    settle(rig, 0);
+    assert_null(core_next_ticket(core));
+    assert_int_equal(results.bytes, 0);
+    assert_int_equal(core_publish(core, &publish, &results, &ticket), AHORA_OK);
+    settle(rig, 0);
+    assert_ptr_equal(core_next_ticket(core), &ticket);
+    assert_true(results.bytes > 0);
+    buffer_fini(&results);
+}
+
+static void mail_that_is_never_answered_is_freed(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = greet(core);
+    say(core, session, "{\"op\":\"pub\",\"id\":5,\"changes\":[" SET("stock/1/a", "{\"n\":1}") "]}");
+    carry_mail_up(rig, 0);
+    turn_first(rig);
+    say(core, session, "{\"op\":\"pub\",\"id\":6,\"changes\":[" SET("stock/1/b", "{\"n\":1}") "]}");
+    struct mail *mail = core_next_mail(core);
+    session_close(core, session);
+    mail_destroy(mail);
+    /* The batches that are away go with the core. */
+}
+
+/* ---- the feed ---- */
+
+static void a_feed_holds_everything_with_removals_in_order(void **state) {
+    struct rig *rig = *state;
+    for (int i = 0; i < FOLLOWERS; i++) {
+        core_destroy(rig->followers[i].core);
+    }
+    core_destroy(rig->first);
+    rig->first = create(rig, FOLLOWERS, false);
+    for (int i = 0; i < FOLLOWERS; i++) {
+        rig->followers[i].core = create(rig, 0, true);
+    }
+    for (int64_t seq = 20; seq >= 11; seq--) { /* loading knows no order */
+        char topic[32];
+        (void)snprintf(topic, sizeof topic, "order/%lld", (long long)seq);
+        struct record record = {.topic = span_of_text(topic), .seq = seq, .seq_created = seq, .at = 1, .fresh_ms = -1};
+        record.expire_ms = -1;
+        record.data = seq == 20 ? (struct span){0} : span_of((const uint8_t *)"\x81\xa1n\x01", 4);
+        record.removed = seq == 20;
+        record.why = seq == 20 ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
+        assert_int_equal(core_load(rig->first, &record), RESULT_OK);
+    }
+    assert_int_equal(core_loaded(rig->first, "e9", 21), RESULT_OK);
+    rig->publisher = greet(rig->first);
+    struct batch *batch;
+    size_t batches = 0;
+    for (;;) {
+        assert_int_equal(core_take_feed(rig->first, 3, &batch), RESULT_OK);
+        if (batch == NULL) {
+            break;
+        }
+        batches++;
+        assert_true(batch_change_count(batch) <= 3);
+        give_batch(rig, batch);
+    }
+    assert_int_equal(batches, 4);
+    for (size_t i = 0; i < FOLLOWERS; i++) {
+        show(rig, i);
+        give_back(rig, i);
+        core_followed_all(rig->followers[i].core, "e9", core_seq(rig->first), 21);
+    }
+    struct core *core = rig->followers[1].core;
+    assert_int_equal(core_metrics(core)->topics, 9);
+    assert_int_equal(core_metrics(core)->removals, 1);
+    assert_int_equal(core_seq(core), 21);
+    change(rig, "{\"op\":\"delete\",\"topic\":\"order/11\"}");
+    settle(rig, 0);
+    assert_int_equal(core_metrics(core)->topics, 8);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(a_follower_shows_its_own_sessions_what_the_ledger_changed),
+        CASE(several_batches_are_shown_in_one_turn),
+        CASE(what_a_follower_still_shows_outlives_its_replacement),
+        CASE(a_token_of_one_core_resumes_at_another),
+        CASE(an_answer_waits_until_every_core_shows_the_change),
+        CASE(who_publishes_reads_what_it_published),
+        CASE(an_answer_to_nobody_is_harmless),
+        CASE(mail_that_is_never_answered_is_freed),
+        CASE(a_feed_holds_everything_with_removals_in_order),
+    };
+    return cmocka_run_group_tests_name("follow", tests, NULL, NULL);
+}

@@ -21,6 +21,7 @@ enum flag {
     FLAG_LISTEN = 256,
     FLAG_DATA,
     FLAG_SYNC,
+    FLAG_SHARDS,
     FLAG_LOG_LEVEL,
     FLAG_BACKUP,
     FLAG_INSECURE_OPEN,
@@ -31,6 +32,7 @@ static const struct option options[] = {
     {"listen", required_argument, NULL, FLAG_LISTEN},
     {"data", required_argument, NULL, FLAG_DATA},
     {"sync", required_argument, NULL, FLAG_SYNC},
+    {"shards", required_argument, NULL, FLAG_SHARDS},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"insecure-open", no_argument, NULL, FLAG_INSECURE_OPEN},
     {"test", no_argument, NULL, FLAG_TEST},
@@ -47,6 +49,7 @@ static const char help[] =
     "      --listen ADDR:PORT  where to listen, several separated by commas; default 127.0.0.1:7600\n"
     "      --data DIR          the directory of the store, created if missing; default ahora-data\n"
     "      --sync WHEN         every, off, or a duration: when the journal is synced to disk; default every\n"
+    "      --shards N          loops that fan out, each on a thread of its own; 0: one for each core; default 1\n"
     "      --log-level LEVEL   error, warn, info or debug; default info\n"
     "      --insecure-open     listen beyond loopback although anybody there may read and write everything\n"
     "  -t, --test              check the configuration, print what is in force, and exit\n"
@@ -65,11 +68,8 @@ struct flag_key {
 };
 
 static const struct flag_key flag_keys[] = {
-    {FLAG_LISTEN, "listen", "address"},
-    {FLAG_DATA, "store", "data"},
-    {FLAG_SYNC, "store", "sync"},
-    {FLAG_LOG_LEVEL, "log", "level"},
-    {FLAG_INSECURE_OPEN, "listen", "insecure_open"},
+    {FLAG_LISTEN, "listen", "address"}, {FLAG_DATA, "store", "data"},     {FLAG_SYNC, "store", "sync"},
+    {FLAG_SHARDS, "threads", "shards"}, {FLAG_LOG_LEVEL, "log", "level"}, {FLAG_INSECURE_OPEN, "listen", "insecure_open"},
 };
 
 static void set_by_flag(struct config *config, int flag, const char *value) {

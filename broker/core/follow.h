@@ -60,6 +60,7 @@ struct mail {
     struct link link;      /* in the queue of the side that has it */
     struct ticket *ticket; /* the follower's: who waits; NULL: nobody any more */
     size_t counted;        /* the follower's */
+    unsigned from;         /* the caller's, on the first core's side: where it came from */
 
     struct ticket served; /* the first core's */
     struct buffer results;

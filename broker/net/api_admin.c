@@ -68,7 +68,9 @@ static void put_store(struct broker *broker, struct buffer *out) {
 
 static void status_end(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
-    const struct metrics *metrics = core_metrics(broker->core);
+    struct shard_figures sums;
+    shards_sum(broker, &sums);
+    const struct metrics *metrics = &sums.core;
     struct buffer out;
     buffer_init(&out, 65536);
     buffer_put_text(&out, "{\"version\":\"" AHORA_VERSION "\",\"epoch\":");
@@ -76,9 +78,10 @@ static void status_end(struct exchange *exchange) {
     buffer_put_text(&out, ",");
     put_number(&out, "seq", (uint64_t)core_seq(broker->core));
     put_number(&out, "uptime_ms", (uint64_t)(broker->now_ms - broker->started_ms));
+    put_number(&out, "shards", broker->shards->count);
     put_number(&out, "topics", metrics->topics);
     put_number(&out, "documents_bytes", metrics->documents_bytes);
-    put_number(&out, "connections", broker->limits.connections);
+    put_number(&out, "connections", connection_limits_count(&broker->shards->limits));
     put_number(&out, "sessions", metrics->sessions);
     put_number(&out, "subscriptions", metrics->subscriptions);
     put_number(&out, "changes", sum(metrics->changes, sizeof metrics->changes / sizeof metrics->changes[0]));

@@ -74,7 +74,8 @@ static const struct row net_rows[] = {
     NET(written_bytes, false, "session_written_bytes_total", "Bytes written to sessions"),
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
-    NET(turns, false, "turns_total", "Turns of the loop that did something"),
+    NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(shard_waits, false, "shard_waits_total", "Times the ledger waited for a shard whose queue of changes was full"),
 };
 
 static const struct row store_rows[] = {
@@ -124,8 +125,7 @@ static void put_codes(struct buffer *out, const char *name, const char *help, co
     }
 }
 
-static void put_core(struct buffer *out, struct broker *broker) {
-    const struct metrics *metrics = core_metrics(broker->core);
+static void put_core(struct buffer *out, const struct broker *broker, const struct metrics *metrics) {
     put_rows(out, core_rows, sizeof core_rows / sizeof core_rows[0], metrics);
     put_family(out, "changes_total", "Changes accepted", false);
     for (int op = 0; op < CHANGE_OPS; op++) {
@@ -137,11 +137,13 @@ static void put_core(struct buffer *out, struct broker *broker) {
     put_value(out, "seq", NULL, NULL, (uint64_t)core_seq(broker->core));
 }
 
-static void put_process(struct buffer *out, struct broker *broker) {
+static void put_process(struct buffer *out, struct broker *broker, const struct net_metrics *metrics) {
     put_family(out, "connections", "Connections now, HTTP and WebSocket", true);
-    put_value(out, "connections", NULL, NULL, broker->limits.connections);
+    put_value(out, "connections", NULL, NULL, connection_limits_count(&broker->shards->limits));
     put_family(out, "connections_max", "Connections there may be", true);
-    put_value(out, "connections_max", NULL, NULL, broker->limits.connections_max);
+    put_value(out, "connections_max", NULL, NULL, broker->shards->limits.connections_max);
+    put_family(out, "shards", "Loops that fan out", true);
+    put_value(out, "shards", NULL, NULL, broker->shards->count);
     put_family(out, "memory_rss_bytes", "Memory of the process", true);
     put_value(out, "memory_rss_bytes", NULL, NULL, process_memory_rss());
     put_family(out, "ready", "1 if the broker takes work", true);
@@ -149,7 +151,7 @@ static void put_process(struct buffer *out, struct broker *broker) {
     put_family(out, "http_responses_total", "HTTP answers by class", false);
     static const char *const classes[6] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
     for (int i = 2; i < 6; i++) {
-        put_value(out, "http_responses_total", "class", classes[i], broker->metrics.responses[i]);
+        put_value(out, "http_responses_total", "class", classes[i], metrics->responses[i]);
     }
 }
 
@@ -157,12 +159,14 @@ static void metrics_end(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct buffer out;
     buffer_init(&out, 1 << 20);
-    put_process(&out, broker);
-    put_rows(&out, net_rows, sizeof net_rows / sizeof net_rows[0], &broker->metrics);
+    struct shard_figures sum;
+    shards_sum(broker, &sum);
+    put_process(&out, broker, &sum.net);
+    put_rows(&out, net_rows, sizeof net_rows / sizeof net_rows[0], &sum.net);
     if (broker->phase != PHASE_LOADING) {
         struct store_metrics store;
         store_metrics(broker->store, &store);
-        put_core(&out, broker);
+        put_core(&out, broker, &sum.core);
         put_rows(&out, store_rows, sizeof store_rows / sizeof store_rows[0], &store);
         put_family(&out, "store_full", "1 while publishing is refused for want of space", true);
         put_value(&out, "store_full", NULL, NULL, store.full ? 1 : 0);

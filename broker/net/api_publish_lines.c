@@ -200,6 +200,7 @@ static bool take_item(struct exchange *exchange, struct lines *lines, enum ndjso
 
 static bool is_full(const struct exchange *exchange, const struct lines *lines) {
     return lines->lines_waiting >= (size_t)exchange->broker->config.stream_results_max ||
+           (lines->lines_waiting > 0 && !core_wants_changes(exchange->broker->core)) ||
            connection_pending(exchange->connection) > WAITING_BYTES_MAX;
 }
 

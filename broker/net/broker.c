@@ -6,11 +6,13 @@
 #include "broker/net/broker.h"
 
 #include "broker/net/connection.h"
+#include "broker/net/lifecycle.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -47,18 +49,19 @@ static uint64_t random_seed(void) {
 }
 
 static bool init_limits(struct broker *broker) {
+    struct connection_limits *limits = &broker->shards->limits;
     size_t wanted = (size_t)broker->config.connections_max;
     size_t connections_max = set_descriptors(broker, wanted);
-    if (!connection_limits_init(&broker->limits, random_seed())) {
+    if (!connection_limits_init(limits, random_seed())) {
         return false;
     }
     if (wanted > connections_max) {
         log_event(&broker->log, LOG_WARN, "limit-lowered", "name=connections_max wanted=%zu possible=%zu", wanted,
                   connections_max);
     }
-    broker->limits.connections_max = wanted == 0 || wanted > connections_max ? connections_max : wanted;
-    broker->limits.connections_per_address_max = (size_t)broker->config.connections_per_address_max;
-    broker->limits.limit_loopback = broker->config.limit_loopback;
+    limits->connections_max = wanted == 0 || wanted > connections_max ? connections_max : wanted;
+    limits->connections_per_address_max = (size_t)broker->config.connections_per_address_max;
+    limits->limit_loopback = broker->config.limit_loopback;
     return true;
 }
 
@@ -74,49 +77,82 @@ static bool open_store(struct broker *broker) {
         broker->store = NULL;
         return false;
     }
+    return true;
+}
+
+static struct core *create_core(const struct broker *broker) {
     struct core_options options = {
         .limits = broker->config.core,
         .epoch = broker->report.epoch,
         .server = "ahora/" AHORA_VERSION,
         .seed = random_seed(),
+        .followers = broker->index == 0 ? (unsigned)broker->shards->count - 1 : 0,
+        .follows = broker->index > 0,
     };
-    broker->core = core_create(&options);
-    if (broker->core == NULL) {
-        log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"out of memory\"");
-    }
-    return broker->core != NULL;
+    return core_create(&options);
 }
 
-/* The loop and everything on it. What was opened before a failure is closed by loop_stop and listeners_close. */
-static bool start_loop(struct broker *broker) {
-    char why[256] = "";
-    if (!websockets_init(broker)) {
-        log_event(&broker->log, LOG_ERROR, "start-failed",
-                  "what=\"libwebsockets cannot start; is its libuv plugin installed?\"");
+/* ---- shards ---- */
+
+/* What bounds sums of the whole process is divided among its shards. */
+static void divide(struct config *config, size_t shards) {
+    int64_t *const sums[] = {&config->bodies_bytes_max, &config->requests_max, &config->listed_topics_max,
+                             &config->messages_bytes_max};
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        int64_t part = *sums[i] / (int64_t)shards;
+        *sums[i] = part > 0 ? part : 1;
+    }
+}
+
+static size_t count_shards(const struct broker *broker) {
+    size_t wanted = (size_t)broker->config.shards;
+    wanted = wanted == 0 ? (size_t)uv_available_parallelism() : wanted;
+    return wanted < SHARDS_MAX ? wanted : SHARDS_MAX;
+}
+
+static bool make_shards(struct broker *first) {
+    first->shards = calloc(1, sizeof *first->shards);
+    if (first->shards == NULL) {
         return false;
     }
-    if (!listeners_open(broker, why, sizeof why)) {
-        log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"%s\"", why);
-        return false;
-    }
-    for (size_t i = 0; i < broker->listeners.count; i++) {
-        log_event(&broker->log, LOG_INFO, "listening", "address=%s", broker->listeners.items[i].name);
-    }
+    pthread_mutex_init(&first->shards->mutex, NULL);
+    first->shards->count = count_shards(first);
+    first->shards->brokers[0] = first;
+    divide(&first->config, first->shards->count);
     return true;
 }
 
-static void fini(struct broker *broker) {
-    connection_limits_fini(&broker->limits);
-    if (broker->core != NULL) {
-        core_destroy(broker->core);
+struct broker *broker_create_follower(const struct broker *first, size_t index) {
+    struct broker *broker = calloc(1, sizeof *broker);
+    if (broker == NULL) {
+        return NULL;
     }
-    if (broker->store != NULL) {
-        store_close(broker->store);
+    broker->config = first->config;
+    broker->log = first->log;
+    broker->shards = first->shards;
+    broker->index = index;
+    broker->store = first->store;
+    broker->report = first->report;
+    broker->started_ms = first->started_ms;
+    broker->listeners.spare_fd = -1;
+    broker->core = create_core(broker);
+    if (broker->core == NULL) {
+        free(broker);
+        return NULL;
     }
-    log_take_lws(NULL);
+    return broker;
 }
 
-static void run_loop(struct broker *broker) {
+void broker_destroy_follower(struct broker *broker) {
+    if (broker != NULL) {
+        core_destroy(broker->core);
+        free(broker);
+    }
+}
+
+/* ---- the loop ---- */
+
+bool broker_open_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
         [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
         [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
@@ -126,20 +162,61 @@ static void run_loop(struct broker *broker) {
     list_init(&broker->connections);
     list_init(&broker->work);
     if (!loop_init(&broker->loop, broker)) {
-        log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"no event loop\"");
-        broker->exit_code = 1;
-        return;
+        return false;
     }
     loop_enter(broker);
-    if (!start_loop(broker)) {
-        broker->exit_code = 1;
-        broker->phase = PHASE_STOPPED;
-        websockets_stop(broker);
-        loop_stop(broker);
-    }
+    return websockets_init(broker);
+}
+
+void broker_run_loop(struct broker *broker) {
     loop_run(&broker->loop);
     websockets_fini(broker);
     loop_fini(&broker->loop);
+}
+
+static bool fail_start(struct broker *broker, const char *what) {
+    log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"%s\"", what);
+    return false;
+}
+
+/* Loops, sockets, threads. What was opened before a failure is closed by lifecycle_stop. */
+static bool start(struct broker *broker) {
+    char why[256] = "";
+    if (!broker_open_loop(broker)) {
+        return fail_start(broker, broker->loop.is_open ? "libwebsockets cannot start; is its libuv plugin installed?"
+                                                       : "no event loop");
+    }
+    if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, broker->config.listen, why, sizeof why) ||
+        !shards_listen(broker->shards, why, sizeof why)) {
+        return fail_start(broker, why);
+    }
+    for (size_t i = 0; i < broker->listeners.count; i++) {
+        log_event(&broker->log, LOG_INFO, "listening", "address=%s", broker->listeners.items[i].name);
+    }
+    return shards_start(broker->shards) || fail_start(broker, "no thread for a shard");
+}
+
+static void run_loop(struct broker *broker) {
+    if (!start(broker)) {
+        broker->exit_code = 1;
+        if (!broker->loop.is_open) {
+            return;
+        }
+        lifecycle_stop(broker);
+    }
+    broker_run_loop(broker);
+}
+
+/* The shards that follow go first: they show documents of the first core. */
+static void fini(struct broker *broker) {
+    shards_destroy(broker->shards);
+    if (broker->core != NULL) {
+        core_destroy(broker->core);
+    }
+    if (broker->store != NULL) {
+        store_close(broker->store);
+    }
+    log_take_lws(NULL);
 }
 
 int broker_run(struct broker *broker) {
@@ -148,14 +225,17 @@ int broker_run(struct broker *broker) {
     broker->listeners.spare_fd = -1;
     broker->started_ms = (int64_t)(uv_hrtime() / 1000000);
     log_event(&broker->log, LOG_INFO, "start", "version=" AHORA_VERSION " data=\"%s\"", broker->config.data);
-    if (!init_limits(broker)) {
-        log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"out of memory\"");
+    if (!make_shards(broker) || !init_limits(broker)) {
+        fail_start(broker, "out of memory");
         return 1;
     }
-    if (open_store(broker)) {
-        run_loop(broker);
-    } else {
+    if (!open_store(broker)) {
         broker->exit_code = 1;
+    } else if ((broker->core = create_core(broker)) == NULL) {
+        fail_start(broker, "out of memory");
+        broker->exit_code = 1;
+    } else {
+        run_loop(broker);
     }
     fini(broker);
     if (broker->exit_code == 0) {

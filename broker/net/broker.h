@@ -4,8 +4,9 @@
  */
 
 /*
- * Everything one broker process holds. There are no globals: whoever needs something gets a pointer to this. Created and run by
- * broker_run (main.c); everything here belongs to the loop thread.
+ * Everything one shard of the broker holds: a loop and what lives on it. There are no globals: whoever needs something gets a pointer to this.
+ * The first (and with one shard the only) one has the store, too, and its core the ledger; main.c creates it, broker_run makes the others
+ * beside it (shards.h). Everything here belongs to the shard's own thread, once that runs.
  */
 #ifndef NET_BROKER_H
 #define NET_BROKER_H
@@ -17,6 +18,7 @@
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
 #include "broker/net/net_metrics.h"
+#include "broker/net/shards.h"
 #include "broker/net/websocket.h"
 #include "broker/store/store.h"
 
@@ -33,9 +35,12 @@ struct broker {
     enum phase phase;
     int exit_code;
 
+    struct shards *shards;
+    size_t index; /* among them; 0: the first */
     struct core *core;
-    struct store *store;
+    struct store *store; /* a shard that follows may ask it for its metrics, and nothing else */
     struct store_report report;
+    bool is_loaded;     /* the first: what the store held */
     bool store_full;    /* as last logged */
     bool fold_broken;   /* was logged */
     int64_t started_ms; /* by the monotonic clock */
@@ -44,7 +49,6 @@ struct broker {
 
     struct loop loop;
     struct listeners listeners;
-    struct connection_limits limits;
     struct deadlines deadlines;
     struct websockets websockets;
     struct net_metrics metrics;
@@ -61,5 +65,17 @@ struct broker {
 
 /* Runs until drained. The exit code of the process. */
 int broker_run(struct broker *broker);
+
+/* ---- for shards.c ---- */
+
+/* Another shard beside the first, with a core. NULL: no memory. */
+struct broker *broker_create_follower(const struct broker *first, size_t index);
+void broker_destroy_follower(struct broker *broker); /* NULL is fine */
+
+/* Its loop, and the library on it. False: the loop, or the library on it, would not start. */
+bool broker_open_loop(struct broker *broker);
+
+/* Until lifecycle_stop; then the loop is closed. */
+void broker_run_loop(struct broker *broker);
 
 #endif

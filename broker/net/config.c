@@ -21,6 +21,7 @@ void config_init(struct config *config) {
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
+    config->shards = 1;
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;
     config->header_ms = 10000;

@@ -29,6 +29,8 @@ struct config {
     struct store_options store; /* path points at `data` */
     struct limits core;
 
+    int64_t shards; /* loops that fan out, each on a thread of its own; 0: one for each core */
+
     int64_t vanished_ms;     /* TCP keepalive; 0: as the system has it */
     int64_t connections_max; /* 0: what the limit of open files allows */
     int64_t connections_per_address_max;

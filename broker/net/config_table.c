@@ -27,6 +27,8 @@ const struct config_key config_keys[] = {
         "web pages of other origins that may use the broker, separated by blanks; * for all, null for files"),
     KEY("listen", "vanished_ms", CONFIG_DURATION, vanished_ms, 0, HOUR_MS,
         "an idle peer that the network reaches no more is dropped after about; 0: as the system has it"),
+    KEY("threads", "shards", CONFIG_NUMBER, shards, 0, 32,
+        "loops that fan out, each on a thread of its own with its own share of the connections; 0: one for each core"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
         "when the journal is synced to disk: every (as soon as anything waits), a duration, or off"),

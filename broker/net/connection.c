@@ -44,7 +44,7 @@ static void on_closed(uv_handle_t *handle) {
     struct broker *broker = connection->broker;
     if (!connection->given) {
         close(connection->fd);
-        connection_limits_leave(&broker->limits, connection->count);
+        connection_limits_leave(&broker->shards->limits, connection->count);
     }
     free(connection);
     loop_enter(broker); /* drain waits for the count */
@@ -478,7 +478,7 @@ void connection_open(struct broker *broker, int fd, struct address_count *count)
         broker->metrics.refused_other++;
         free(connection);
         close(fd);
-        connection_limits_leave(&broker->limits, count);
+        connection_limits_leave(&broker->shards->limits, count);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);

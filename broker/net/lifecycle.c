@@ -16,9 +16,12 @@
 /* Records loaded between two looks at the sockets: about 20 ms. */
 #define LOAD_SLICE 20000
 
-static void stop(struct broker *broker) {
+void lifecycle_stop(struct broker *broker) {
     if (broker->phase == PHASE_STOPPED) {
         return;
+    }
+    if (broker->index == 0) {
+        shards_stop(broker->shards);
     }
     broker->phase = PHASE_STOPPED;
     listeners_close(&broker->listeners);
@@ -28,33 +31,39 @@ static void stop(struct broker *broker) {
     loop_stop(broker);
 }
 
-static void fail(struct broker *broker, const char *what, enum result result) {
+void lifecycle_fail(struct broker *broker, const char *what, enum result result) {
     log_event(&broker->log, LOG_ERROR, "start-failed", "what=\"%s\" reason=\"%s\" data=\"%s\"", what, result_text(result),
               broker->config.data);
     broker->exit_code = 1;
-    stop(broker);
+    lifecycle_stop(broker);
 }
 
-static void become_ready(struct broker *broker) {
+/* The store and the core agree on where they stand. */
+static bool finish_loading(struct broker *broker) {
     int64_t last = core_seq(broker->core); /* or the floor, where the newest change was a removal that is forgotten */
     enum result result =
         store_loaded(broker->store, last > broker->report.seq_floor ? last : broker->report.seq_floor, &broker->report);
     if (result != RESULT_OK) {
-        fail(broker, "the store could not finish loading", result);
-        return;
+        lifecycle_fail(broker, "the store could not finish loading", result);
+        return false;
     }
     result = core_loaded(broker->core, broker->report.epoch, broker->report.seq_floor);
     if (result != RESULT_OK) {
-        fail(broker, "the documents could not be taken in", result);
-        return;
+        lifecycle_fail(broker, "the documents could not be taken in", result);
+        return false;
     }
     result = store_start(broker->store);
     if (result != RESULT_OK) {
-        fail(broker, "the store could not start", result);
-        return;
+        lifecycle_fail(broker, "the store could not start", result);
+        return false;
     }
     loop_watch_store(broker);
     core_set_room(broker->core, store_room(broker->store));
+    broker->is_loaded = true;
+    return true;
+}
+
+static void become_ready(struct broker *broker) {
     broker->phase = PHASE_READY;
     loop_enter(broker);
     if (broker->report.damaged > 0) {
@@ -64,10 +73,23 @@ static void become_ready(struct broker *broker) {
     const struct metrics *metrics = core_metrics(broker->core);
     log_event(&broker->log, LOG_INFO, "ready",
               "url=http://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64
-              " connections_max=%zu",
+              " connections_max=%zu shards=%zu",
               broker->listeners.items[0].name, metrics->topics, core_seq(broker->core), core_epoch(broker->core),
               broker->report.epoch_reason != NULL ? broker->report.epoch_reason : "", broker->now_ms - broker->started_ms,
-              broker->limits.connections_max);
+              broker->shards->limits.connections_max, broker->shards->count);
+}
+
+/* The other shards listen before the first says that the broker is ready, but take work only from now on, too. */
+static void feed_shards(struct broker *broker) {
+    if (shards_feed(broker) && broker->phase == PHASE_LOADING) {
+        become_ready(broker);
+    }
+}
+
+void lifecycle_follow(struct broker *broker) {
+    const struct broker *first = broker->shards->brokers[0];
+    core_followed_all(broker->core, first->report.epoch, core_seq(first->core), first->report.seq_floor);
+    broker->phase = PHASE_READY;
 }
 
 static bool load_one(struct broker *broker, const struct record *record) {
@@ -81,20 +103,26 @@ static bool load_one(struct broker *broker, const struct record *record) {
                           (const char *)record->topic.data, record->seq);
         return true;
     }
-    fail(broker, "a record could not be loaded", result);
+    lifecycle_fail(broker, "a record could not be loaded", result);
     return false;
 }
 
 bool lifecycle_load_slice(struct broker *broker) {
     struct record record;
+    if (broker->is_loaded) {
+        feed_shards(broker);
+        return false; /* a shard that took something wakes us */
+    }
     for (int i = 0; i < LOAD_SLICE; i++) {
         enum result result = store_load(broker->store, &record);
         if (result == RESULT_NOT_FOUND) {
-            become_ready(broker);
+            if (finish_loading(broker)) {
+                feed_shards(broker);
+            }
             return false;
         }
         if (result != RESULT_OK) {
-            fail(broker, "the store could not be read", result);
+            lifecycle_fail(broker, "the store could not be read", result);
             return false;
         }
         if (!load_one(broker, &record)) {
@@ -104,14 +132,24 @@ bool lifecycle_load_slice(struct broker *broker) {
     return true;
 }
 
-static void drain(struct broker *broker) {
-    log_event(&broker->log, LOG_INFO, "draining", "connections=%zu sessions=%zu wait_ms=%" PRId64, broker->limits.connections,
-              core_session_count(broker->core), broker->config.drain_ms);
+void lifecycle_drain(struct broker *broker) {
+    if (broker->phase != PHASE_READY) {
+        return;
+    }
     broker->phase = PHASE_DRAINING;
     broker->drain_until_ms = broker->now_ms + broker->config.drain_ms;
     listeners_close(&broker->listeners);
     core_drain(broker->core, "shutdown", broker->config.retry_ms);
     connections_drain(broker);
+}
+
+static void drain_all(struct broker *broker) {
+    struct shard_figures sum;
+    shards_sum(broker, &sum);
+    log_event(&broker->log, LOG_INFO, "draining", "connections=%zu sessions=%" PRIu64 " wait_ms=%" PRId64,
+              connection_limits_count(&broker->shards->limits), sum.core.sessions, broker->config.drain_ms);
+    shards_drain(broker->shards);
+    lifecycle_drain(broker);
 }
 
 void lifecycle_on_signal(struct broker *broker, int number) {
@@ -120,24 +158,25 @@ void lifecycle_on_signal(struct broker *broker, int number) {
         return;
     }
     if (broker->phase == PHASE_READY) {
-        drain(broker);
+        drain_all(broker);
     } else if (broker->phase == PHASE_LOADING) {
-        stop(broker);
+        lifecycle_stop(broker);
     } else {
         log_event(&broker->log, LOG_WARN, "stopped", "reason=\"second signal\"");
         _exit(1);
     }
 }
 
+/* The first ends the others, and must go on as long as they wait for the ledger. */
 void lifecycle_on_time(struct broker *broker) {
-    if (broker->phase == PHASE_DRAINING && broker->now_ms >= broker->drain_until_ms) {
-        log_event(&broker->log, LOG_WARN, "drain-cut", "connections=%zu", broker->limits.connections);
-        stop(broker);
+    if (broker->index == 0 && broker->phase == PHASE_DRAINING && broker->now_ms >= broker->drain_until_ms) {
+        log_event(&broker->log, LOG_WARN, "drain-cut", "connections=%zu", connection_limits_count(&broker->shards->limits));
+        lifecycle_stop(broker);
     }
 }
 
 void lifecycle_check_drained(struct broker *broker) {
-    if (broker->phase == PHASE_DRAINING && broker->limits.connections == 0) {
-        stop(broker);
+    if (broker->index == 0 && broker->phase == PHASE_DRAINING && connection_limits_count(&broker->shards->limits) == 0) {
+        lifecycle_stop(broker);
     }
 }

@@ -4,7 +4,8 @@
  */
 
 /*
- * The phases of the process: open the store and listen, load in slices, be ready, drain, stop. Loop thread.
+ * The phases of the process: open the store and listen, load in slices, be ready, drain, stop. Each shard goes through them on its own loop;
+ * the first loads the store and tells the others.
  *
  *   LOADING ── loaded ──▶ READY ── SIGTERM, SIGINT ──▶ DRAINING ── the last connection gone, or drain_ms ──▶ STOPPED
  *
@@ -13,12 +14,26 @@
 #ifndef NET_LIFECYCLE_H
 #define NET_LIFECYCLE_H
 
+#include "broker/base/result.h"
+
 #include <stdbool.h>
 
 struct broker;
 
-/* Loads some records. True while there are more. */
+/* Loads some records, then what the other shards are to have. True while there is more to do at once. */
 bool lifecycle_load_slice(struct broker *broker);
+
+/* A shard that follows has everything. */
+void lifecycle_follow(struct broker *broker);
+
+/* Connections end when they have what they wait for. */
+void lifecycle_drain(struct broker *broker);
+
+/* At once; the loop runs out of handles. */
+void lifecycle_stop(struct broker *broker);
+
+/* The start failed: says so, and stops. */
+void lifecycle_fail(struct broker *broker, const char *what, enum result result);
 
 void lifecycle_on_signal(struct broker *broker, int number);
 void lifecycle_on_time(struct broker *broker);

@@ -20,6 +20,7 @@ struct address_count {
 
 bool connection_limits_init(struct connection_limits *limits, uint64_t seed) {
     memset(limits, 0, sizeof *limits);
+    pthread_mutex_init(&limits->mutex, NULL);
     limits->seed = seed;
     limits->buckets = calloc(BUCKETS, sizeof *limits->buckets);
     return limits->buckets != NULL;
@@ -28,6 +29,7 @@ bool connection_limits_init(struct connection_limits *limits, uint64_t seed) {
 void connection_limits_fini(struct connection_limits *limits) {
     assert(limits->connections == 0);
     free(limits->buckets);
+    pthread_mutex_destroy(&limits->mutex);
     memset(limits, 0, sizeof *limits);
 }
 
@@ -89,8 +91,7 @@ static struct address_count *find_or_add(struct connection_limits *limits, const
     return count;
 }
 
-enum admission connection_limits_enter(struct connection_limits *limits, const struct sockaddr *address,
-                                       struct address_count **count) {
+static enum admission enter(struct connection_limits *limits, const struct sockaddr *address, struct address_count **count) {
     *count = NULL;
     if (limits->connections >= limits->connections_max) {
         return ADMISSION_FULL;
@@ -112,6 +113,14 @@ enum admission connection_limits_enter(struct connection_limits *limits, const s
     return ADMISSION_OK;
 }
 
+enum admission connection_limits_enter(struct connection_limits *limits, const struct sockaddr *address,
+                                       struct address_count **count) {
+    pthread_mutex_lock(&limits->mutex);
+    enum admission admission = enter(limits, address, count);
+    pthread_mutex_unlock(&limits->mutex);
+    return admission;
+}
+
 static void forget(struct connection_limits *limits, struct address_count *count) {
     struct address_count **place = &limits->buckets[bucket_of(limits, count->key)];
     while (*place != count) {
@@ -121,7 +130,7 @@ static void forget(struct connection_limits *limits, struct address_count *count
     free(count);
 }
 
-void connection_limits_leave(struct connection_limits *limits, struct address_count *count) {
+static void leave(struct connection_limits *limits, struct address_count *count) {
     assert(limits->connections > 0);
     limits->connections--;
     if (count == NULL) {
@@ -131,4 +140,17 @@ void connection_limits_leave(struct connection_limits *limits, struct address_co
     if (--count->connections == 0) {
         forget(limits, count);
     }
+}
+
+void connection_limits_leave(struct connection_limits *limits, struct address_count *count) {
+    pthread_mutex_lock(&limits->mutex);
+    leave(limits, count);
+    pthread_mutex_unlock(&limits->mutex);
+}
+
+size_t connection_limits_count(struct connection_limits *limits) {
+    pthread_mutex_lock(&limits->mutex);
+    size_t count = limits->connections;
+    pthread_mutex_unlock(&limits->mutex);
+    return count;
 }

@@ -5,7 +5,7 @@
 
 /*
  * Who may connect: the total number of connections, and the number per address, each counted from accept to close.
- * Owned by the broker, loop thread. Pure: no socket is touched here.
+ * Owned by the shards of a broker, which call from any of their threads. Pure: no socket is touched here.
  *
  * IPv4 addresses count one by one, IPv6 addresses by their /64, which is what one customer holds. Loopback is exempt from the
  * limit per address unless asked otherwise: a reverse proxy on the same machine brings everybody from there.
@@ -13,6 +13,7 @@
 #ifndef NET_LIMITS_H
 #define NET_LIMITS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 struct address_count;
 
 struct connection_limits {
+    pthread_mutex_t mutex; /* all shards accept */
     struct address_count **buckets;
     uint64_t seed; /* of the hash, so that nobody can aim at one bucket */
     size_t connections;
@@ -44,6 +46,9 @@ void connection_limits_fini(struct connection_limits *limits);
 enum admission connection_limits_enter(struct connection_limits *limits, const struct sockaddr *address,
                                        struct address_count **count);
 void connection_limits_leave(struct connection_limits *limits, struct address_count *count);
+
+/* Connections now. */
+size_t connection_limits_count(struct connection_limits *limits);
 
 bool sockaddr_is_loopback(const struct sockaddr *address);
 

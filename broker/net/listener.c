@@ -132,7 +132,7 @@ static void refuse(int fd, const char *status, const char *code) {
 
 static void admit(struct broker *broker, int fd, const struct sockaddr *address) {
     struct address_count *count;
-    enum admission admission = connection_limits_enter(&broker->limits, address, &count);
+    enum admission admission = connection_limits_enter(&broker->shards->limits, address, &count);
     if (admission == ADMISSION_OK) {
         broker->metrics.accepted++;
         connection_open(broker, fd, count);
@@ -141,7 +141,8 @@ static void admit(struct broker *broker, int fd, const struct sockaddr *address)
     bool too_many = admission == ADMISSION_TOO_MANY;
     *(too_many ? &broker->metrics.refused_address : &broker->metrics.refused_full) += 1;
     log_event_limited(&broker->log, &broker->refused_log, broker->now_ms, LOG_WARN, "connection-refused",
-                      "reason=%s connections=%zu", too_many ? "too_many_from_address" : "full", broker->limits.connections);
+                      "reason=%s connections=%zu", too_many ? "too_many_from_address" : "full",
+                      connection_limits_count(&broker->shards->limits));
     refuse(fd, too_many ? "429 Too Many Requests" : "503 Service Unavailable", too_many ? "too_many" : "overloaded");
 }
 
@@ -150,7 +151,7 @@ static void rest(struct listener *listener, int reason) {
     struct broker *broker = listener->broker;
     struct listeners *listeners = &broker->listeners;
     log_event_limited(&broker->log, &broker->accept_log, broker->now_ms, LOG_ERROR, "accept-failed",
-                      "reason=\"%s\" connections=%zu", strerror(reason), broker->limits.connections);
+                      "reason=\"%s\" connections=%zu", strerror(reason), connection_limits_count(&broker->shards->limits));
     broker->metrics.refused_full++;
     if (listeners->spare_fd >= 0) {
         close(listeners->spare_fd);
@@ -191,10 +192,32 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
     }
 }
 
+/* With SO_REUSEPORT the kernel spreads connections over the shards' sockets. It would also let another broker of ours in, so first it is tried
+   without: that fails while anybody listens there. */
+static bool is_free(const struct sockaddr_storage *address, socklen_t bytes) {
+    int yes = 1;
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (address->ss_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    }
+    bool is_bound = bind(fd, (const struct sockaddr *)address, bytes) == 0;
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return is_bound;
+}
+
 static bool open_listener(struct broker *broker, struct listener *listener, const struct sockaddr_storage *address,
                           socklen_t bytes) {
     int yes = 1;
     listener->broker = broker;
+    if (broker->shards->count > 1 && broker->index == 0 && !is_free(address, bytes)) {
+        return false;
+    }
     listener->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0) {
         return false;
@@ -202,6 +225,9 @@ static bool open_listener(struct broker *broker, struct listener *listener, cons
     setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (address->ss_family == AF_INET6) {
         setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    }
+    if (broker->shards->count > 1) {
+        setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
     }
     if (bind(listener->fd, (const struct sockaddr *)address, bytes) != 0 || listen(listener->fd, BACKLOG) != 0 ||
         uv_poll_init(&broker->loop.uv, &listener->poll, listener->fd) != 0) {
@@ -217,10 +243,9 @@ static bool open_listener(struct broker *broker, struct listener *listener, cons
     return true;
 }
 
-bool listeners_open(struct broker *broker, char *why, size_t why_bytes) {
+bool listeners_open(struct broker *broker, const char *list, char *why, size_t why_bytes) {
     struct listeners *listeners = &broker->listeners;
     listeners->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const char *list = broker->config.listen;
     const char *item;
     size_t bytes;
     while (next_item(&list, &item, &bytes)) {

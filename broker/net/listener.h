@@ -37,8 +37,8 @@ struct listeners {
     int64_t rest_until_ms; /* 0: listening */
 };
 
-/* Opens every address of the list. False, with the reason in `why`. */
-bool listeners_open(struct broker *broker, char *why, size_t why_bytes);
+/* Opens every address of the list ("127.0.0.1:7600, [::1]:7600"). False, with the reason in `why`. */
+bool listeners_open(struct broker *broker, const char *list, char *why, size_t why_bytes);
 
 /* True if every address of the list is loopback. False with `why` set also if one is malformed. */
 bool listeners_are_loopback(const char *list, bool *malformed, char *why, size_t why_bytes);

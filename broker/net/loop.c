@@ -43,8 +43,11 @@ static void stop_for_the_journal(struct broker *broker, const char *reason) {
     abort();
 }
 
-/* If the journal fails, stopping without a word is the only honest way on. */
+/* If the journal fails, stopping without a word is the only honest way on. A shard that follows has nothing to store. */
 void loop_store_changes(struct broker *broker) {
+    if (broker->index > 0) {
+        return;
+    }
     int64_t first;
     int64_t last;
     struct span records = core_turn(broker->core, &first, &last);
@@ -104,7 +107,7 @@ static void arm_timer(struct broker *broker) {
 static void run_turn(struct broker *broker) {
     struct loop *loop = &broker->loop;
     bool awake = false;
-    if (broker->phase == PHASE_LOADING) {
+    if (broker->phase == PHASE_LOADING && broker->index == 0) {
         awake = lifecycle_load_slice(broker);
         loop->dirty = true;
     }
@@ -114,16 +117,20 @@ static void run_turn(struct broker *broker) {
     broker->metrics.turns++;
     for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
         loop->dirty = false;
-        if (broker->phase != PHASE_LOADING) {
-            awake = websockets_read_more(broker);
+        awake |= shards_receive(broker);
+        if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
+            awake = websockets_read_more(broker) || awake;
             loop_store_changes(broker);
             core_turn_stored(broker->core);
+            shards_send(broker);
             finish_tickets(broker);
             awake |= peers_flush(broker);
+            shards_give_back(broker);
         }
         loop->dirty |= work_connections(broker);
     }
     websockets_reap(broker);
+    shards_note(broker);
     keep_awake(loop, awake || loop->dirty || !list_is_empty(&broker->work));
     lifecycle_check_drained(broker);
     arm_timer(broker);
@@ -201,6 +208,10 @@ static void on_store_event(uv_poll_t *handle, int status, int events) {
     core_set_room(broker->core, store_room(broker->store));
 }
 
+static void on_wake(uv_async_t *handle) {
+    loop_enter(broker_of(handle));
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     struct broker *broker = broker_of(handle);
     loop_enter(broker);
@@ -226,7 +237,10 @@ bool loop_init(struct loop *loop, struct broker *broker) {
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
     loop->timer.timer_cb = on_timer;
-    for (int i = 0; i < 3; i++) {
+    uv_async_init(&loop->uv, &loop->wake, on_wake);
+    loop->wake.data = broker;
+    loop->is_open = true;
+    for (int i = 0; i < 3 && broker->index == 0; i++) {
         uv_signal_init(&loop->uv, &loop->signals[i]);
         loop->signals[i].data = broker;
         uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
@@ -252,7 +266,8 @@ void loop_stop(struct broker *broker) {
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
-    for (int i = 0; i < 3; i++) {
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    for (int i = 0; i < 3 && broker->index == 0; i++) {
         uv_close((uv_handle_t *)&loop->signals[i], NULL);
     }
     if (loop->has_store_event) {
@@ -264,4 +279,5 @@ void loop_fini(struct loop *loop) {
     int left = uv_loop_close(&loop->uv);
     assert(left == 0);
     (void)left;
+    loop->is_open = false;
 }

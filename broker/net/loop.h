@@ -8,6 +8,9 @@
  *
  *   read more from sockets that had more → store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
  *
+ * With several shards (shards.h) each has its own turns: what other shards sent is taken in at the beginning, and what they are to get is sent
+ * once the turn's changes are stored and shown.
+ *
  * Every callback from libuv or libwebsockets begins with loop_enter. Work that appears while the turn flushes is flushed in the same turn,
  * or an idle handle keeps the loop from sleeping.
  */
@@ -29,11 +32,13 @@ struct loop {
     uv_idle_t idle;
     uv_timer_t timer;
     uv_poll_t store_event;
-    uv_signal_t signals[3];
-    int64_t timer_due_ms; /* what the timer is armed for; INT64_MAX: not */
-    bool dirty;           /* something may have changed since the last turn */
+    uv_signal_t signals[3]; /* the first shard's */
+    uv_async_t wake;        /* another shard has put something into a ring */
+    int64_t timer_due_ms;   /* what the timer is armed for; INT64_MAX: not */
+    bool dirty;             /* something may have changed since the last turn */
     bool idling;
     bool has_store_event;
+    bool is_open;
     uint8_t scratch[LOOP_SCRATCH_BYTES]; /* for bytes on their way, never across callbacks */
 };
 

@@ -33,6 +33,7 @@ struct net_metrics {
     uint64_t choked; /* a session's socket took no more */
     uint64_t yields; /* a session had its share of a turn */
     uint64_t turns;
+    uint64_t shard_waits; /* the first shard waited for one whose queue of changes was full */
 };
 
 #endif

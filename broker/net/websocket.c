@@ -147,7 +147,7 @@ static void on_gone(struct websocket *websocket) {
     link_remove(&websocket->doomed);
     buffer_fini(&websocket->message);
     websocket_count_message(websocket);
-    connection_limits_leave(&broker->limits, websocket->count);
+    connection_limits_leave(&broker->shards->limits, websocket->count);
     broker->metrics.websockets--;
     free(websocket);
 }
@@ -317,7 +317,7 @@ void websocket_adopt(struct broker *broker, int fd, struct address_count *count,
     struct websocket *websocket = calloc(1, sizeof *websocket);
     if (websocket == NULL) {
         close(fd);
-        connection_limits_leave(&broker->limits, count);
+        connection_limits_leave(&broker->shards->limits, count);
         return;
     }
     int lowat = (int)broker->config.notsent_lowat_bytes;

@@ -156,6 +156,7 @@ enum result core_take_feed(struct core *core, size_t count_max, struct batch **b
     if (changes == NULL) {
         free(core->feed.values);
         core->feed = (struct tree_found){0};
+        core->fed = 0;
         return count == 0 ? RESULT_OK : RESULT_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {

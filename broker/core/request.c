@@ -428,7 +428,8 @@ static request_function *const handlers[] = {
 
 /* Who reads after publishing reads what was published: a follower's answer waits until its publications are back. */
 static bool must_wait(const struct session *session, const struct request *request) {
-    return session->posted_count > 0 && (request->op == REQUEST_GET || request->op == REQUEST_SUB);
+    const bool asks = request->op == REQUEST_GET || request->op == REQUEST_SUB || request->op == REQUEST_PING;
+    return session->posted_count > 0 && asks;
 }
 
 bool request_handle(struct core *core, struct session *session, struct span message) {

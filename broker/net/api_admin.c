@@ -26,10 +26,12 @@ static void livez_end(struct exchange *exchange) {
 static void readyz_end(struct exchange *exchange) {
     switch (exchange->broker->phase) {
     case PHASE_READY:
-        answer_text(exchange, 200, "ok\n");
-        return;
     case PHASE_LOADING:
-        answer_text(exchange, 503, "loading\n");
+        if (atomic_load(&exchange->broker->shards->is_ready)) {
+            answer_text(exchange, 200, "ok\n");
+        } else {
+            answer_text(exchange, 503, "loading\n");
+        }
         return;
     case PHASE_DRAINING:
     case PHASE_STOPPED:

@@ -65,6 +65,7 @@ static bool finish_loading(struct broker *broker) {
 
 static void become_ready(struct broker *broker) {
     broker->phase = PHASE_READY;
+    atomic_store(&broker->shards->is_ready, true);
     loop_enter(broker);
     if (broker->report.damaged > 0) {
         log_event(&broker->log, LOG_ERROR, "records-damaged", "count=%" PRIu64 " action=\"not served\"",

@@ -19,7 +19,7 @@ static const char *const level_names[LOG_LEVELS] = {"error", "warn", "info", "de
 
 /* libwebsockets gives its log callback no argument. What it complains of is mostly the doing of peers, so it is kept short. */
 static const struct log *lws_log;
-static _Thread_local struct log_limit lws_limit;
+static struct log_limit lws_limit;
 
 const char *log_level_name(enum log_level level) {
     assert(level < LOG_LEVELS);

@@ -67,6 +67,7 @@ struct shards {
     struct shard_post posts[SHARDS_MAX]; /* [0] is not used */
     enum shards_phase phase;             /* the first's */
     size_t ready_count;                  /* the first's: followers that have everything */
+    atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */

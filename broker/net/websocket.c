@@ -241,7 +241,7 @@ bool websockets_init(struct broker *broker) {
     list_init(&websockets->open);
     list_init(&websockets->hungry);
     list_init(&websockets->doomed);
-    log_take_lws(&broker->log);
+    log_take_lws(broker->shards->count == 1 ? &broker->log : NULL);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,

@@ -375,6 +375,8 @@ static void a_feed_holds_everything_with_removals_in_order(void **state) {
         give_batch(rig, batch);
     }
     assert_int_equal(batches, 4);
+    assert_int_equal(core_take_feed(rig->first, 3, &batch), RESULT_OK);
+    assert_null(batch);
     for (size_t i = 0; i < FOLLOWERS; i++) {
         show(rig, i);
         give_back(rig, i);

@@ -101,7 +101,7 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
 
-/* The same for protocol messages that are already checked MessagePack (any encoding). */
+/* The same for a session of Server-Sent Events: protocol messages as checked MessagePack. */
 void session_receive_packed(struct core *core, struct session *session, struct span messages);
 
 /* The connection is gone. The session must not be used afterwards. */

@@ -426,17 +426,27 @@ static request_function *const handlers[] = {
     [REQUEST_GET] = handle_get,     [REQUEST_PUB] = handle_pub, [REQUEST_AUTH] = handle_auth,   [REQUEST_PING] = handle_ping,
 };
 
+/* A token of what is applied here and not shown yet: another core was faster with showing it. */
+static bool is_ahead(const struct core *core, const struct request *request) {
+    struct token token;
+    return request->op == REQUEST_SUB && request->since.data != NULL && token_parse(request->since, &token) &&
+           token.seq > core->seq_shown && token.seq <= core->ledger.seq;
+}
+
 /* Who reads after publishing reads what was published: a follower's answer waits until its publications are back. */
-static bool must_wait(const struct session *session, const struct request *request) {
+static bool must_wait(const struct core *core, const struct session *session, const struct request *request) {
+    if (!core->ledger.follows) {
+        return false;
+    }
     const bool asks = request->op == REQUEST_GET || request->op == REQUEST_SUB || request->op == REQUEST_PING;
-    return session->posted_count > 0 && asks;
+    return (session->posted_count > 0 && asks) || is_ahead(core, request);
 }
 
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
     enum ahora_code code = request_decode(message, &request, &detail);
-    if (code == AHORA_OK && must_wait(session, &request)) {
+    if (code == AHORA_OK && must_wait(core, session, &request)) {
         return false;
     }
     core->metrics.messages_in++;

@@ -306,6 +306,9 @@ static struct span process(struct core *core, struct session *session, struct sp
     while (input.bytes > 0 && taken && may_go_on(core, session)) {
         taken = session->encoding == ENCODING_JSON ? take_line(core, session, &input) : take_packed(core, session, &input);
     }
+    if (!taken && session->posted_count == 0 && !link_is_listed(&session->stalled_input)) {
+        list_append(&core->inputs, &session->stalled_input); /* it waits for the end of this turn alone */
+    }
     return session->close_code != 0 ? (struct span){0} : input;
 }
 
@@ -347,11 +350,11 @@ void session_receive(struct core *core, struct session *session, struct span mes
 }
 
 void session_receive_packed(struct core *core, struct session *session, struct span messages) {
-    bool taken = true;
-    while (messages.bytes > 0 && taken && session->close_code == 0) {
-        taken = take_packed(core, session, &messages);
+    struct span rest = process(core, session, messages);
+    if (rest.bytes > 0) {
+        keep_input(core, session, rest);
+        wait_for_work(core, session);
     }
-    assert(taken && "such sessions publish nothing, so nothing waits");
 }
 
 void session_process_inbox(struct core *core, struct session *session) {

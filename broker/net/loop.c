@@ -35,6 +35,7 @@ void loop_enter(struct broker *broker) {
         core_set_time(broker->core, broker->now_wall_ms, broker->now_ms);
     }
     broker->loop.dirty = true;
+    shards_catch_up(broker);
 }
 
 static void stop_for_the_journal(struct broker *broker, const char *reason) {

@@ -22,10 +22,10 @@ enum letter {
 };
 
 #define MAILS_OUT_MAX 1024    /* of one shard */
-#define FOLLOWED_MAX 64       /* batches taken in one turn */
+#define FOLLOWED_MAX 1024     /* batches taken in one turn */
 #define RECEIVED_MAX 1024     /* letters that the first takes from one shard in a turn */
 #define DOWN_LETTERS_MAX 2048 /* MAILS_OUT_MAX and a few orders */
-#define UP_LETTERS_MAX 2048   /* MAILS_OUT_MAX, SHARD_BATCHES_MAX, FOLLOWED_MAX and one */
+#define UP_LETTERS_MAX 4096   /* MAILS_OUT_MAX, SHARD_BATCHES_MAX, FOLLOWED_MAX and one */
 #define FEED_TOPICS 4096      /* of one batch, about 400 KB */
 #define FEED_BATCHES_OUT 32
 
@@ -104,15 +104,24 @@ static void take_order(struct broker *broker, enum letter letter) {
     }
 }
 
+void shards_catch_up(struct broker *broker) {
+    if (broker->index == 0 || broker->phase == PHASE_STOPPED) {
+        return;
+    }
+    struct shard_post *post = &broker->shards->posts[broker->index];
+    const size_t sent = atomic_load_explicit(&broker->shards->batches_sent, memory_order_acquire);
+    struct ring_item item;
+    while (post->batches_taken != sent && post->followed_count < FOLLOWED_MAX && ring_take(&post->changes, &item)) {
+        post->batches_taken++;
+        take_batch(broker, item.pointer);
+    }
+}
+
 /* Mail last: an answer never overtakes the change it answers for. */
 static bool receive_as_follower(struct broker *broker) {
     struct shard_post *post = &broker->shards->posts[broker->index];
     struct ring_item item;
-    size_t room = FOLLOWED_MAX - post->followed_count;
-    while (room > 0 && ring_take(&post->changes, &item)) {
-        take_batch(broker, item.pointer);
-        room--;
-    }
+    shards_catch_up(broker);
     while (ring_take(&post->down, &item)) {
         if (item.tag == LETTER_MAIL) {
             post->mails_out--;
@@ -122,7 +131,7 @@ static bool receive_as_follower(struct broker *broker) {
         }
     }
     wake_first(broker);
-    return room == 0;
+    return post->followed_count == FOLLOWED_MAX;
 }
 
 static bool receive_from(struct broker *first, size_t index) {
@@ -180,6 +189,7 @@ static void send_batch(struct shards *shards, struct batch *batch) {
             ring_put_waiting(&post->changes, item);
         }
     }
+    atomic_fetch_add_explicit(&shards->batches_sent, 1, memory_order_release);
 }
 
 static void send_as_first(struct broker *first) {

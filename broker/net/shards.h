@@ -42,6 +42,7 @@ struct shard_post {
     size_t batches_out;      /* the first's: not given back yet */
     bool must_wake;          /* the first's: something was put for it in this turn */
     size_t mails_out;        /* the shard's: not answered yet */
+    size_t batches_taken;    /* the shard's */
     struct batch **followed; /* the shard's: batches of this turn, to be given back when it is over */
     size_t followed_count;
     bool must_wake_first; /* the shard's */
@@ -67,6 +68,7 @@ struct shards {
     struct shard_post posts[SHARDS_MAX]; /* [0] is not used */
     enum shards_phase phase;             /* the first's */
     size_t ready_count;                  /* the first's: followers that have everything */
+    atomic_size_t batches_sent;          /* that stand in every follower's ring: none takes one before */
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
     pthread_mutex_t mutex;
@@ -80,6 +82,12 @@ bool shards_listen(struct shards *shards, char *why, size_t why_bytes);
 
 /* False: no thread. */
 bool shards_start(struct shards *shards);
+
+/*
+ * Takes in every batch that any shard may have shown by now, so that what is read here is not older than what was seen elsewhere. First thing in
+ * every callback, as part of loop_enter: a batch stands in every ring before the first shard that has it shows it.
+ */
+void shards_catch_up(struct broker *broker);
 
 /* Part of the turn of every shard. */
 bool shards_receive(struct broker *broker);   /* true: more waits */

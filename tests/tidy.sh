@@ -43,6 +43,7 @@ arrows() {
     tests/traces | tests/integration) echo "include tests/support" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
+    tests/shards) echo "include proto broker/base broker/core tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;
     *) echo "" ;;

@@ -97,7 +97,6 @@ enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor)
     core->seq_stored = core->ledger.seq;
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
-    core->seq_followed = core->ledger.seq;
     return result;
 }
 
@@ -204,10 +203,9 @@ static void complete_up_to(struct core *core, struct link *tickets, int64_t seq)
 }
 
 /* Lists in which nothing was accepted wait for no more than those before them. */
-void core_complete_tickets(struct core *core) {
-    const int64_t durable = core->seq_durable < core->seq_followed ? core->seq_durable : core->seq_followed;
-    complete_up_to(core, &core->tickets_turn, core->seq_followed);
-    complete_up_to(core, &core->tickets_durable, durable);
+static void complete_tickets(struct core *core) {
+    complete_up_to(core, &core->tickets_turn, core->seq_shown);
+    complete_up_to(core, &core->tickets_durable, core->seq_durable);
 }
 
 void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results) {
@@ -248,17 +246,14 @@ void core_turn_stored(struct core *core) {
         ledger_end_turn(&core->ledger);
         trim_removals(core);
     }
-    if (core->follower_count == 0) {
-        core->seq_followed = core->seq_shown;
-    }
-    core_complete_tickets(core);
+    complete_tickets(core);
 }
 
 void core_durable(struct core *core, int64_t seq) {
     assert(seq <= core->seq_stored && "durable is what was stored");
     if (seq > core->seq_durable) {
         core->seq_durable = seq;
-        core_complete_tickets(core);
+        complete_tickets(core);
     }
 }
 

@@ -174,7 +174,7 @@ struct ticket {
 
 /*
  * Publishes the changes. Once the ticket comes out of core_next_ticket, `results` has the packed list of results (protocol: `published`) and
- * they may be told: after the turn is stored and shown by all cores (ACK_APPLIED, ACK_NONE), or durable as well (ACK_DURABLE).
+ * they may be told: after the turn is stored (ACK_APPLIED, ACK_NONE), or durable (ACK_DURABLE).
  * AHORA_OK whatever the single results are; AHORA_DRAINING, AHORA_OVERLOADED (no memory): nothing is applied, the ticket does not
  * wait. `results` must have room for LEDGER_RESULT_BYTES_MAX for each change, and stay until then or until core_cancel.
  */

@@ -15,7 +15,6 @@
 
 struct batch {
     struct link link; /* in core->batches, oldest first */
-    int64_t seq_last;
     size_t count;
     uint32_t away; /* followers that have not given it back */
     struct change *changes;
@@ -28,12 +27,12 @@ size_t batch_change_count(const struct batch *batch) {
 /* ---- the first core: giving ---- */
 
 /* The changes are the batch's from now on. A topic's path must outlive it, though the topic may be forgotten meanwhile. */
-static struct batch *batch_create(struct core *core, struct change *changes, size_t count, int64_t seq_last) {
+static struct batch *batch_create(struct core *core, struct change *changes, size_t count) {
     struct batch *batch = malloc(sizeof *batch);
     if (batch == NULL) {
         return NULL;
     }
-    *batch = (struct batch){.seq_last = seq_last, .count = count, .away = core->follower_count, .changes = changes};
+    *batch = (struct batch){.count = count, .away = core->follower_count, .changes = changes};
     for (size_t i = 0; i < count; i++) {
         ledger_pin(changes[i].topic);
     }
@@ -54,7 +53,7 @@ static void batch_destroy(struct batch *batch) {
 void follow_batch_turn(struct core *core) {
     struct ledger *ledger = &core->ledger;
     assert(core->batch_ready == NULL && "every batch is taken before the next turn");
-    core->batch_ready = batch_create(core, ledger->changes, ledger->change_count, ledger->seq);
+    core->batch_ready = batch_create(core, ledger->changes, ledger->change_count);
     assert(core->batch_ready != NULL && "memory ran out with followers behind: stop, the journal has everything");
     ledger->changes = NULL;
     ledger->change_count = 0;
@@ -78,11 +77,7 @@ void core_return_batch(struct core *core, struct batch *batch) {
         return;
     }
     assert(core->batches.next == &batch->link);
-    if (batch->seq_last > core->seq_followed) { /* a feed tells of what was followed before */
-        core->seq_followed = batch->seq_last;
-    }
     batch_destroy(batch);
-    core_complete_tickets(core);
 }
 
 /* Mail whose answer nobody fetched. */
@@ -162,7 +157,7 @@ enum result core_take_feed(struct core *core, size_t count_max, struct batch **b
     for (size_t i = 0; i < count; i++) {
         changes[i] = change_of_topic(core->feed.values[core->fed + i]);
     }
-    *batch = batch_create(core, changes, count, changes[count - 1].seq);
+    *batch = batch_create(core, changes, count);
     if (*batch == NULL) {
         for (size_t i = 0; i < count; i++) {
             change_release(&changes[i]);

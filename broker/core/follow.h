@@ -18,8 +18,8 @@
  * Documents exist once. The ledger alone counts them: a batch holds what its changes made and what they replaced until the last follower
  * has given it back, so a follower borrows documents without touching a count, and what a follower still shows cannot vanish.
  *
- * Acknowledgements wait for the slowest follower: what was acknowledged to one client is what every other client is shown from then on,
- * whichever core it is connected to.
+ * Who carries batches sees to it that every follower can take one before anybody is shown or told of it, and that a follower takes what
+ * there is before it hears a client: then what was seen or acknowledged at one core is what is read at every other.
  *
  * Threads: a batch is constant while it is away. A mail's fields belong to one side each, as marked. Both cross by a ring (base/ring.h).
  */

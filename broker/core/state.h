@@ -140,7 +140,6 @@ struct core {
     int64_t seq_stored; /* appended to the journal */
     int64_t seq_shown;  /* at most seq_stored */
     int64_t seq_durable;
-    int64_t seq_followed; /* shown by every core; seq_shown without followers */
     bool draining;
 
     unsigned follower_count;
@@ -179,9 +178,6 @@ struct core {
 
 /* Applies the changes now, appends their results, and lists the ticket. */
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
-
-/* Tickets whose turn has come. */
-void core_complete_tickets(struct core *core);
 
 /* A follower's ticket: its results came back. */
 void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results);

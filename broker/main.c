@@ -5,6 +5,7 @@
 
 /* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
 #include "broker/net/broker.h"
+#include "broker/net/budget.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum flag {
     FLAG_SHARDS,
     FLAG_LOG_LEVEL,
     FLAG_BACKUP,
+    FLAG_BUDGET,
     FLAG_INSECURE_OPEN,
 };
 
@@ -37,6 +39,7 @@ static const struct option options[] = {
     {"insecure-open", no_argument, NULL, FLAG_INSECURE_OPEN},
     {"test", no_argument, NULL, FLAG_TEST},
     {"backup", required_argument, NULL, FLAG_BACKUP},
+    {"budget", no_argument, NULL, FLAG_BUDGET},
     {"help", no_argument, NULL, FLAG_HELP},
     {"version", no_argument, NULL, FLAG_VERSION},
     {NULL, 0, NULL, 0},
@@ -54,6 +57,7 @@ static const char help[] =
     "      --insecure-open     listen beyond loopback although anybody there may read and write everything\n"
     "  -t, --test              check the configuration, print what is in force, and exit\n"
     "      --backup DIR        copy the store, also of a running broker, into the new directory DIR, and exit\n"
+    "      --budget            print what connections, topics, views … cost in memory, and the sum at the limits, and exit\n"
     "  -h, --help              print this, and exit\n"
     "  -V, --version           print the version, and exit\n"
     "\n"
@@ -86,6 +90,7 @@ static void set_by_flag(struct config *config, int flag, const char *value) {
 struct command {
     const char *backup; /* NULL: none */
     bool test;
+    bool budget;
     int exit_code; /* -1: go on */
 };
 
@@ -112,6 +117,9 @@ static struct command read_flags(struct config *config, int count, char **words)
             break;
         case FLAG_TEST:
             command.test = true;
+            break;
+        case FLAG_BUDGET:
+            command.budget = true;
             break;
         case FLAG_BACKUP:
             command.backup = optarg;
@@ -185,6 +193,9 @@ int main(int count, char **words) {
             exit_code = config->errors > 0 ? 1 : 0;
         } else if (config->errors > 0) {
             exit_code = 1;
+        } else if (command.budget) {
+            budget_print(config, stdout);
+            exit_code = 0;
         } else {
             exit_code = command.backup != NULL ? back_up(config, command.backup) : broker_run(broker);
         }

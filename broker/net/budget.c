@@ -1,0 +1,98 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/budget.h"
+
+#include "broker/core/budget.h"
+#include "broker/net/connection.h"
+#include "broker/net/websocket_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Debian 12: libwebsockets 4.1.6, libuv 1.44.2. */
+#define LWS_WSI_BYTES 864
+#define LWS_WS_BYTES 224
+#define LWS_RX_EXTRA_BYTES 20
+#define LWS_TABLE_BYTES 8
+
+static const struct budget_item net_items[] = {
+    {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
+    {"WebSocket", "struct lws (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WSI_BYTES)},
+    {"WebSocket", "its WebSocket state (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WS_BYTES)},
+    {"WebSocket", "its receive buffer (measured)", "libwebsockets", BUDGET_ALLOCATED(WEBSOCKET_RX_BYTES + LWS_RX_EXTRA_BYTES)},
+    {"WebSocket", "uv_poll_t", "libuv", BUDGET_ALLOCATED(sizeof(uv_poll_t))},
+    {"WebSocket", "its place in the tables of files", "libwebsockets, libuv", 2 * LWS_TABLE_BYTES},
+    {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},
+};
+
+#define NET_ITEMS (sizeof net_items / sizeof net_items[0])
+
+static size_t sum_of(const struct budget_item *items, size_t count, const char *of) {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += strcmp(items[i].of, of) == 0 ? items[i].bytes : 0;
+    }
+    return sum;
+}
+
+static size_t core_sum(const char *of) {
+    size_t count;
+    const struct budget_item *items = core_budget(&count);
+    return sum_of(items, count, of);
+}
+
+size_t budget_connection_bytes(void) {
+    return sum_of(net_items, NET_ITEMS, "WebSocket") + core_sum("session") + core_sum("subscription");
+}
+
+size_t budget_topic_bytes(void) {
+    return core_sum("topic");
+}
+
+static void print_items(const struct budget_item *items, size_t count, FILE *out) {
+    for (size_t i = 0; i < count; i++) {
+        bool begins = i == 0 || strcmp(items[i - 1].of, items[i].of) != 0;
+        if (begins) {
+            fprintf(out, "%-24s %8zu\n", items[i].of, sum_of(items, count, items[i].of));
+        }
+        fprintf(out, "    %-34s %5zu  %s\n", items[i].what, items[i].bytes, items[i].where);
+    }
+}
+
+static void print_bound(FILE *out, const char *what, int64_t count, size_t bytes_each) {
+    fprintf(out, "    %-44s %14" PRId64 " x %6zu = %10.1f MiB\n", what, count, bytes_each,
+            (double)count * (double)bytes_each / 1048576.0);
+}
+
+static void print_limits(const struct config *config, FILE *out) {
+    fprintf(out, "\nAt the limits of this configuration, in this process:\n");
+    const int64_t shards = config->shards > 0 ? config->shards : 1;
+    print_bound(out, "limits.documents_bytes_max", (int64_t)config->core.documents_bytes_max, 1);
+    print_bound(out, "limits.topics_max, for each shard", (int64_t)config->core.topics_max * shards, budget_topic_bytes());
+    print_bound(out, "limits.removals_max, for each shard", (int64_t)config->core.removals_max * shards,
+                core_sum("removal remembered"));
+    print_bound(out, "limits.keys_max", (int64_t)config->core.keys_max, core_sum("idempotency key"));
+    print_bound(out, "limits.connections_max (0: 65,472), idle", config->connections_max > 0 ? config->connections_max : 65472,
+                budget_connection_bytes());
+    print_bound(out, "http.bodies_bytes_max", config->bodies_bytes_max, 1);
+    print_bound(out, "websocket.messages_bytes_max", config->messages_bytes_max, 1);
+    print_bound(out, "http.listed_topics_max", config->listed_topics_max, sizeof(void *));
+    fprintf(out,
+            "and each session that does not read its answers: limits.outbox_bytes_max, %" PRId64 " bytes;\n"
+            "each view: a place for each topic it selects, %zu bytes.\n",
+            (int64_t)config->core.outbox_bytes_max, core_sum("topic in a view"));
+}
+
+void budget_print(const struct config *config, FILE *out) {
+    size_t count;
+    const struct budget_item *items = core_budget(&count);
+    fprintf(out, "Bytes of memory, with what malloc adds (glibc). The kernel's own memory for sockets comes on top.\n\n");
+    fprintf(out, "%-24s %8zu\n    a WebSocket, its session, one subscription\n", "connection, subscribed",
+            budget_connection_bytes());
+    print_items(net_items, NET_ITEMS, out);
+    print_items(items, count, out);
+    print_limits(config, out);
+}

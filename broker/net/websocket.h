@@ -7,8 +7,8 @@
  * WebSockets: the far ends of most sessions. libwebsockets answers the upgrade, takes frames apart and sends pongs; messages are put
  * together here and given to the core, and what the core has to say arrives as whole frames, headers included. Loop thread.
  *
- * Writing. Frames leave at once, outside the library's WRITEABLE callback, by one function (socket_write): lws_write(…, LWS_WRITE_RAW)
- * sends the bytes as they are, and keeps an unsent tail itself; then nothing more is given to it until it calls WRITEABLE, which it does when
+ * Writing. Frames leave at once, outside the library's WRITEABLE callback, by one function (socket_write): what send() takes at once, and
+ * the rest by lws_write(…, LWS_WRITE_RAW), which keeps it as it is; then nothing more is given to it until it calls WRITEABLE, which it does when
  * the tail has left. Pongs and echoes of a close are sent by the library from the same place, never inside a tail. None of this is
  * promised by its documentation: it holds for 4.1.6 on plain HTTP/1.1 without extensions.
  *

@@ -19,6 +19,7 @@ struct websocket {
     struct peer peer; /* first: the session's owner is the peer */
     struct broker *broker;
     struct lws *wsi;
+    int fd; /* the library's, open as long as it is */
     struct link link;
     struct link hungry;
     struct link doomed;

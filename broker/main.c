@@ -168,7 +168,7 @@ static int back_up(const struct config *config, const char *to) {
     char detail[512] = "";
     enum result result = store_backup(config->data, to, detail, sizeof detail);
     if (result != RESULT_OK) {
-        fprintf(stderr, "ahorad: backup failed: %s%s%s\n", result_text(result), detail[0] ? ": " : "", detail);
+        fprintf(stderr, "ahorad: backup failed: %s\n", detail);
         return 1;
     }
     return 0;

@@ -153,7 +153,8 @@ enum place {
     PLACES,
 };
 
-static enum result open_places(int places[PLACES], const char *from, const char *to) {
+/* `cause` if it is known better than the result tells. */
+static enum result open_places(int places[PLACES], const char *from, const char *to, const char **cause) {
     const struct {
         const char *path;
         const char *name;
@@ -168,6 +169,7 @@ static enum result open_places(int places[PLACES], const char *from, const char 
     enum result result = RESULT_OK;
     for (size_t i = 0; i < PLACES && result == RESULT_OK; i++) {
         if (table[i].path == to && table[i].make && places[TO_CHECKPOINT] < 0 && mkdir(to, 0700) != 0) {
+            *cause = errno == EEXIST ? "it exists already, and a backup makes a new directory" : NULL;
             return result_of_errno(errno);
         }
         result = open_directory(&places[i], table[i].path, table[i].name, table[i].make);
@@ -198,13 +200,14 @@ static enum result copy(const int places[PLACES], const char *from, const char *
 
 enum result store_backup(const char *from, const char *to, char *detail, size_t detail_bytes) {
     int places[PLACES] = {-1, -1, -1, -1, -1};
-    enum result result = open_places(places, from, to);
+    const char *cause = NULL;
+    enum result result = open_places(places, from, to, &cause);
     result = result == RESULT_OK ? copy(places, from, to) : result;
     for (size_t i = 0; i < PLACES; i++) {
         if (places[i] >= 0) {
             close(places[i]);
         }
     }
-    snprintf(detail, detail_bytes, "%s to %s: %s", from, to, result_text(result));
+    snprintf(detail, detail_bytes, "%s to %s: %s", from, to, cause != NULL ? cause : result_text(result));
     return result;
 }

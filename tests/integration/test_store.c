@@ -215,6 +215,7 @@ static void a_backup_of_a_running_broker_starts_with_what_was_acknowledged(void 
     }
     assert_int_not_equal(
         scene_run(&out, "%s --data '%s' --backup '%s/backup'", scene_broker_path(), broker->data, broker->directory), 0);
+    assert_non_null(strstr(bytes_text(&out), "exists already"));
     put_marked(broker, 8000, 100); /* the original goes on */
     assert_int_equal(broker_process_term(broker), 0);
     char original[160];

@@ -71,6 +71,11 @@ static void become_ready(struct broker *broker) {
         log_event(&broker->log, LOG_ERROR, "records-damaged", "count=%" PRIu64 " action=\"not served\"",
                   broker->report.damaged);
     }
+    if (broker->report.cut > 0) {
+        log_event(&broker->log, LOG_WARN, "turns-cut",
+                  "count=%" PRIu64 " reason=\"what was before them never reached the disk\" action=\"not served\"",
+                  broker->report.cut);
+    }
     const struct metrics *metrics = core_metrics(broker->core);
     log_event(&broker->log, LOG_INFO, "ready",
               "url=http://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64

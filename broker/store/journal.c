@@ -108,19 +108,41 @@ static void count_bad(struct journal *journal, const struct scan *scan) {
     if (scan->bad > 0) {
         journal->torn = journal->pending == 0 && scan->bad == 1 && scan->torn;
         journal->pending += scan->bad;
+        journal->unwritten += scan->unwritten;
         journal->at->bad += scan->bad;
+        journal->at->bad_tail += scan->bad;
     }
 }
 
-static void take_turn(struct journal *journal, const struct turn *turn) {
-    bool is_folded = turn->seq_last <= journal->seq_folded;
-    journal->damaged += is_folded ? 0 : journal->pending;
-    journal->pending = 0;
-    journal->seq_last = turn->seq_last;
-    if (!is_folded) {
-        journal->rest = turn->records;
-        journal->at->seq_last = turn->seq_last;
+/* Seqs between what is known and this turn are missing. */
+static bool is_behind_gap(const struct journal *journal, const struct turn *turn) {
+    int64_t known = journal->seq_last > journal->seq_folded ? journal->seq_last : journal->seq_folded;
+    return turn->seq_first > known + 1 && !(journal->seq_unknown && journal->seq_last == 0);
+}
+
+/* An unfolded one. The gap is counted by its bad places, if it has any. */
+static void take_unfolded(struct journal *journal, const struct turn *turn) {
+    bool is_gap = is_behind_gap(journal, turn);
+    bool is_unwritten = journal->pending == journal->unwritten; /* no other bytes stand where the missing turns were */
+    journal->has_ended |= is_gap && is_unwritten && journal->ends_at_gap;
+    if (journal->has_ended) {
+        journal->cut++;
+        return;
     }
+    journal->damaged += journal->pending > 0 ? journal->pending : is_gap;
+    journal->rest = turn->records;
+    journal->at->seq_last = turn->seq_last;
+    journal->at->used = journal->scan.end;
+    journal->at->bad_tail = 0;
+}
+
+static void take_turn(struct journal *journal, const struct turn *turn) {
+    if (turn->seq_last > journal->seq_folded) {
+        take_unfolded(journal, turn);
+    }
+    journal->pending = 0;
+    journal->unwritten = 0;
+    journal->seq_last = turn->seq_last;
 }
 
 static enum result load_turn(struct journal *journal) {
@@ -139,9 +161,7 @@ static enum result load_turn(struct journal *journal) {
         if (result != RESULT_NOT_FOUND) {
             return result;
         }
-        journal->at->used = journal->scan.end;
         journal->at->bytes = journal->scan.bytes;
-        journal->at->bad_tail = journal->scan.bad;
         scan_close(&journal->scan);
     }
 }

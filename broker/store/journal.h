@@ -13,6 +13,10 @@
  * clean end there can be none. After the death of the process it is one turn that lacks its end. After a power loss it may be
  * anything that no intact turn follows.
  *
+ * Seqs have no gaps. Turns that are missing although others follow, because a segment is not there or ends too early, are
+ * damage: what follows is served, as behind a turn whose checksum does not match. After a power loss they are what never reached the
+ * disk, and what follows them did only by chance, for segments are synced in their order: the journal ends before the gap.
+ *
  * A power loss may also bring back a segment that was folded and dropped. The checkpoint may have forgotten removals since then, so
  * that replaying it would bring back removed topics: what the checkpoint stands for is passed over, bad places before it too.
  */
@@ -37,8 +41,13 @@ struct journal {
     struct span rest;   /* of the turn being read */
     int64_t seq_last;   /* of the last intact turn */
     int64_t seq_folded; /* turns up to here are in the checkpoint and not yielded again; set between open and load */
-    uint64_t damaged;   /* bad places that an intact turn follows */
+    bool seq_unknown;   /* the checkpoint is lost, and with it where the journal has to go on; set like seq_folded */
+    bool ends_at_gap;   /* after a power loss; set like seq_folded */
+    bool has_ended;     /* at a gap */
+    uint64_t cut;       /* intact turns behind it */
+    uint64_t damaged;   /* bad places and gaps that an intact turn follows */
     uint64_t pending;   /* bad places since the last intact turn */
+    uint64_t unwritten; /* of them, such as a power loss leaves */
     bool torn;          /* the only one of them may be a write cut short */
 };
 
@@ -51,8 +60,8 @@ enum result journal_load(struct journal *journal, struct record *record) MUST_CH
 /* After the load. */
 uint64_t journal_damaged(const struct journal *journal, enum ending ending);
 
-/* Cuts each segment behind its last intact turn, on disk, so that what is bad there is not met again; drops those without
-   any, or with folded ones only. */
+/* Cuts each segment behind its last intact turn that was yielded, on disk, so that what is bad there is not met again; drops those
+   without any, or with folded ones only. */
 enum result journal_cut(struct journal *journal) MUST_CHECK;
 
 size_t journal_bytes(const struct journal *journal);

@@ -167,18 +167,21 @@ static bool pass_over(struct scan *scan) {
         }
         if (wanted == TURN_HEAD_BYTES && segment_head_is_intact(place, scan->nonce, scan->offset)) {
             scan->bad++;
+            scan->unwritten += is_torn;
             return true;
         }
         is_torn = is_torn && (!is_empty || scan->offset == from) && scan->offset < from + TURN_HEAD_BYTES - 8;
         is_empty = false;
     }
     scan->bad += !is_empty;
+    scan->unwritten += !is_empty && is_torn;
     scan->torn = is_empty ? scan->torn : is_torn;
     return true;
 }
 
 enum result scan_next(struct scan *scan, struct turn *turn) {
     scan->bad = 0;
+    scan->unwritten = 0;
     scan->torn = false;
     while (scan->offset + TURN_HEAD_BYTES <= scan->bytes) {
         size_t bytes;
@@ -195,6 +198,7 @@ enum result scan_next(struct scan *scan, struct turn *turn) {
             return RESULT_OK;
         }
         scan->bad++;
+        scan->unwritten += scan->torn;
     }
     return RESULT_NOT_FOUND;
 }

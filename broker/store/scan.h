@@ -24,11 +24,12 @@ struct scan {
     bool is_open;
     int file;
     uint64_t nonce;
-    size_t bytes;  /* of the file */
-    size_t offset; /* where to look next */
-    size_t end;    /* behind the last intact turn */
-    size_t bad;    /* places that were neither an intact turn nor empty, since the last intact turn */
-    bool torn;     /* the latest of them may be a write that was cut short */
+    size_t bytes;     /* of the file */
+    size_t offset;    /* where to look next */
+    size_t end;       /* behind the last intact turn */
+    size_t bad;       /* places that were neither an intact turn nor empty, since the last intact turn */
+    bool torn;        /* the latest of them may be a write that was cut short */
+    size_t unwritten; /* of them, such as a power loss leaves: zeros only, or what lacks its end */
     uint8_t *window;
     size_t window_offset;
     size_t window_bytes;

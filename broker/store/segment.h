@@ -46,7 +46,7 @@ struct segment {
     int64_t seq_last;   /* of the last turn; 0: none */
     int64_t seq_synced; /* up to here on disk */
     size_t bad;         /* places in it that were found not intact at start, and counted */
-    size_t bad_tail;    /* of these, behind the last turn */
+    size_t bad_tail;    /* of these, behind the last turn that counts */
     bool is_named;      /* and the name is on disk */
     bool is_closed;     /* takes no more turns */
 };

@@ -118,6 +118,7 @@ static void judge(struct store *store, const char *boot_id, const char *place) {
     bool is_same_boot = boot_id[0] != 0 && strncmp(meta->boot_id, boot_id, sizeof meta->boot_id) == 0; /* empty: unknown */
     store->epoch_is_new = true;
     store->ending = ENDING_POWER_LOSS;
+    store->journal.ends_at_gap = !meta->clean;
     if (!store->checkpoint.has_meta || store->checkpoint.is_meta_damaged) {
         store->epoch_reason = list_is_empty(&store->journal.segments) ? "first start" : "restored copy";
     } else if (strncmp(meta->place, place, sizeof meta->place) != 0) {
@@ -127,6 +128,7 @@ static void judge(struct store *store, const char *boot_id, const char *place) {
     } else {
         store->epoch_is_new = false;
         store->ending = meta->clean ? ENDING_CLEAN : ENDING_KILLED;
+        store->journal.ends_at_gap = false;
         store->epoch_reason = meta->clean ? "clean" : "killed";
     }
 }
@@ -174,6 +176,7 @@ static enum result open_parts(struct store *store, const char **at) {
     *at = "/journal";
     result = journal_open(&store->journal, store->path);
     store->journal.seq_folded = store->checkpoint.meta.seq;
+    store->journal.seq_unknown = !store->checkpoint.has_meta || store->checkpoint.is_meta_damaged;
     return result == RESULT_OK ? take_marks(store) : result;
 }
 
@@ -189,6 +192,7 @@ static void report_fill(const struct store *store, struct store_report *report) 
         .seq_checkpoint = meta->seq,
         .seq_floor = meta->floor,
         .damaged = damaged(store),
+        .cut = store->journal.cut,
     };
     memcpy(report->epoch, meta->epoch, sizeof report->epoch);
 }
@@ -324,7 +328,7 @@ size_t store_room(const struct store *store) {
 }
 
 enum result store_append(struct store *store, struct span records, int64_t seq_first, int64_t seq_last) {
-    assert(seq_first > store->seq_last);
+    assert(seq_first == store->seq_last + 1 && "a gap is damage to the next start");
     enum result result = writer_append(writer_of(store), records, seq_first, seq_last);
     store->seq_last = result == RESULT_OK ? seq_last : store->seq_last;
     return result;

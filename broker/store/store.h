@@ -16,7 +16,7 @@
  * survives the death of the machine. The store never shows anything to anyone: callers append, then show.
  *
  * One process owns a directory (a lock file). Files: DIR/lock, DIR/checkpoint/ (LMDB), DIR/journal/<first seq, 16 hex digits>.
- * All functions belong to the loop thread; store_durable_seq, store_room and store_failed may be asked from anywhere.
+ * All functions belong to the loop thread; store_durable_seq, store_failed and store_metrics may be asked from anywhere.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -54,7 +54,9 @@ struct store_report {
         *epoch_reason; /* for the log: "first start", "power loss", "restored copy", "damaged", "clean", "killed"; static */
     int64_t seq_checkpoint; /* the checkpoint stands for this seq */
     int64_t seq_floor;      /* removals at or below this are forgotten: older tokens get a snapshot */
-    uint64_t damaged;       /* records that failed their checksum: not served; known after the load ended */
+    uint64_t
+        damaged;  /* records that failed their checksum, and places where some are missing: not served; known after the load */
+    uint64_t cut; /* turns that a power loss left behind a gap: not served, and gone; known after the load */
 };
 
 struct store;
@@ -77,10 +79,13 @@ enum result store_loaded(struct store *store, int64_t seq_last, struct store_rep
 enum result store_start(struct store *store) MUST_CHECK;
 
 /* Bytes of records that may be appended now and are sure to find their place on disk; at least a quarter of a segment, or 0: full.
-   A caller that appends no more than this in one turn cannot meet a full disk. */
+   A promise until the next store_append or store_room: a caller that appends no more than this in one turn cannot meet a full disk.
+   To be asked after each append, and when store_event_fd becomes readable and nothing waits to be appended: while the caller does
+   not ask, the folding thread cannot have the space that is promised to the caller. */
 size_t store_room(const struct store *store);
 
-/* Appends one turn: whole records, laid end to end, their seqs from seq_first to seq_last. All of it or nothing survives.
+/* Appends one turn: whole records, laid end to end, their seqs from seq_first, the next one, to seq_last. All of it or nothing
+   survives.
    RESULT_IO is fatal: the caller must stop without showing the turn. RESULT_NO_SPACE: more than store_room, nothing was appended
    and the turn may come again; RESULT_INVALID: more than a segment ever holds. */
 enum result store_append(struct store *store, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
@@ -92,8 +97,8 @@ int64_t store_durable_seq(const struct store *store);
    be appended. The caller must stop; the next start finds what the disk has. */
 bool store_failed(const struct store *store);
 
-/* Becomes readable when store_durable_seq or store_room grew, when store_failed became true, and when folding broke
-   (store_metrics); reading 8 bytes (eventfd) clears it. */
+/* Becomes readable when store_durable_seq or store_room grew, when folding needs the room, when store_failed became true, and when
+   folding broke or works again (store_metrics); reading 8 bytes (eventfd) clears it. */
 int store_event_fd(const struct store *store);
 
 struct store_metrics {
@@ -101,9 +106,10 @@ struct store_metrics {
     int64_t seq_durable, seq_checkpoint;
     uint64_t journal_bytes, checkpoint_bytes;
     int64_t sync_us_last;
-    bool full;        /* publishing is refused */
-    bool failed;      /* store_failed */
-    bool fold_broken; /* the checkpoint failed: the journal only grows, up to journal_bytes_max, until the next start */
+    bool full;   /* publishing is refused */
+    bool failed; /* store_failed */
+    bool
+        fold_broken; /* the checkpoint keeps failing: the journal grows, up to journal_bytes_max, until a fold succeeds again */
 };
 
 void store_metrics(const struct store *store, struct store_metrics *metrics);

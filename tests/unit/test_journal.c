@@ -279,6 +279,198 @@ static void a_segment_that_is_folded_as_a_whole_is_dropped(void **state) {
     journal_close(&journal);
 }
 
+/* ---- gaps ---- */
+
+#define PARTS 3
+#define PART_TURNS 10 /* of one change each */
+
+/* Three segments, with changes 1 to 10, 11 to 20 and 21 to 30; `begins`: the place of each turn. */
+static void append_parts(struct fixture *fixture, size_t begins[PARTS][PART_TURNS]) {
+    for (int part = 0; part < PARTS; part++) {
+        int64_t seq = part * PART_TURNS + 1;
+        if (part > 0) {
+            segment_destroy(fixture->segment);
+            assert_int_equal(segment_create(&fixture->segment, &disk_real, fixture->directory, SEGMENT_BYTES), RESULT_OK);
+            assert_int_equal(segment_rename(fixture->segment, fixture->directory, seq), RESULT_OK);
+        }
+        for (int turn = 0; turn < PART_TURNS; turn++, seq++) {
+            begins[part][turn] = fixture->segment->used;
+            assert_int_equal(append_with(fixture, &disk_real, seq, seq), RESULT_OK);
+        }
+    }
+}
+
+static void part_name(char name[SEGMENT_NAME_DIGITS + 1], int part) {
+    snprintf(name, SEGMENT_NAME_DIGITS + 1, "%016x", (unsigned)(part * PART_TURNS + 1));
+}
+
+/* What never reached the disk reads as zeros. */
+static void zero_part(struct fixture *fixture, int part, size_t from, size_t to) {
+    char name[SEGMENT_NAME_DIGITS + 1];
+    part_name(name, part);
+    int file = openat(fixture->directory, name, O_WRONLY);
+    uint8_t *zeros = calloc(1, to - from);
+    assert_int_equal(pwrite(file, zeros, to - from, (off_t)from), to - from);
+    free(zeros);
+    close(file);
+}
+
+static void remove_part(struct fixture *fixture, int part) {
+    char name[SEGMENT_NAME_DIGITS + 1];
+    part_name(name, part);
+    assert_int_equal(unlinkat(fixture->directory, name, 0), 0);
+}
+
+static void load_after(struct fixture *fixture, struct journal *journal, struct model *model, enum ending ending) {
+    *model = (struct model){0};
+    assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
+    journal->ends_at_gap = ending == ENDING_POWER_LOSS;
+    struct record record;
+    enum result result;
+    while ((result = journal_load(journal, &record)) == RESULT_OK) {
+        model_take(model, &record);
+    }
+    assert_int_equal(result, RESULT_NOT_FOUND);
+}
+
+/* One place is missing: reported, and what follows is served. */
+static void expect_damage(struct fixture *fixture, int64_t missing) {
+    for (enum ending ending = ENDING_CLEAN; ending <= ENDING_KILLED; ending++) {
+        struct journal journal;
+        struct model model;
+        load_after(fixture, &journal, &model, ending);
+        assert_int_equal(model.seq_last, PARTS * PART_TURNS);
+        assert_int_not_equal(model.seqs[model_topic(missing)], missing);
+        assert_int_equal(journal_damaged(&journal, ending), 1);
+        assert_int_equal(journal.cut, 0);
+        journal_close(&journal);
+    }
+}
+
+/* The journal ends there, and for good. */
+static void expect_prefix(struct fixture *fixture, int64_t seq_last, uint64_t cut) {
+    struct journal journal;
+    struct model model;
+    load_after(fixture, &journal, &model, ENDING_POWER_LOSS);
+    model_expect(&model, seq_last);
+    assert_int_equal(journal_damaged(&journal, ENDING_POWER_LOSS), 0);
+    assert_int_equal(journal.cut, cut);
+    assert_int_equal(journal_cut(&journal), RESULT_OK);
+    journal_close(&journal);
+    load_after(fixture, &journal, &model, ENDING_CLEAN);
+    model_expect(&model, seq_last);
+    assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
+    assert_int_equal(journal.cut, 0);
+    journal_close(&journal);
+}
+
+static void a_segment_that_ends_too_early_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    zero_part(fixture, 0, begins[0][7], SEGMENT_BYTES);
+    expect_damage(fixture, 9);
+    expect_prefix(fixture, 7, 20);
+}
+
+static void a_segment_that_ends_within_a_turn_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    zero_part(fixture, 1, begins[1][5] + TURN_HEAD_BYTES + 8, SEGMENT_BYTES);
+    expect_damage(fixture, 17);
+    expect_prefix(fixture, 15, 10);
+}
+
+static void a_missing_segment_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    remove_part(fixture, 1);
+    expect_damage(fixture, 15);
+    expect_prefix(fixture, 10, 10);
+}
+
+static void a_missing_first_segment_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    remove_part(fixture, 0);
+    expect_damage(fixture, 5);
+    expect_prefix(fixture, 0, 20);
+}
+
+static void a_hole_among_the_turns_of_a_segment_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    zero_part(fixture, 1, begins[1][3], begins[1][6]);
+    expect_damage(fixture, 15);
+    expect_prefix(fixture, 13, 14);
+}
+
+/* After a power loss as well: a disk that lies is no disk that was late. */
+static void a_gap_with_other_bytes_in_it_is_damage(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    append_parts(fixture, begins);
+    char name[SEGMENT_NAME_DIGITS + 1];
+    part_name(name, 0);
+    int file = openat(fixture->directory, name, O_WRONLY);
+    assert_int_equal(pwrite(file, "\xff\xff\xff\xff", 4, (off_t)begins[0][9] + TURN_HEAD_BYTES), 4);
+    close(file);
+    struct journal journal;
+    struct model model;
+    load_after(fixture, &journal, &model, ENDING_POWER_LOSS);
+    assert_int_equal(model.seq_last, PARTS * PART_TURNS);
+    assert_int_equal(journal_damaged(&journal, ENDING_POWER_LOSS), 1);
+    journal_close(&journal);
+}
+
+/* The first change that is yielded, and what is reported. */
+static int64_t first_behind(struct fixture *fixture, int64_t seq_folded, bool seq_unknown, uint64_t *damaged) {
+    struct journal journal;
+    struct record record;
+    int64_t seq_first = 0;
+    assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
+    journal.seq_folded = seq_folded;
+    journal.seq_unknown = seq_unknown;
+    while (journal_load(&journal, &record) == RESULT_OK) {
+        seq_first = seq_first == 0 ? record.seq : seq_first;
+    }
+    *damaged = journal_damaged(&journal, ENDING_CLEAN);
+    journal_close(&journal);
+    return seq_first;
+}
+
+static void a_gap_is_what_neither_the_checkpoint_nor_the_journal_has(void **state) {
+    struct fixture *fixture = *state;
+    size_t begins[PARTS][PART_TURNS];
+    uint64_t damaged;
+    append_parts(fixture, begins);
+    remove_part(fixture, 1);
+    assert_int_equal(first_behind(fixture, 20, false, &damaged), 21);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(first_behind(fixture, 19, false, &damaged), 21);
+    assert_int_equal(damaged, 1);
+    remove_part(fixture, 0);
+    assert_int_equal(first_behind(fixture, 20, false, &damaged), 21);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(first_behind(fixture, 25, false, &damaged), 26);
+    assert_int_equal(damaged, 0);
+    assert_int_equal(first_behind(fixture, 0, true, &damaged), 21); /* nobody knows */
+    assert_int_equal(damaged, 0);
+}
+
+static void a_turn_that_the_checkpoint_has_in_part_is_no_gap(void **state) {
+    struct fixture *fixture = *state;
+    uint64_t damaged;
+    assert_int_equal(append_with(fixture, &disk_real, 1, 8), RESULT_OK);
+    assert_int_equal(append_with(fixture, &disk_real, 9, 9), RESULT_OK);
+    assert_int_equal(first_behind(fixture, 5, false, &damaged), 1);
+    assert_int_equal(damaged, 0);
+}
+
 /* ---- a failing disk ---- */
 
 static ssize_t write_half(int file, const struct iovec *pieces, int count, off_t offset) {
@@ -363,6 +555,14 @@ int main(void) {
         TEST(a_cut_journal_is_whole_and_loses_its_empty_segments),
         TEST(what_is_folded_is_not_loaded_again),
         TEST(a_segment_that_is_folded_as_a_whole_is_dropped),
+        TEST(a_segment_that_ends_too_early_is_noticed),
+        TEST(a_segment_that_ends_within_a_turn_is_noticed),
+        TEST(a_missing_segment_is_noticed),
+        TEST(a_missing_first_segment_is_noticed),
+        TEST(a_hole_among_the_turns_of_a_segment_is_noticed),
+        TEST(a_gap_with_other_bytes_in_it_is_damage),
+        TEST(a_gap_is_what_neither_the_checkpoint_nor_the_journal_has),
+        TEST(a_turn_that_the_checkpoint_has_in_part_is_no_gap),
         TEST(writes_cut_short_by_the_kernel_are_completed),
         TEST(a_failed_write_leaves_no_trace_behind_the_next),
         TEST(the_room_is_exactly_what_fits),

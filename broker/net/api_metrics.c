@@ -170,6 +170,8 @@ static void metrics_end(struct exchange *exchange) {
         put_rows(&out, store_rows, sizeof store_rows / sizeof store_rows[0], &store);
         put_family(&out, "store_full", "1 while publishing is refused for want of space", true);
         put_value(&out, "store_full", NULL, NULL, store.full ? 1 : 0);
+        put_family(&out, "store_fold_broken", "1 while folding into the checkpoint keeps failing", true);
+        put_value(&out, "store_fold_broken", NULL, NULL, store.fold_broken ? 1 : 0);
     }
     exchange_answer(exchange, &(struct answer){200, "text/plain; version=0.0.4; charset=utf-8", "Cache-Control: no-store\r\n",
                                                buffer_span(&out)});

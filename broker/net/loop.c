@@ -185,11 +185,13 @@ static void note_store(struct broker *broker) {
                   "journal_bytes=%" PRIu64 " checkpoint_bytes=%" PRIu64, metrics.journal_bytes, metrics.checkpoint_bytes);
     }
     if (metrics.fold_broken && !broker->fold_broken) {
-        broker->fold_broken = true;
         log_event(&broker->log, LOG_ERROR, "checkpoint-broken",
-                  "effect=\"the journal is no longer folded; it grows until the store is full\" seq_checkpoint=%" PRId64,
+                  "effect=\"the journal is not folded; it grows until the store is full\" action=retry seq_checkpoint=%" PRId64,
                   metrics.seq_checkpoint);
+    } else if (!metrics.fold_broken && broker->fold_broken) {
+        log_event(&broker->log, LOG_INFO, "checkpoint-works", "seq_checkpoint=%" PRId64, metrics.seq_checkpoint);
     }
+    broker->fold_broken = metrics.fold_broken;
 }
 
 static void on_store_event(uv_poll_t *handle, int status, int events) {
@@ -206,7 +208,7 @@ static void on_store_event(uv_poll_t *handle, int status, int events) {
     }
     note_store(broker);
     core_durable(broker->core, store_durable_seq(broker->store));
-    core_set_room(broker->core, store_room(broker->store));
+    /* Room is asked for at the end of this turn, behind what was taken in it: a promise that something still stands on stays. */
 }
 
 static void on_wake(uv_async_t *handle) {

@@ -16,10 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAP_BYTES_FIRST ((size_t)16 << 20) /* grows by doubling: few steps to any size, and an idle store stays small */
+#define MAP_BYTES_FIRST ((size_t)16 << 20)       /* grows by doubling: few steps to any size, and an idle store stays small */
+#define SPACE_SCARCE_BYTES ((uint64_t)256 << 20) /* more than one transaction takes: 10,000 puts of a few pages each */
 #define VALUE_VERSION 1
 #define VALUE_VERSION_AT 8
 #define VALUE_RECORD_AT 9
@@ -43,6 +45,29 @@ static enum result result_of_mdb(int code) {
     default:
         return code > 0 ? result_of_errno(code) : RESULT_IO;
     }
+}
+
+static bool space_is_scarce(MDB_env *env) {
+    mdb_filehandle_t file;
+    struct statvfs status;
+    return mdb_env_get_fd(env, &file) == 0 && fstatvfs(file, &status) == 0 && status.f_blocks > 0 && /* 0: without limit */
+           (uint64_t)status.f_bavail * status.f_frsize < SPACE_SCARCE_BYTES;
+}
+
+/* Of a call that writes. A disk that has some space, but not enough, takes a part of the write, and LMDB makes EIO of that. */
+static enum result result_of_write(MDB_env *env, int code) {
+    return code == EIO && space_is_scarce(env) ? RESULT_NO_SPACE : result_of_mdb(code);
+}
+
+/* Either way nothing of the transaction stays but what was committed. */
+static enum result commit(MDB_txn *txn, int code) {
+    MDB_env *env = mdb_txn_env(txn);
+    if (code == 0) {
+        code = mdb_txn_commit(txn);
+    } else {
+        mdb_txn_abort(txn);
+    }
+    return result_of_write(env, code);
 }
 
 /* ---- the meta ---- */
@@ -129,7 +154,7 @@ static enum result read_meta(struct checkpoint *checkpoint) {
         checkpoint->is_meta_damaged = result == RESULT_DAMAGED;
     }
     if (result == RESULT_OK || result == RESULT_NOT_FOUND || checkpoint->is_meta_damaged) {
-        return result_of_mdb(mdb_txn_commit(txn));
+        return commit(txn, 0);
     }
     mdb_txn_abort(txn);
     return result;
@@ -139,8 +164,8 @@ static enum result open_env(struct checkpoint *checkpoint, const char *directory
     int code = mdb_env_create(&checkpoint->env);
     code = code == 0 ? mdb_env_set_maxdbs(checkpoint->env, 4) : code;
     code = code == 0 ? mdb_env_set_mapsize(checkpoint->env, checkpoint->map_bytes) : code;
-    /* Without the sync of the meta page a power loss may undo the last transactions, never tear one. The one that lets segments go
-       is followed by a full sync. */
+    /* Without the sync of the meta page a power loss may undo the last transaction, never tear one. The one that lets a segment go
+       is followed by a full sync, and so is the first after a failure. */
     code = code == 0 ? mdb_env_open(checkpoint->env, directory, MDB_NOTLS | MDB_NOMETASYNC, 0600) : code;
     return result_of_mdb(code);
 }
@@ -279,14 +304,6 @@ static int drop_damaged(MDB_txn *txn, MDB_dbi table) {
 
 /* ---- writing ---- */
 
-static enum result commit(MDB_txn *txn, int code) {
-    if (code != 0) {
-        mdb_txn_abort(txn);
-        return result_of_mdb(code);
-    }
-    return result_of_mdb(mdb_txn_commit(txn));
-}
-
 enum result checkpoint_drop_damaged(struct checkpoint *checkpoint) {
     assert(checkpoint->load == NULL);
     MDB_txn *txn;
@@ -306,7 +323,7 @@ enum result checkpoint_write_meta(struct checkpoint *checkpoint) {
         return result_of_mdb(code);
     }
     enum result result = commit(txn, meta_put(checkpoint, txn, &checkpoint->meta));
-    return result == RESULT_OK ? result_of_mdb(mdb_env_sync(checkpoint->env, 1)) : result;
+    return result == RESULT_OK ? result_of_write(checkpoint->env, mdb_env_sync(checkpoint->env, 1)) : result;
 }
 
 static int removal_put(struct checkpoint *checkpoint, MDB_txn *txn, int64_t seq, MDB_val topic) {
@@ -499,6 +516,11 @@ static bool map_grow(struct checkpoint *checkpoint) {
     return true;
 }
 
+/*
+ * A failed sync may have taken the meta page of the transaction before with it: the disk then still has the one before that, and the
+ * pages it stands on may be reused by the second transaction from here. So the first one that succeeds again is on disk as a whole,
+ * with its meta page, before there is a second.
+ */
 enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count, int64_t seq) {
     assert(count <= CHECKPOINT_PUTS_MAX && checkpoint->load == NULL);
     enum result result;
@@ -506,9 +528,10 @@ enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_e
         free_dead_readers(checkpoint);
         result = fold_once(checkpoint, entries, count, seq);
     } while (result == RESULT_AGAIN && map_grow(checkpoint));
-    if (result == RESULT_OK && seq > 0) {
-        result = result_of_mdb(mdb_env_sync(checkpoint->env, 1));
+    if (result == RESULT_OK && (seq > 0 || checkpoint->has_failed)) {
+        result = result_of_write(checkpoint->env, mdb_env_sync(checkpoint->env, 1));
     }
+    checkpoint->has_failed = result != RESULT_OK;
     return result;
 }
 

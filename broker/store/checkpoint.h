@@ -51,6 +51,7 @@ struct checkpoint {
     struct checkpoint_meta meta;
     bool has_meta;        /* found when opened */
     bool is_meta_damaged; /* found when opened, but not intact */
+    bool has_failed;      /* the last fold: the next transaction is synced as a whole */
     struct MDB_txn *load; /* while loading */
     struct MDB_cursor *load_cursor;
     bool load_is_at_keys;
@@ -73,8 +74,9 @@ enum result checkpoint_write_meta(struct checkpoint *checkpoint) MUST_CHECK;
 
 /*
  * Writes entries in one transaction, each only if newer than what is stored; at most CHECKPOINT_PUTS_MAX. `seq`: with these, all
- * records up to it are in (0: not yet); then everything is on disk at return. RESULT_NO_SPACE: the disk is full. RESULT_AGAIN:
- * the map is as large as it may be. Both leave the checkpoint as it was. Keys older than key_keep_ms are not written, and deleted
+ * records up to it are in (0: not yet); then everything is on disk at return. RESULT_NO_SPACE: the disk is full, or nearly so and
+ * did not take all of a write. RESULT_AGAIN: the map is as large as it may be. Both leave the checkpoint as it was, and so does
+ * RESULT_IO: the same may be folded again. Keys older than key_keep_ms are not written, and deleted
  * when they are met: each call looks at more keys than it writes, so that the old never outnumber the others for long.
  */
 enum result checkpoint_fold(struct checkpoint *checkpoint, const struct newest_entry *entries, size_t count,

@@ -12,9 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_MS 500         /* how often a full disk is asked again: soon for people, rare for the disk */
-#define SPARE_WAIT_MS 2000   /* the loop thread waits no longer for room */
-#define STOP_FOLDING_MS 2000 /* at a stop, folding begins no segment later: the rest is replayed at the next start */
+#define RETRY_MS 500           /* how often a full disk is asked again: soon for people, rare for the disk */
+#define SPARE_WAIT_MS 2000     /* the loop thread waits no longer for room */
+#define FOLD_RETRY_DOUBLINGS 5 /* a fold that failed comes again after 1, 2, 4, 8, 16 s: each reads a segment */
+#define FOLD_FAILURES_MAX 3    /* in a row, of the disk, before people are told */
+#define STOP_FOLDING_MS 2000   /* at a stop, folding begins no segment later: the rest is replayed at the next start */
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -212,8 +214,12 @@ enum result writer_append(struct writer *writer, struct span records, int64_t se
     return result;
 }
 
+/* What was granted stays: only here, where a new grant takes the place of the last, is the spare given up for the checkpoint. */
 size_t writer_room(struct writer *writer) {
     lock(writer);
+    if (writer->fold_no_space) {
+        drop_spare(writer);
+    }
     size_t bytes = room(writer);
     unlock(writer);
     return bytes;
@@ -345,8 +351,8 @@ struct segment *writer_fold_next(struct writer *writer) {
     for (;;) {
         int64_t now = now_ms();
         segment = fold_ready(writer);
-        bool is_over = writer->stopping && (list_is_empty(&writer->segments) || writer->failed || now >= writer->stop_by_ms);
-        if (is_over || writer->is_fold_broken) {
+        bool is_over = writer->failed || writer->is_fold_broken || now >= writer->stop_by_ms;
+        if (writer->stopping && (is_over || list_is_empty(&writer->segments))) {
             segment = NULL;
             break;
         }
@@ -363,19 +369,46 @@ struct segment *writer_fold_next(struct writer *writer) {
     return segment;
 }
 
-static void fold_failed(struct writer *writer, enum result result) {
+static void fold_breaks(struct writer *writer, bool breaks) {
+    if (writer->is_fold_broken != breaks) {
+        writer->is_fold_broken = breaks;
+        notify(writer);
+    }
+}
+
+/* It will pass: the disk is full, a backup holds the lock, memory is short. */
+static void fold_must_wait(struct writer *writer, enum result result) {
     writer->fold_retry_ms = now_ms() + RETRY_MS;
     writer->fold_no_space = result == RESULT_NO_SPACE;
     if (writer->fold_no_space) {
-        drop_spare(writer);
-        pthread_cond_broadcast(&writer->spare_made);
+        pthread_cond_broadcast(&writer->spare_made); /* none will be */
+        notify(writer);                              /* the loop thread gives up the one there is: writer_room */
     }
-    if (result != RESULT_NO_SPACE && result != RESULT_AGAIN && result != RESULT_NO_MEMORY) {
-        writer->is_fold_broken = true;
-        writer->metrics.io_errors++;
-        writer->metrics.damaged += result == RESULT_DAMAGED;
-        notify(writer);
-    }
+}
+
+/* It may pass, too; whoever has to look at the disk is told, at once if what is stored is wrong. */
+static void fold_failed(struct writer *writer, enum result result) {
+    unsigned doublings = writer->fold_failures < FOLD_RETRY_DOUBLINGS ? ++writer->fold_failures : FOLD_RETRY_DOUBLINGS;
+    writer->fold_retry_ms = now_ms() + ((int64_t)RETRY_MS << doublings);
+    writer->fold_no_space = false;
+    writer->metrics.io_errors++;
+    writer->metrics.damaged += result == RESULT_DAMAGED && !writer->is_fold_damaged;
+    writer->is_fold_damaged = result == RESULT_DAMAGED;
+    fold_breaks(writer, writer->is_fold_broken || result != RESULT_IO || writer->fold_failures >= FOLD_FAILURES_MAX);
+}
+
+static void folded(struct writer *writer, struct segment *segment, size_t records) {
+    writer->metrics.folds++;
+    writer->metrics.folded_records += records;
+    writer->metrics.journal_bytes -= segment->bytes;
+    writer->fold_no_space = false;
+    writer->fold_failures = 0;
+    writer->is_fold_damaged = false;
+    fold_breaks(writer, false);
+    writer->spare_retry_ms = 0; /* there is space again */
+    link_remove(&segment->link);
+    segment_destroy(segment);
+    pthread_cond_signal(&writer->work);
 }
 
 void writer_fold_done(struct writer *writer, struct segment *segment, enum result result, size_t folded_records,
@@ -384,14 +417,9 @@ void writer_fold_done(struct writer *writer, struct segment *segment, enum resul
     writer->metrics.seq_checkpoint = seq_checkpoint;
     writer->metrics.checkpoint_bytes = checkpoint_bytes;
     if (result == RESULT_OK) {
-        writer->metrics.folds++;
-        writer->metrics.folded_records += folded_records;
-        writer->metrics.journal_bytes -= segment->bytes;
-        writer->fold_no_space = false;
-        writer->spare_retry_ms = 0; /* there is space again */
-        link_remove(&segment->link);
-        segment_destroy(segment);
-        pthread_cond_signal(&writer->work);
+        folded(writer, segment, folded_records);
+    } else if (result == RESULT_NO_SPACE || result == RESULT_AGAIN || result == RESULT_NO_MEMORY) {
+        fold_must_wait(writer, result);
     } else {
         fold_failed(writer, result);
     }

@@ -18,6 +18,9 @@
  *
  * Full: without a spare, and with less than a quarter of a segment left, there is no room until a spare can be made again. If
  * nothing is left to fold by then, the storage thread closes the current segment, so that its space comes back too.
+ *
+ * Room is a promise: what writer_room said fits until the next append or the next writer_room. So nobody but the loop thread gives
+ * up a spare, and it does so when it asks for room; the folder only says that it needs the space.
  */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
@@ -50,13 +53,15 @@ struct writer {
     bool is_making_spare;
     bool no_space;       /* the last attempt to make a spare met a full disk or journal_bytes_max */
     bool fold_no_space;  /* the folder met a full disk: what a spare would take is left to it */
-    bool is_fold_broken; /* the checkpoint failed: nothing is folded any more */
-    bool failed;         /* a write or sync failed: nothing is durable any more */
+    bool is_fold_broken; /* folding keeps failing, and people were told; it is tried on */
+    bool is_fold_damaged;
+    bool failed; /* a write or sync failed: nothing is durable any more */
     bool stopping;
     int64_t spare_retry_ms; /* not before */
     int64_t fold_retry_ms;
-    int64_t sync_due_ms; /* SYNC_INTERVAL */
-    int64_t stop_by_ms;  /* when stopping, the folder begins nothing later */
+    unsigned fold_failures; /* in a row; no more are counted than the wait between them grows */
+    int64_t sync_due_ms;    /* SYNC_INTERVAL */
+    int64_t stop_by_ms;     /* when stopping, the folder begins nothing later */
     struct store_metrics metrics;
 };
 
@@ -64,7 +69,7 @@ struct writer {
 enum result writer_start(struct writer *writer, const struct store_options *options, struct journal *journal,
                          const struct store_metrics *metrics) MUST_CHECK;
 
-/* ---- the loop thread; room, durable, failed and metrics anyone ---- */
+/* ---- the loop thread; durable, failed and metrics anyone ---- */
 
 enum result writer_append(struct writer *writer, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
 size_t writer_room(struct writer *writer);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -61,23 +62,28 @@ static void disk_free(const struct disk *disk) {
     assert_int_equal(unlink(disk->ballast), 0);
 }
 
-/* Publishes until the store is full; the number of changes acknowledged. Documents are order/N, and N goes on from `first`. */
+/* Documents are order/N. False: the store is full. */
+static bool publish(struct wire *wire, int n) {
+    json_t *result =
+        scene_change(wire, "{'op':'set','topic':'order/%d','data':{'n':%d,'fill':'%s'}}", n, n,
+                     FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL);
+    bool is_full = scene_code(result)[0] != '\0';
+    if (is_full) {
+        assert_string_equal(scene_code(result), "store_full");
+    }
+    json_decref(result);
+    return !is_full;
+}
+
+/* Publishes until the store is full; the number of changes acknowledged. N goes on from `first`. */
 static int publish_until_full(struct wire *wire, int first) {
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    for (int n = first;; n++) {
-        json_t *result =
-            scene_change(wire, "{'op':'set','topic':'order/%d','data':{'n':%d,'fill':'%s'}}", n, n,
-                         FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL FILL);
-        bool is_full = scene_code(result)[0] != '\0';
-        if (is_full) {
-            assert_string_equal(scene_code(result), "store_full");
-        }
-        json_decref(result);
-        if (is_full) {
-            return n;
-        }
+    int n = first;
+    while (publish(wire, n)) {
         assert_true(scene_clock_ms() < deadline_ms);
+        n++;
     }
+    return n;
 }
 
 static void publish_until_taken(struct wire *wire, const char *topic) {
@@ -143,6 +149,55 @@ static void a_full_disk_refuses_changes_and_everything_else_goes_on(void **state
     broker_process_kill(disk.broker);
     assert_true(broker_process_start(disk.broker, NULL));
     check_documents(disk.broker, count + 1);
+}
+
+/* As a backup does that copies the checkpoint. */
+static int hold_folding_back(const struct disk *disk) {
+    char name[200];
+    snprintf(name, sizeof name, "%.180s/checkpoint", disk->broker->data);
+    int fd = open(name, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    return fd;
+}
+
+/* Segments wait to be folded, the current one is nearly full, there is a spare: then the disk has room for less than a fold takes. */
+static void fold_with_too_little_space(void **state, size_t left_kb) {
+    struct disk disk = disk_mount(state);
+    assert_true(broker_process_start(disk.broker, NULL));
+    struct wire writer;
+    scene_open(&writer, disk.broker, CODEC_MSGPACK);
+    int lock = hold_folding_back(&disk);
+    int count = 0;
+    while (count < 1400) { /* two segments and most of a third */
+        assert_true(publish(&writer, count++));
+    }
+    disk_fill(&disk, left_kb);
+    close(lock);
+    count = publish_until_full(&writer, count);
+    check_documents(disk.broker, count);
+
+    disk_free(&disk);
+    publish_until_taken(&writer, "room/1");  /* by itself */
+    for (int n = count + 1400; count < n;) { /* and for good: these need several folds */
+        count += publish(&writer, count);
+    }
+    assert_false(scene_log_has(disk.broker, "checkpoint-broken"));
+    wire_fini(&writer);
+    broker_process_kill(disk.broker);
+    assert_true(broker_process_start(disk.broker, NULL));
+    check_documents(disk.broker, count);
+}
+
+static void a_fold_with_a_page_left_goes_on_when_space_returns(void **state) {
+    fold_with_too_little_space(state, 4);
+}
+
+static void a_fold_with_some_space_left_goes_on_when_space_returns(void **state) {
+    fold_with_too_little_space(state, 400);
+}
+
+static void a_fold_with_nearly_enough_space_goes_on_when_space_returns(void **state) {
+    fold_with_too_little_space(state, 900);
 }
 
 static void a_restart_on_a_full_disk_loses_nothing_acknowledged(void **state) {
@@ -213,6 +268,9 @@ int main(void) {
     const struct CMUnitTest anybody[] = {CASE(a_checkpoint_at_its_limit_is_store_full_too)};
     const struct CMUnitTest root[] = {
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_changes_and_everything_else_goes_on, scene_setup, disk_unmount),
+        cmocka_unit_test_setup_teardown(a_fold_with_a_page_left_goes_on_when_space_returns, scene_setup, disk_unmount),
+        cmocka_unit_test_setup_teardown(a_fold_with_some_space_left_goes_on_when_space_returns, scene_setup, disk_unmount),
+        cmocka_unit_test_setup_teardown(a_fold_with_nearly_enough_space_goes_on_when_space_returns, scene_setup, disk_unmount),
         cmocka_unit_test_setup_teardown(a_restart_on_a_full_disk_loses_nothing_acknowledged, scene_setup, disk_unmount),
     };
     int failed = cmocka_run_group_tests(anybody, NULL, NULL);

@@ -15,7 +15,9 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -45,9 +47,18 @@ static int setup(void **state) {
     return 0;
 }
 
+/* Of every file of this process; the checkpoint is the only one as large. */
+static void limit_files(rlim_t bytes) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
 static int teardown(void **state) {
     struct fixture *fixture = *state;
     atomic_store(&reserve_hangs, false);
+    limit_files(RLIM_INFINITY);
     if (fixture->store != NULL) {
         store_close(fixture->store);
     }
@@ -120,6 +131,7 @@ static void wait_until(struct fixture *fixture, bool (*holds)(struct fixture *fi
         if (poll(&poll_fd, 1, 10) == 1) {
             assert_int_equal(read(poll_fd.fd, &events, sizeof events), sizeof events);
         }
+        (void)store_room(fixture->store); /* as the loop does when it is woken */
     }
     assert_true(holds(fixture));
 }
@@ -503,6 +515,62 @@ static void a_segment_that_rots_is_kept_for_the_next_start_to_see(void **state) 
     assert_int_equal(fixture->report.damaged, 1);
 }
 
+/* ---- gaps ---- */
+
+/* Dies with several segments that are not folded. */
+static void start_and_leave_segments(struct fixture *fixture) {
+    start(fixture);
+    hold_folding_back(fixture);
+    append_turns(fixture, 100);
+}
+
+/* The last bytes of the first segment never reached the disk. */
+static void zero_the_end_of_the_first(const char *path) {
+    char name[300];
+    static const char zeros[SEGMENT_BYTES / 2];
+    snprintf(name, sizeof name, "%s/journal/%016x", path, 1);
+    int file = open(name, O_WRONLY);
+    assert_int_equal(pwrite(file, zeros, sizeof zeros, SEGMENT_BYTES - sizeof zeros), sizeof zeros);
+    close(file);
+}
+
+static void a_gap_between_segments_is_damage_and_the_rest_is_served(void **state) {
+    struct fixture *fixture = *state;
+    in_a_process_that_dies(fixture, start_and_leave_segments);
+    zero_the_end_of_the_first(fixture->path);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "damaged");
+    assert_true(fixture->report.epoch_is_new);
+    assert_int_equal(fixture->report.damaged, 1);
+    assert_int_equal(fixture->report.cut, 0);
+    assert_int_equal(fixture->model.seq_last, 1050);
+    assert_int_equal(append(fixture, 1), RESULT_OK);
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+    assert_int_equal(fixture->model.seq_last, 1051);
+}
+
+static void after_a_power_loss_the_state_is_a_prefix(void **state) {
+    struct fixture *fixture = *state;
+    in_a_process_that_dies(fixture, start_and_leave_segments);
+    zero_the_end_of_the_first(fixture->path);
+    fixture->options.boot_id = "boot two";
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "power loss");
+    assert_int_equal(fixture->report.damaged, 0);
+    assert_true(fixture->report.cut > 0);
+    assert_in_range(fixture->seq, 1, 400);
+    model_expect(&fixture->model, fixture->seq);
+    append_turns(fixture, 100); /* their seqs come again */
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    assert_string_equal(fixture->report.epoch_reason, "clean");
+    assert_int_equal(fixture->report.cut, 0);
+    model_expect(&fixture->model, seq);
+}
+
 static void a_second_process_is_refused(void **state) {
     struct fixture *fixture = *state;
     start(fixture);
@@ -823,6 +891,55 @@ static void a_small_file_system_fills_and_recovers(void **state) {
     stop(fixture);
 }
 
+static void take_space(struct fixture *fixture, size_t but_bytes) {
+    char name[300];
+    struct statvfs status;
+    static const char page[4096] = {1};
+    snprintf(name, sizeof name, "%s/ballast", fixture->path);
+    int file = open(name, O_CREAT | O_WRONLY | O_APPEND, 0600);
+    do {
+        assert_int_equal(statvfs(fixture->path, &status), 0);
+    } while (status.f_bavail * status.f_frsize > but_bytes && write(file, page, sizeof page) == sizeof page);
+    close(file);
+}
+
+static bool is_full_or_folded(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.full || metrics.folds > 0;
+}
+
+/* A write that the disk takes in part: what LMDB makes of it is no reason to give up. */
+static void a_fold_that_finds_too_little_space_goes_on_later(void **state) {
+    struct fixture *fixture = *state;
+    if (!mount_small(fixture)) {
+        skip();
+    }
+    for (size_t left = 4096; left <= 32768; left *= 2) {
+        start(fixture);
+        int lock = hold_folding_back(fixture);
+        append_until_one_is_closed(fixture);
+        take_space(fixture, left);
+        close(lock);
+        append_until_full(fixture);
+        wait_until(fixture, is_full_or_folded);
+        struct store_metrics metrics;
+        store_metrics(fixture->store, &metrics);
+        assert_false(metrics.fold_broken);
+        char ballast[300];
+        snprintf(ballast, sizeof ballast, "%s/ballast", fixture->path);
+        assert_int_equal(unlink(ballast), 0);
+        wait_until(fixture, has_folded);
+        wait_until(fixture, has_room);
+        assert_int_equal(append(fixture, 20), RESULT_OK);
+        int64_t seq = fixture->seq;
+        stop(fixture);
+        start(fixture);
+        model_expect(&fixture->model, seq);
+        stop(fixture);
+    }
+}
+
 static void the_spare_is_given_up_for_the_checkpoint(void **state) {
     struct fixture *fixture = *state;
     if (!mount_small(fixture)) {
@@ -839,6 +956,49 @@ static void the_spare_is_given_up_for_the_checkpoint(void **state) {
     start(fixture);
     model_expect(&fixture->model, seq);
     stop(fixture);
+}
+
+static bool is_broken(struct fixture *fixture) {
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    return metrics.fold_broken;
+}
+
+static bool is_mended(struct fixture *fixture) {
+    return has_folded(fixture) && !is_broken(fixture);
+}
+
+/* Writes of the checkpoint are cut short although the disk has space: in the end people are told, and it is tried on. */
+static void a_checkpoint_that_keeps_failing_is_reported_and_tried_again(void **state) {
+    struct fixture *fixture = *state;
+    signal(SIGXFSZ, SIG_IGN);
+    char name[300];
+    struct stat status;
+    snprintf(name, sizeof name, "%s/checkpoint/data.mdb", fixture->path);
+    fixture->options.segment_bytes = 16 << 10;
+    fixture->options.journal_bytes_max = 1 << 20;
+    start(fixture);
+    assert_int_equal(stat(name, &status), 0);
+    assert_true((size_t)status.st_size > fixture->options.segment_bytes);
+    limit_files((rlim_t)status.st_size + 100);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(append(fixture, 10), RESULT_OK);
+    }
+    wait_until(fixture, has_failed);
+    assert_false(is_broken(fixture)); /* once is no reason */
+    wait_until(fixture, is_broken);
+    struct store_metrics metrics;
+    store_metrics(fixture->store, &metrics);
+    assert_true(metrics.io_errors > 1);
+    assert_int_equal(metrics.folds, 0);
+    assert_int_equal(metrics.damaged, 0);
+    limit_files(RLIM_INFINITY);
+    wait_until(fixture, is_mended);
+    assert_int_equal(append(fixture, 10), RESULT_OK);
+    int64_t seq = fixture->seq;
+    stop(fixture);
+    start(fixture);
+    model_expect(&fixture->model, seq);
 }
 
 /* ---- removals, checkpoint ---- */
@@ -939,6 +1099,7 @@ static void a_backup_overwrites_nothing(void **state) {
     stop(fixture);
     char detail[700];
     assert_int_equal(store_backup(fixture->path, fixture->path, detail, sizeof detail), RESULT_INVALID);
+    assert_non_null(strstr(detail, "exists already"));
     assert_int_equal(store_backup("/nonexistent", "/nonexistent2", detail, sizeof detail), RESULT_NOT_FOUND);
 }
 
@@ -962,6 +1123,8 @@ int main(int count, char **words) {
         TEST(the_new_epoch_is_on_disk_before_the_damage_is_cut),
         TEST(damage_in_the_checkpoint_is_reported_once),
         TEST(a_segment_that_rots_is_kept_for_the_next_start_to_see),
+        TEST(a_gap_between_segments_is_damage_and_the_rest_is_served),
+        TEST(after_a_power_loss_the_state_is_a_prefix),
         TEST(a_second_process_is_refused),
         TEST(options_out_of_bounds_are_refused),
         TEST(kills_under_load_lose_nothing_shown),
@@ -974,7 +1137,9 @@ int main(int count, char **words) {
         TEST(the_smallest_journal_goes_on_for_ever),
         TEST(a_turn_larger_than_a_segment_is_refused),
         TEST(a_small_file_system_fills_and_recovers),
+        TEST(a_fold_that_finds_too_little_space_goes_on_later),
         TEST(the_spare_is_given_up_for_the_checkpoint),
+        TEST(a_checkpoint_that_keeps_failing_is_reported_and_tried_again),
         TEST(removals_are_forgotten_up_to_the_floor),
         TEST(a_backup_under_load_is_a_prefix),
         TEST(a_backup_of_a_resting_store_is_whole),

@@ -63,13 +63,14 @@ step "build clang" $make_in BUILD="$build/clang" CC=clang all
 step "tidy" $make_in BUILD="$build" tidy
 step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" integration
 step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim" "$build/asan/tests/shards"
-step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_ring"
+step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_writer" "$build/tsan/tests/unit/test_ring"
 
 for source in tests/unit/test_*.c; do
     name=$(basename "$source" .c)
     step "unit ${name#test_} (asan)" env ASAN_OPTIONS=allocator_may_return_null=1 "$build/asan/tests/unit/$name"
 done
 step "unit store (tsan)" "$build/tsan/tests/unit/test_store"
+step "unit writer (tsan)" "$build/tsan/tests/unit/test_writer"
 step "unit ring (tsan)" "$build/tsan/tests/unit/test_ring"
 
 step "simulation: 1500 seeds" "$build/tests/sim" --seeds 1..1500

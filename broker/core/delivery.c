@@ -102,13 +102,14 @@ static struct reply reply_of_change(const struct change *change, enum form form)
     return reply;
 }
 
-/* The topic's seq is told, also if the place is older: a topic that left the view has gone on, and never goes back. */
+/* What is told is the topic as it is now, also if the place is older: a topic that left the view has gone on, may have been removed or
+   made again, and never goes back. */
 static struct reply reply_of_place(const struct place *place) {
     const struct topic *topic = place->topic;
     struct reply reply = {.op = REPLY_SET, .topic = topic_path(topic), .ref = topic->ref, .seq = topic->seq, .at = topic->at};
     if (place->spot.why != AHORA_WHY_NONE) {
         reply.op = REPLY_REMOVE;
-        reply.why = place->spot.why;
+        reply.why = topic_is_removed(topic) ? (enum ahora_why)topic->why : AHORA_WHY_LEFT;
         return reply;
     }
     reply.data = document_span(topic->document);
@@ -511,15 +512,21 @@ static void mark_views(struct core *core, const struct session *session) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
         for (uint32_t i = 0; i < subscription->cursor_count; i++) {
             subscription->cursors[i].view->piece = core->pieces;
+            subscription->cursors[i].view->reader = &subscription->cursors[i];
         }
     }
 }
 
-static bool place_is_shown(struct place *place) {
-    return near_of(place->view) != NULL ? CONTAINER_OF(place, struct visit, place)->shown : place->spot.why == AHORA_WHY_NONE;
+/* The cursor's view holds the topic, and the client was sent it as it is now: nothing of it stands behind the cursor. */
+static bool has_sent(const struct cursor *cursor, struct place *place) {
+    if (near_of(place->view) != NULL) {
+        const struct visit *visit = CONTAINER_OF(place, struct visit, place);
+        return visit->shown && (cursor->complete || !link_is_listed(&place->spot.link));
+    }
+    return place->spot.why == AHORA_WHY_NONE && (cursor->complete || place->seq <= cursor->seq);
 }
 
-/* Does another view of the session hold the topic? Then it did not leave. */
+/* Has another view of the session sent the topic? Then it did not leave. One that still has to send it will, whatever is said now. */
 static bool is_held_elsewhere(struct core *core, const struct session *session, const struct view *view, struct topic *topic) {
     if (session->cursor_count < 2) {
         return false;
@@ -529,7 +536,7 @@ static bool is_held_elsewhere(struct core *core, const struct session *session, 
     }
     for (struct link *link = topic->watches.next; link != &topic->watches; link = link->next) {
         struct place *place = CONTAINER_OF(link, struct place, of_topic);
-        if (place->view != view && place->view->piece == core->pieces && place_is_shown(place)) {
+        if (place->view != view && place->view->piece == core->pieces && has_sent(place->view->reader, place)) {
             return true;
         }
     }
@@ -579,8 +586,9 @@ static void pass(struct core *core, struct cursor *cursor, struct place *place) 
     const bool near = near_of(cursor->view) != NULL;
     struct session *session = cursor->subscription->session;
     if (is_news(cursor, place)) {
-        if (place->spot.why != AHORA_WHY_LEFT || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
-            const struct reply reply = reply_of_place(place);
+        const struct reply reply = reply_of_place(place);
+        const bool left = reply.op == REPLY_REMOVE && reply.why == AHORA_WHY_LEFT;
+        if (!left || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
             put_message(core, session, &reply, sse_id_of(cursor, place->seq));
         }
         cursor->delivered += near ? CONTAINER_OF(place, struct visit, place)->changed : place->seq > cursor->counts_after;

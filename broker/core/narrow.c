@@ -143,11 +143,9 @@ static bool show_member(struct showing *showing, struct member *member) {
         return true;
     }
     place->spot.why = is ? AHORA_WHY_NONE : change->document == NULL ? change->why : AHORA_WHY_LEFT;
+    const enum form form = !was ? FORM_ENTER : place->spot.why == AHORA_WHY_LEFT ? FORM_LEFT : FORM_CHANGE;
+    bool fine = view_mention(place->view, showing, form);
     place_move(place, change->seq);
-    bool fine = view_mention(place->view, showing,
-                             !was                                ? FORM_ENTER
-                             : place->spot.why == AHORA_WHY_LEFT ? FORM_LEFT
-                                                                 : FORM_CHANGE);
     if (is) {
         member_stays(narrowed, member);
     } else {
@@ -167,8 +165,9 @@ static bool member_enter(struct showing *showing, struct view *view, struct topi
         return false;
     }
     place->spot.why = AHORA_WHY_NONE;
+    bool fine = view_mention(view, showing, FORM_ENTER);
     place_move(place, showing->change->seq);
-    return view_mention(view, showing, FORM_ENTER);
+    return fine;
 }
 
 static int by_seq(const void *a, const void *b) {

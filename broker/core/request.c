@@ -350,12 +350,13 @@ static void handle_move(struct core *core, struct session *session, const struct
         refuse(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
         return;
     }
+    struct request_fault fault;
     if (!subscription->near) {
-        refuse(core, session, request->id, AHORA_INVALID, "the subscription has no `near`");
+        request_fault_set(&fault, "the subscription has no `near`", "near", (struct span){0}, NULL);
+        session_reply_fault(core, session, request->id, &fault);
         return;
     }
     assert(session->slices == NULL && "slices live within the end of a turn");
-    struct request_fault fault;
     struct circle circle;
     const struct circle *old = &subscription->cursors[0].view->narrowed->near->circle;
     enum ahora_code code = circle_parse(request->near, &core->limits, old, &circle, &fault);

@@ -81,7 +81,8 @@ struct view {
     uint64_t changes;        /* shown here since the view exists: what `skipped` is counted with */
     uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
-    uint64_t piece; /* delivery's: the last piece made for a session that follows it */
+    uint64_t piece;        /* delivery's: the last piece made for a session that follows it, */
+    struct cursor *reader; /* and that session's cursor, good for this piece */
 
     struct link dirty; /* in views.dirty while the turn touched it */
     struct spot turn;  /* stands in `order` meanwhile: behind it is what this turn changed */
@@ -153,7 +154,8 @@ void place_destroy(struct place *place);
 /* The place changes now: at the tail, as of that seq. */
 void place_move(struct place *place, int64_t seq);
 
-/* The view is told of the change in that form. False: no memory. */
+/* The view is told of the change in that form: first, then its place moves, so that where the turn began stands in front of it.
+   False: no memory. */
 bool view_mention(struct view *view, const struct showing *showing, enum form form);
 
 #endif

@@ -511,8 +511,10 @@ static void mark_views(struct core *core, const struct session *session) {
     for (struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
         for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-            subscription->cursors[i].view->piece = core->pieces;
-            subscription->cursors[i].view->reader = &subscription->cursors[i];
+            struct cursor *cursor = &subscription->cursors[i];
+            cursor->reader = cursor->view->piece == core->pieces ? cursor->view->reader : NULL;
+            cursor->view->piece = core->pieces;
+            cursor->view->reader = cursor;
         }
     }
 }
@@ -536,8 +538,13 @@ static bool is_held_elsewhere(struct core *core, const struct session *session, 
     }
     for (struct link *link = topic->watches.next; link != &topic->watches; link = link->next) {
         struct place *place = CONTAINER_OF(link, struct place, of_topic);
-        if (place->view != view && place->view->piece == core->pieces && has_sent(place->view->reader, place)) {
-            return true;
+        if (place->view == view || place->view->piece != core->pieces) {
+            continue;
+        }
+        for (const struct cursor *reader = place->view->reader; reader != NULL; reader = reader->reader) {
+            if (has_sent(reader, place)) {
+                return true;
+            }
         }
     }
     return false;

@@ -150,7 +150,6 @@ static bool tell(struct showing *showing, struct visit *visit, bool was_shown) {
     const enum form form = !was_shown ? FORM_ENTER : why == AHORA_WHY_LEFT ? FORM_LEFT : FORM_CHANGE;
     owe(visit, change->seq, why);
     visit->changed = true;
-    visit->outdated = true;
     visit->held |= view_is_live(view); /* it may be sent at once */
     bool fine = view_mention(view, showing, form);
     end_if_over(visit);
@@ -163,6 +162,7 @@ static bool consider(struct showing *showing, struct visit *visit) {
     const bool was_shown = visit->shown;
     const bool fits = showing->placed && matches(view, showing->change->document);
     showing->views->looks++;
+    visit->outdated = true; /* also while it is out: the circle may come back before that was told */
     locate(visit, &near->circle, fits ? &showing->point : NULL);
     return rank(near, visit, showing->change->seq) && tell(showing, visit, was_shown);
 }

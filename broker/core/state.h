@@ -36,6 +36,7 @@ struct cursor {
     int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
     uint64_t changes_seen;  /* view->changes when counting began */
     uint64_t delivered;     /* since then */
+    struct cursor *reader;  /* another of its session's in the same view, good while view->piece is core->pieces */
     bool complete;
 };
 

@@ -259,8 +259,12 @@ void views_forget(struct views *views, struct topic *topic) {
     (void)views;
     while (!list_is_empty(&topic->watches)) {
         struct place *place = CONTAINER_OF(topic->watches.next, struct place, of_topic);
-        if (place->seq > place->view->floor) {
-            place->view->floor = place->seq;
+        const struct view *view = place->view;
+        const bool near =
+            view->narrowed != NULL && view->narrowed->near != NULL; /* its places know when they came to be owed */
+        const int64_t seq = near ? topic->seq : place->seq;
+        if (seq > place->view->floor) {
+            place->view->floor = seq;
         }
         place_destroy(place);
     }

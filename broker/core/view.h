@@ -82,7 +82,7 @@ struct view {
     uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
     uint64_t piece;        /* delivery's: the last piece made for a session that follows it, */
-    struct cursor *reader; /* and that session's cursor, good for this piece */
+    struct cursor *reader; /* and that session's cursors, good for this piece */
 
     struct link dirty; /* in views.dirty while the turn touched it */
     struct spot turn;  /* stands in `order` meanwhile: behind it is what this turn changed */

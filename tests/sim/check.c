@@ -400,6 +400,18 @@ static void begin_sub(struct sub *sub, bool resumed, int64_t count_after) {
     sub->begun = true;
 }
 
+/* What other subscriptions brought before this one began is known to the client, and not told again if it left. */
+static void look_around(struct client *client, struct sub *sub) {
+    const struct model *model = &client->sim->model;
+    for (unsigned topic = 0; topic < model->topic_count; topic++) {
+        const int64_t heard = client->heard[topic];
+        if ((sub->topics >> topic & 1) && heard > sub->held[topic] && sub->held[topic] > 0) {
+            const bool out = standing_of(client, sub, model_version(model, topic, heard)) == STANDING_OUT;
+            sub->held[topic] = out ? 0 : heard;
+        }
+    }
+}
+
 static void start_sub(struct client *client, const struct asked *asked, bool resumed) {
     MUST(!asked->must_resume || resumed, WHO "token %" PRId64 " was good, but did not resume", WHO_OF(client), asked->since);
     MUST(asked->may_resume || !resumed, WHO "token %" PRId64 " must not resume", WHO_OF(client), asked->since);
@@ -412,6 +424,9 @@ static void start_sub(struct client *client, const struct asked *asked, bool res
     struct sub *sub = &client->subs[asked->slot];
     sub->state = sub->state == SUB_ASKED ? SUB_ACTIVE : sub->state;
     begin_sub(sub, resumed, asked->seq_then);
+    if (resumed && narrow_is_any(&sub->narrow)) {
+        look_around(client, sub);
+    }
 }
 
 /* A sub may be answered; or its history of removals was outlived, which nobody asks for, and other messages of that id may be open. */

@@ -425,6 +425,7 @@ static bool show_changes(struct core *core) {
 void delivery_show_turn(struct core *core) {
     assert(core->sliced_count == 0 && "what the last turn handed out was pulled or dropped");
     arena_reset(&core->arena, ARENA_KEEP_BYTES);
+    views_begin_turn(&core->views);
     bool shown = show_changes(core);
     assert(shown && "memory ran out with views half moved: stop, the journal has everything");
     (void)shown;

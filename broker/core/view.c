@@ -17,8 +17,16 @@ bool views_init(struct views *views, struct ledger *ledger, const struct table_k
     return tree_init(&views->patterns, hash_key);
 }
 
+void views_begin_turn(struct views *views) {
+    while (views->left.count > 0) {
+        ledger_unpin(views->left.values[--views->left.count]);
+    }
+}
+
 void views_fini(struct views *views) {
     assert(views->count == 0);
+    views_begin_turn(views);
+    tree_found_fini(&views->left);
     tree_found_fini(&views->found);
     if (views->patterns.root != NULL) {
         tree_fini(&views->patterns);
@@ -167,6 +175,14 @@ bool view_mention(struct view *view, const struct showing *showing, enum form fo
         return false;
     }
     *mention = (struct mention){.frame = showing->frame, .form = form};
+    if (form == FORM_LEFT) {
+        ledger_pin(showing->change->topic);
+        tree_found_add(&showing->views->left, showing->change->topic);
+        if (showing->views->left.failed) {
+            ledger_unpin(showing->change->topic);
+            return false;
+        }
+    }
     *view->mentions_end = mention;
     view->mentions_end = &mention->next;
     if (!link_is_listed(&view->dirty)) {

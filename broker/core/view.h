@@ -102,6 +102,8 @@ struct views {
     uint64_t looks;          /* narrowed views that a change was held against: what the indexes keep small */
     uint64_t visited;        /* topics looked at to make and move views */
     struct tree_found found; /* reused */
+    struct tree_found
+        left; /* topics that left a view in this turn: kept until the next, because who is told of it asks about them */
 };
 
 bool views_init(struct views *views, struct ledger *ledger, const struct table_key *hash_key); /* false: no memory */
@@ -113,6 +115,9 @@ void views_fini(struct views *views);                                           
  */
 enum ahora_code views_take(struct views *views, const struct name *pattern, struct view **view);
 void view_release(struct views *views, struct view *view); /* destroys it if no cursor is left */
+
+/* Before a turn is shown: what the last one was told by is done with. */
+void views_begin_turn(struct views *views);
 
 /* A change on its way through the views. */
 struct showing {

@@ -81,7 +81,7 @@ third_party() { # header pattern, then the folders that may
     done < <(grep -nE "^#include <$pattern" $c_files)
 }
 third_party 'msgpack' proto tests/support tests/unit
-third_party 'jansson' proto tests/support tests/traces tests/integration tests/unit
+third_party 'jansson' proto tests/support tests/traces tests/integration tests/unit tests/fuzz
 third_party 'lmdb' broker/store
 third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c

@@ -8,7 +8,7 @@ CHECK_TRACES_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(FILES),--files $(F
 $(BUILD)/tests/check-traces: $(call objects,tests/traces) $(BUILD)/libsupport.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm
 
 .PHONY: check-traces
 check-traces: $(BUILD)/tests/check-traces $(BUILD)/ahorad ## replay the real event traces through the broker; LIMIT=20000 for a quick run

@@ -365,13 +365,23 @@ static int by_path(const void *a, const void *b) {
     return compare_paths(topic_path(*left), topic_path(*right));
 }
 
-/* Keeps what exists, comes after `after` and is not there twice (patterns may overlap). The topics are sorted. */
-static size_t thin_out(struct topic **topics, size_t count, struct span after) {
+bool filter_passes(const struct filter *filter, struct span document) {
+    struct point point;
+    if (filter->where != NULL && !where_matches(filter->where, document)) {
+        return false;
+    }
+    return filter->circle == NULL ||
+           (point_of_document(document, &point) && point_chord(&point, &filter->circle->centre) <= filter->circle->chord);
+}
+
+/* Keeps what exists, passes, comes after `after` and is not there twice (patterns may overlap). The topics are sorted. */
+static size_t thin_out(struct topic **topics, size_t count, const struct filter *filter, struct span after) {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         bool repeats = kept > 0 && topics[kept - 1] == topics[i];
         if (!repeats && !topic_is_removed(topics[i]) &&
-            (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0)) {
+            (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0) &&
+            filter_passes(filter, document_span(topics[i]->document))) {
             topics[kept++] = topics[i];
         }
     }
@@ -380,6 +390,11 @@ static size_t thin_out(struct topic **topics, size_t count, struct span after) {
 
 enum ahora_code core_select(struct core *core, const struct name *patterns, size_t count, struct span after, size_t limit,
                             struct selection *out) {
+    return core_select_where(core, patterns, count, &(struct filter){0}, after, limit, out);
+}
+
+enum ahora_code core_select_where(struct core *core, const struct name *patterns, size_t count, const struct filter *filter,
+                                  struct span after, size_t limit, struct selection *out) {
     struct tree_found found = {0};
     for (size_t i = 0; i < count; i++) {
         if (!core_names_hold(patterns, i, &patterns[i])) {
@@ -395,7 +410,7 @@ enum ahora_code core_select(struct core *core, const struct name *patterns, size
         qsort(found.values, found.count, sizeof *found.values, by_path);
     }
     *out = (struct selection){.topics = (struct topic **)(void *)found.values};
-    out->count = thin_out(out->topics, found.count, after);
+    out->count = thin_out(out->topics, found.count, filter, after);
     out->more = limit > 0 && out->count > limit;
     out->count = out->more ? limit : out->count;
     for (size_t i = 0; i < out->count; i++) {
@@ -432,5 +447,7 @@ const struct metrics *core_metrics(struct core *core) {
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;
     metrics->views = core->views.count;
+    metrics->views_narrowed = core->views.narrowed_count;
+    metrics->view_looks = core->views.looks;
     return metrics;
 }

@@ -25,10 +25,12 @@
 
 #include "broker/base/list.h"
 #include "broker/base/result.h"
+#include "broker/core/circle.h"
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
 #include "broker/core/topic.h"
+#include "broker/core/where.h"
 #include "proto/json.h"
 #include "proto/message.h"
 #include "proto/name.h"
@@ -205,6 +207,16 @@ struct selection {
 /* Those after the path `after` (data NULL: from the start), at most `limit` (0: all). AHORA_OK, AHORA_OVERLOADED (no memory). */
 enum ahora_code core_select(struct core *core, const struct name *patterns, size_t count, struct span after, size_t limit,
                             struct selection *out);
+
+/* The same, of those whose documents match `where` (NULL: all) and lie in `circle` (NULL: anywhere; its limit is not looked at). */
+struct filter {
+    const struct where *where;
+    const struct circle *circle;
+};
+enum ahora_code core_select_where(struct core *core, const struct name *patterns, size_t count, const struct filter *filter,
+                                  struct span after, size_t limit, struct selection *out);
+bool filter_passes(const struct filter *filter, struct span document);
+
 void selection_fini(struct core *core, struct selection *selection);
 
 const char *core_epoch(const struct core *core);

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "broker/core/near.h"
 #include "broker/core/state.h"
 
 #define ARENA_KEEP_BYTES ((size_t)4 * 1024 * 1024)
@@ -76,13 +77,19 @@ size_t delivery_frame_header(enum encoding encoding, uint8_t *end, size_t payloa
     return length_bytes + 2;
 }
 
-static struct reply reply_of_change(const struct change *change) {
+static bool is_patch(const struct change *change, enum form form) {
+    return form == FORM_CHANGE && change->document != NULL && (change->patch != NULL || change->op == CHANGE_TOUCH);
+}
+
+static struct reply reply_of_change(const struct change *change, enum form form) {
     struct reply reply = {.seq = change->seq, .at = change->at, .ref = change->topic->ref};
-    if (change->document == NULL) {
+    if (change->document == NULL || form == FORM_LEFT) {
         reply.op = REPLY_REMOVE;
         reply.topic = topic_path(change->topic);
-        reply.why = change->why;
-    } else if (change->patch != NULL || change->op == CHANGE_TOUCH) {
+        reply.why = form == FORM_LEFT ? AHORA_WHY_LEFT : change->why;
+        return reply;
+    }
+    if (is_patch(change, form)) {
         reply.op = REPLY_PATCH;
         reply.data = change->patch == NULL ? (struct span){0} : document_span(change->patch);
     } else {
@@ -95,11 +102,14 @@ static struct reply reply_of_change(const struct change *change) {
     return reply;
 }
 
-static struct reply reply_of_topic(const struct topic *topic) {
+/* What is told is the topic as it is now, also if the place is older: a topic that left the view has gone on, may have been removed or
+   made again, and never goes back. */
+static struct reply reply_of_place(const struct place *place) {
+    const struct topic *topic = place->topic;
     struct reply reply = {.op = REPLY_SET, .topic = topic_path(topic), .ref = topic->ref, .seq = topic->seq, .at = topic->at};
-    if (topic_is_removed(topic)) {
+    if (place->spot.why != AHORA_WHY_NONE) {
         reply.op = REPLY_REMOVE;
-        reply.why = (enum ahora_why)topic->why;
+        reply.why = topic_is_removed(topic) ? (enum ahora_why)topic->why : AHORA_WHY_LEFT;
         return reply;
     }
     reply.data = document_span(topic->document);
@@ -109,6 +119,11 @@ static struct reply reply_of_topic(const struct topic *topic) {
 }
 
 /* ---- cursors ---- */
+
+/* The circle of a view that is this cursor's alone; NULL: a view that may be shared. */
+static struct near *near_of(const struct view *view) {
+    return view->narrowed == NULL ? NULL : view->narrowed->near;
+}
 
 static bool is_live(const struct subscription *subscription) {
     return subscription->cursor_count > 0 && subscription->complete_count == subscription->cursor_count;
@@ -129,7 +144,7 @@ static void become_complete(struct core *core, struct cursor *cursor) {
 static void fall_behind(struct core *core, struct cursor *cursor, struct link *after, int64_t seq, uint64_t changes) {
     assert(cursor->complete);
     link_remove(&cursor->spot.link);
-    link_insert_after(after, &cursor->spot.link);
+    link_insert_after(near_of(cursor->view) != NULL ? &cursor->view->order : after, &cursor->spot.link);
     cursor->complete = false;
     cursor->seq = seq;
     cursor->removals_after = seq;
@@ -152,7 +167,11 @@ static void fall_behind(struct core *core, struct cursor *cursor, struct link *a
 static void start_cursor(struct core *core, struct cursor *cursor, int64_t since) {
     struct view *view = cursor->view;
     bool fresh = since < 0;
-    link_insert_after(fresh ? &view->order : view_spot_of(view, since), &cursor->spot.link);
+    const bool near = near_of(view) != NULL;
+    if (near) {
+        near_begin(view, since);
+    }
+    link_insert_after(fresh || near ? &view->order : view_spot_of(view, since), &cursor->spot.link);
     cursor->complete = false;
     cursor->seq = fresh ? 0 : since;
     cursor->removals_after = fresh ? core->seq_shown : since;
@@ -181,10 +200,28 @@ void delivery_stop(struct core *core, struct subscription *subscription) {
         struct cursor *cursor = &subscription->cursors[i];
         link_remove(&cursor->spot.link);
         cursor->view->cursor_count--;
+        subscription->session->cursor_count--;
         view_release(&core->views, cursor->view);
     }
+    subscription->session->near_count -= subscription->near;
     link_remove(&subscription->behind);
     heap_clear(&core->paces, &subscription->pace);
+}
+
+void delivery_moved(struct core *core, struct subscription *subscription) {
+    subscription->announced = false; /* no beat speaks for it before the difference is sent */
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        struct cursor *cursor = &subscription->cursors[i];
+        if (cursor->complete) {
+            fall_behind(core, cursor, &cursor->view->order, core->seq_shown, cursor->view->changes);
+        }
+    }
+}
+
+void delivery_slice_taken(struct cursor *cursor, int64_t seq) {
+    if (near_of(cursor->view) != NULL && cursor->complete) {
+        near_settle(cursor->view, seq);
+    }
 }
 
 void delivery_pace_due(struct core *core, struct subscription *subscription) {
@@ -195,18 +232,18 @@ void delivery_pace_due(struct core *core, struct subscription *subscription) {
 
 /* ---- the fast path ---- */
 
-static bool encode_frame(struct core *core, struct frame *frame, enum encoding encoding) {
-    if (frame->encoded[encoding].data != NULL) {
+static bool encode_frame(struct core *core, struct frame *frame, enum form form, enum encoding encoding) {
+    if (frame->encoded[form][encoding].data != NULL) {
         return true;
     }
-    const struct reply reply = reply_of_change(frame->change);
+    const struct reply reply = reply_of_change(frame->change, form);
     struct span bytes = delivery_encode(core, encoding, &reply, frame->change->seq);
     uint8_t *kept = arena_take(&core->arena, bytes.bytes);
     if (kept == NULL) {
         return false;
     }
     memcpy(kept, bytes.data, bytes.bytes);
-    frame->encoded[encoding] = span_of(kept, bytes.bytes);
+    frame->encoded[form][encoding] = span_of(kept, bytes.bytes);
     return true;
 }
 
@@ -218,23 +255,25 @@ struct run {
     uint32_t messages;
     int64_t builds_on;
     int64_t seq_last;
+    bool has_left;
 };
 
 static bool measure_run(struct core *core, enum encoding encoding, const struct mention *first, struct run *run) {
     *run = (struct run){.first = first, .builds_on = INT64_MAX};
     const struct mention *mention = first;
     for (; mention != NULL && (run->messages == 0 || run->payload_bytes < core->limits.block_bytes); mention = mention->next) {
-        if (!encode_frame(core, mention->frame, encoding)) {
+        if (!encode_frame(core, mention->frame, mention->form, encoding)) {
             return false;
         }
         const struct change *change = mention->frame->change;
-        bool is_patch = change->document != NULL && (change->patch != NULL || change->op == CHANGE_TOUCH);
-        if (is_patch && change->seq_before < run->builds_on) {
+        if (is_patch(change, mention->form) && change->seq_before < run->builds_on) {
             run->builds_on = change->seq_before;
         }
-        run->payload_bytes += mention->frame->encoded[encoding].bytes + (run->messages > 0 && encoding == ENCODING_JSON);
+        run->payload_bytes +=
+            mention->frame->encoded[mention->form][encoding].bytes + (run->messages > 0 && encoding == ENCODING_JSON);
         run->messages++;
         run->seq_last = change->seq;
+        run->has_left |= mention->form == FORM_LEFT;
     }
     run->end = mention;
     return true;
@@ -254,7 +293,7 @@ static struct block *lay_block(struct core *core, enum encoding encoding, const 
         if (encoding == ENCODING_JSON && at != payload) {
             *at++ = '\n';
         }
-        struct span bytes = mention->frame->encoded[encoding];
+        struct span bytes = mention->frame->encoded[mention->form][encoding];
         memcpy(at, bytes.data, bytes.bytes);
         at += bytes.bytes;
     }
@@ -266,7 +305,9 @@ static struct block *lay_block(struct core *core, enum encoding encoding, const 
         .messages = run->messages,
         .first = run->first,
         .end = run->end,
+        .seq_last = run->seq_last,
         .builds_on = run->builds_on,
+        .has_left = run->has_left,
     };
     return block;
 }
@@ -320,6 +361,7 @@ static bool hand_slices(struct core *core, struct cursor *cursor, const struct b
             .changes_before = blocks->changes_before,
         };
         session->merges |= session->slices != NULL && session->slices->cursor != cursor;
+        session->merges |= blocks->has_left && session->cursor_count > 1;
         core->sliced_count += session->slices == NULL;
         session->slice_count += session->slice_count < UINT16_MAX;
         *session->slices_end = slice;
@@ -335,7 +377,8 @@ static void deliver_live(struct core *core, struct view *view, enum encoding enc
         return;
     }
     const int64_t seq_before = core->seq_shown;
-    const struct block *blocks = build_blocks(core, view, encoding, seq_before);
+    const bool walks = near_of(view) != NULL && near_of(view)->walks; /* a change moved others: blocks do not tell that */
+    const struct block *blocks = walks ? NULL : build_blocks(core, view, encoding, seq_before);
     for (struct link *link = live->next, *next; link != live; link = next) {
         next = link->next;
         struct cursor *cursor = CONTAINER_OF(link, struct cursor, spot.link);
@@ -358,6 +401,9 @@ static void deliver_view(struct core *core, struct view *view) {
     for (struct link *link; (link = view->paced.next) != &view->paced;) {
         fall_behind(core, CONTAINER_OF(link, struct cursor, spot.link), anchor, core->seq_shown, view->changes_before);
     }
+    if (near_of(view) != NULL) {
+        near_of(view)->walks = false;
+    }
     view_end_turn(view);
 }
 
@@ -379,6 +425,7 @@ static bool show_changes(struct core *core) {
 void delivery_show_turn(struct core *core) {
     assert(core->sliced_count == 0 && "what the last turn handed out was pulled or dropped");
     arena_reset(&core->arena, ARENA_KEEP_BYTES);
+    views_begin_turn(&core->views);
     bool shown = show_changes(core);
     assert(shown && "memory ran out with views half moved: stop, the journal has everything");
     (void)shown;
@@ -391,6 +438,8 @@ void delivery_show_turn(struct core *core) {
 /* ---- a piece for one session, made in core->piece behind room for its header ---- */
 
 static void begin_piece(struct core *core) {
+    core->pieces++;
+    core->marked = false;
     buffer_clear(&core->piece, 4 * core->limits.block_bytes);
     (void)buffer_extend(&core->piece, FRAME_HEADER_BYTES_MAX);
 }
@@ -428,15 +477,22 @@ void delivery_drop_slices(struct core *core, struct session *session) {
     forget_slices(core, session);
 }
 
-/* The frame with the lowest seq that some slice has not given yet; NULL: all are done. */
-static struct frame *next_frame(const struct session *session) {
-    struct frame *lowest = NULL;
+/* What comes next: the lowest seq that some slice has not given yet, and of that the form that serves all of the session's views: the
+   whole document for one that it enters, a removal only if it left them all. NULL: all are done. */
+static const struct mention *next_mention(const struct session *session) {
+    static const int8_t order[FORMS] = {[FORM_ENTER] = 2, [FORM_CHANGE] = 1, [FORM_LEFT] = 0};
+    const struct mention *next = NULL;
     for (const struct slice *slice = session->slices; slice != NULL; slice = slice->next) {
-        if (slice->at != slice->block->end && (lowest == NULL || slice->at->frame->change->seq < lowest->change->seq)) {
-            lowest = slice->at->frame;
+        if (slice->at == slice->block->end) {
+            continue;
+        }
+        const int64_t seq = slice->at->frame->change->seq;
+        if (next == NULL || seq < next->frame->change->seq ||
+            (seq == next->frame->change->seq && order[slice->at->form] > order[next->form])) {
+            next = slice->at;
         }
     }
-    return lowest;
+    return next;
 }
 
 static void pass_frame(const struct session *session, const struct frame *frame) {
@@ -445,20 +501,71 @@ static void pass_frame(const struct session *session, const struct frame *frame)
             slice->at = slice->at->next;
             slice->seq_before = frame->change->seq;
             slice->changes_before++;
+            delivery_slice_taken(slice->cursor, frame->change->seq);
         }
     }
 }
 
+/* The session's views remember the piece being made, so that what leaves one can be looked for in the others. */
+static void mark_views(struct core *core, const struct session *session) {
+    core->marked = true;
+    for (struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
+        for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+            struct cursor *cursor = &subscription->cursors[i];
+            cursor->reader = cursor->view->piece == core->pieces ? cursor->view->reader : NULL;
+            cursor->view->piece = core->pieces;
+            cursor->view->reader = cursor;
+        }
+    }
+}
+
+/* The cursor's view holds the topic, and the client was sent it as it is now: nothing of it stands behind the cursor. */
+static bool has_sent(const struct cursor *cursor, struct place *place) {
+    if (near_of(place->view) != NULL) {
+        const struct visit *visit = CONTAINER_OF(place, struct visit, place);
+        return visit->shown && (cursor->complete || !link_is_listed(&place->spot.link));
+    }
+    return place->spot.why == AHORA_WHY_NONE && (cursor->complete || place->seq <= cursor->seq);
+}
+
+/* Has another view of the session sent the topic? Then it did not leave. One that still has to send it will, whatever is said now. */
+static bool is_held_elsewhere(struct core *core, const struct session *session, const struct view *view, struct topic *topic) {
+    if (session->cursor_count < 2) {
+        return false;
+    }
+    if (!core->marked) {
+        mark_views(core, session);
+    }
+    for (struct link *link = topic->watches.next; link != &topic->watches; link = link->next) {
+        struct place *place = CONTAINER_OF(link, struct place, of_topic);
+        if (place->view == view || place->view->piece != core->pieces) {
+            continue;
+        }
+        for (const struct cursor *reader = place->view->reader; reader != NULL; reader = reader->reader) {
+            if (has_sent(reader, place)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void delivery_merge_slices(struct core *core, struct session *session) {
     begin_piece(core);
-    struct frame *frame = next_frame(session);
-    for (; frame != NULL && !piece_is_full(core); frame = next_frame(session)) {
-        put_bytes(core, session, frame->encoded[session->encoding]);
+    const struct mention *mention = next_mention(session);
+    for (; mention != NULL && !piece_is_full(core); mention = next_mention(session)) {
+        struct frame *frame = mention->frame;
+        struct span bytes = frame->encoded[mention->form][session->encoding];
+        bool news = mention->form != FORM_LEFT || !is_held_elsewhere(core, session, NULL, frame->change->topic);
         pass_frame(session, frame);
-        core->metrics.deliveries++;
-        core->metrics.deliveries_live++;
+        if (news) {
+            put_bytes(core, session, bytes);
+            core->metrics.deliveries++;
+            core->metrics.deliveries_live++;
+        }
     }
-    if (frame == NULL) {
+    if (mention == NULL) {
         forget_slices(core, session);
     }
 }
@@ -476,18 +583,30 @@ static int64_t sse_id_of(const struct cursor *cursor, int64_t seq) {
 
 /* Every removal since is news, also of a topic that this cursor never passed: the client may have heard of it before an earlier removal,
    or through another of its subscriptions. */
-static bool is_news(const struct cursor *cursor, const struct place *place) {
-    return !topic_is_removed(place->topic) || place->seq > cursor->removals_after;
+static bool is_news(const struct cursor *cursor, struct place *place) {
+    if (place->spot.why == AHORA_WHY_NONE) {
+        return true;
+    }
+    return near_of(cursor->view) != NULL ? CONTAINER_OF(place, struct visit, place)->held : place->seq > cursor->removals_after;
 }
 
 static void pass(struct core *core, struct cursor *cursor, struct place *place) {
+    const bool near = near_of(cursor->view) != NULL;
+    struct session *session = cursor->subscription->session;
     if (is_news(cursor, place)) {
-        const struct reply reply = reply_of_topic(place->topic);
-        put_message(core, cursor->subscription->session, &reply, sse_id_of(cursor, place->seq));
-        cursor->delivered += place->seq > cursor->counts_after;
+        const struct reply reply = reply_of_place(place);
+        const bool left = reply.op == REPLY_REMOVE && reply.why == AHORA_WHY_LEFT;
+        if (!left || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
+            put_message(core, session, &reply, sse_id_of(cursor, place->seq));
+        }
+        cursor->delivered += near ? CONTAINER_OF(place, struct visit, place)->changed : place->seq > cursor->counts_after;
         core->metrics.deliveries++;
     }
     cursor->seq = place->seq;
+    if (near) {
+        near_passed(CONTAINER_OF(place, struct visit, place));
+        return;
+    }
     link_remove(&cursor->spot.link);
     link_insert_after(&place->spot.link, &cursor->spot.link);
 }

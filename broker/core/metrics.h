@@ -11,7 +11,7 @@
 
 struct metrics {
     /* gauges */
-    uint64_t sessions, subscriptions, subscriptions_live, views, topics, removals, documents_bytes, keys;
+    uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, topics, removals, documents_bytes, keys;
     /* counters */
     uint64_t sessions_total;
     uint64_t messages_in; /* protocol messages received */
@@ -25,6 +25,8 @@ struct metrics {
     uint64_t resumes, resumes_refused; /* `since` honoured; answered with a snapshot */
     uint64_t resyncs; /* a stalled subscription outlived the history of removals and was given a new snapshot */
     uint64_t snapshots;
+    uint64_t moves;               /* circles moved */
+    uint64_t view_looks;          /* narrowed views that changes were held against */
     uint64_t errors[AHORA_CODES]; /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/near.h"
 #include "broker/core/state.h"
 
 typedef void request_function(struct core *core, struct session *session, const struct request *request);
@@ -28,7 +29,7 @@ static struct span limits_told(struct core *core) {
     const struct limits *limits = &core->limits;
     struct buffer *out = &core->items;
     buffer_clear(out, limits->block_bytes);
-    pack_put_map(out, 8);
+    pack_put_map(out, 13);
     put_limit(out, "message_bytes_max", limits->message_bytes_max);
     put_limit(out, "document_bytes_max", limits->document_bytes_max);
     put_limit(out, "subscriptions_max", limits->subscriptions_max);
@@ -37,6 +38,11 @@ static struct span limits_told(struct core *core) {
     put_limit(out, "publishes_max", limits->publishes_max);
     put_limit(out, "publish_rate_max", (size_t)limits->publish_rate_max);
     put_limit(out, "get_items_max", (size_t)limits->get_items_max);
+    put_limit(out, "where_conditions_max", limits->where_conditions_max);
+    put_limit(out, "where_values_max", limits->where_values_max);
+    put_limit(out, "where_bytes_max", limits->where_bytes_max);
+    put_limit(out, "nears_max", limits->nears_max);
+    put_limit(out, "near_limit_max", limits->near_limit_max);
     return buffer_span(out);
 }
 
@@ -133,31 +139,69 @@ static void add_cursor(struct subscription *subscription, struct view *view) {
     *cursor = (struct cursor){.spot = {.kind = SPOT_CURSOR}, .view = view, .subscription = subscription};
     list_init(&cursor->spot.link);
     view->cursor_count++;
+    subscription->session->cursor_count++;
 }
 
-static enum ahora_code take_views(struct core *core, struct subscription *subscription, const struct name *names,
-                                  size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct view *view = NULL;
-        size_t views_before = core->views.count;
-        enum ahora_code code = views_take(&core->views, &names[i], &view);
-        if (code != AHORA_OK) {
-            return code;
-        }
-        core->work += core->views.count > views_before ? view->place_count : 1;
-        add_cursor(subscription, view);
+/* How a `sub` or `get` narrows its patterns. */
+struct narrow {
+    struct where *where;  /* counted; NULL: none */
+    struct circle circle; /* if `near` */
+    bool near;
+    struct request_fault fault; /* detail NULL: none */
+};
+
+static enum ahora_code parse_narrow(const struct core *core, const struct request *request, struct narrow *narrow) {
+    *narrow = (struct narrow){0};
+    enum ahora_code code = AHORA_OK;
+    if (request->where.data != NULL) {
+        code = where_parse(request->where, &core->limits, &narrow->where, &narrow->fault);
     }
-    return AHORA_OK;
+    if (code == AHORA_OK && request->near.data != NULL) {
+        narrow->near = true;
+        code = circle_parse(request->near, &core->limits, NULL, &narrow->circle, &narrow->fault);
+    }
+    return code;
+}
+
+static void narrow_fini(struct narrow *narrow) {
+    where_unref(narrow->where);
+    narrow->where = NULL;
+}
+
+static enum ahora_code take_view(struct core *core, const struct narrow *narrow, const struct name *name, struct view **view) {
+    if (narrow->where == NULL && !narrow->near) {
+        return views_take(&core->views, name, view);
+    }
+    return narrow_take(&core->views, name, narrow->where, narrow->near ? &narrow->circle : NULL, view);
+}
+
+static enum ahora_code take_views(struct core *core, struct subscription *subscription, const struct name *names, size_t count,
+                                  const struct narrow *narrow, const char **detail) {
+    const uint64_t visited_before = core->views.visited;
+    enum ahora_code code = AHORA_OK;
+    for (size_t i = 0; i < count && code == AHORA_OK; i++) {
+        struct view *view = NULL;
+        code = take_view(core, narrow, &names[i], &view);
+        if (code == AHORA_OK) {
+            add_cursor(subscription, view);
+        }
+    }
+    if (code == AHORA_TOO_MANY) {
+        *detail = "too many topics in one view, or too many different `where` of a pattern that only say what must not be";
+    }
+    core->work += count + (core->views.visited - visited_before);
+    return code;
 }
 
 /* May the subscription go on from this token? Its epoch must be ours, its seq one we know the removals since. */
-static bool can_resume(const struct core *core, const struct subscription *subscription, struct span since, int64_t *seq) {
+static bool can_resume(struct core *core, const struct subscription *subscription, struct span since, int64_t *seq) {
     struct token token;
     if (!token_parse(since, &token) || strcmp(token.epoch, core->epoch) != 0 || token.seq > core->seq_shown) {
         return false;
     }
     for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-        if (token.seq < subscription->cursors[i].view->floor) {
+        struct view *view = subscription->cursors[i].view;
+        if (token.seq < view->floor || (subscription->near && !near_resume(&core->views, view, token.seq))) {
             return false;
         }
     }
@@ -202,10 +246,6 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
         *detail = "the broker is about to stop";
         return AHORA_DRAINING;
     }
-    if (request->where.data != NULL || request->near.data != NULL) {
-        *detail = "this broker does not offer `where` and `near`";
-        return AHORA_INVALID;
-    }
     if (subscription_of(session, request->id) != NULL) {
         *detail = "`id` is in use";
         return AHORA_BAD_MESSAGE;
@@ -218,25 +258,30 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
         *detail = "too many subscriptions in one session";
         return AHORA_TOO_MANY;
     }
+    if (request->near.data != NULL && session->near_count >= core->limits.nears_max) {
+        *detail = "too many subscriptions with `near` in one session";
+        return AHORA_TOO_MANY;
+    }
     return AHORA_OK;
 }
 
-static enum ahora_code subscribe(struct core *core, struct session *session, const struct request *request,
-                                 const char **detail) {
-    struct name names[PATTERNS_MAX];
-    size_t count = 0;
-    enum ahora_code code = check_sub(core, session, request, detail);
-    if (code == AHORA_OK) {
-        code = parse_match(core, request->match, names, &count, detail);
-    }
+static enum ahora_code subscribe_to(struct core *core, struct session *session, const struct request *request,
+                                    const struct name *names, size_t count, struct narrow *narrow, const char **detail) {
+    enum ahora_code code = parse_narrow(core, request, narrow);
     if (code != AHORA_OK) {
         return code;
+    }
+    if (narrow->near && narrow->circle.limit > 0 && count > 1) { /* the nearest of each pattern are not the nearest of all */
+        request_fault_set(&narrow->fault, "`limit` goes with one pattern only", "near", (struct span){0}, "limit");
+        return AHORA_INVALID;
     }
     struct subscription *subscription = subscription_create(session, request, count);
     if (subscription == NULL) {
         return AHORA_OVERLOADED;
     }
-    code = take_views(core, subscription, names, count);
+    subscription->near = narrow->near;
+    session->near_count += narrow->near;
+    code = take_views(core, subscription, names, count, narrow, detail);
     if (code != AHORA_OK) {
         delivery_stop(core, subscription);
         free(subscription);
@@ -246,12 +291,31 @@ static enum ahora_code subscribe(struct core *core, struct session *session, con
     return AHORA_OK;
 }
 
-static void handle_sub(struct core *core, struct session *session, const struct request *request) {
-    const char *detail = NULL;
-    enum ahora_code code = subscribe(core, session, request, &detail);
-    if (code != AHORA_OK) {
-        refuse(core, session, request->id, code, detail);
+static void refuse_narrow(struct core *core, struct session *session, int64_t id, enum ahora_code code,
+                          const struct narrow *narrow, const char *detail) {
+    if (narrow->fault.detail != NULL) {
+        session_reply_fault(core, session, id, &narrow->fault);
+    } else {
+        refuse(core, session, id, code, detail);
     }
+}
+
+static void handle_sub(struct core *core, struct session *session, const struct request *request) {
+    struct name names[PATTERNS_MAX];
+    size_t count = 0;
+    const char *detail = NULL;
+    struct narrow narrow = {0};
+    enum ahora_code code = check_sub(core, session, request, &detail);
+    if (code == AHORA_OK) {
+        code = parse_match(core, request->match, names, &count, &detail);
+    }
+    if (code == AHORA_OK) {
+        code = subscribe_to(core, session, request, names, count, &narrow, &detail);
+    }
+    if (code != AHORA_OK) {
+        refuse_narrow(core, session, request->id, code, &narrow, detail);
+    }
+    narrow_fini(&narrow);
 }
 
 static void handle_unsub(struct core *core, struct session *session, const struct request *request) {
@@ -270,12 +334,48 @@ static void handle_unsub(struct core *core, struct session *session, const struc
     session_reply(core, session, &reply);
 }
 
+static bool move_views(struct core *core, const struct subscription *subscription, const struct circle *circle) {
+    const uint64_t visited_before = core->views.visited;
+    bool fine = true;
+    for (uint32_t i = 0; i < subscription->cursor_count && fine; i++) {
+        fine = near_move(&core->views, subscription->cursors[i].view, circle, core->seq_shown);
+    }
+    core->work += 1 + (core->views.visited - visited_before);
+    return fine;
+}
+
 static void handle_move(struct core *core, struct session *session, const struct request *request) {
-    if (subscription_of(session, request->id) == NULL) {
+    struct subscription *subscription = subscription_of(session, request->id);
+    if (subscription == NULL) {
         refuse(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
         return;
     }
-    refuse(core, session, request->id, AHORA_INVALID, "the subscription has no `near`");
+    struct request_fault fault;
+    if (!subscription->near) {
+        request_fault_set(&fault, "the subscription has no `near`", "near", (struct span){0}, NULL);
+        session_reply_fault(core, session, request->id, &fault);
+        return;
+    }
+    assert(session->slices == NULL && "slices live within the end of a turn");
+    struct circle circle;
+    const struct circle *old = &subscription->cursors[0].view->narrowed->near->circle;
+    enum ahora_code code = circle_parse(request->near, &core->limits, old, &circle, &fault);
+    if (code == AHORA_OK && circle.limit > 0 && subscription->cursor_count > 1) {
+        request_fault_set(&fault, "`limit` goes with one pattern only", "near", (struct span){0}, "limit");
+        code = AHORA_INVALID;
+    }
+    if (code != AHORA_OK) {
+        session_reply_fault(core, session, request->id, &fault);
+        return;
+    }
+    core->metrics.moves++;
+    if (!move_views(core, subscription, &circle)) {
+        session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+        return;
+    }
+    const struct reply reply = {.op = REPLY_OK, .id = request->id};
+    session_reply(core, session, &reply);
+    delivery_moved(core, subscription);
 }
 
 /* ---- get ---- */
@@ -310,15 +410,23 @@ static void handle_get(struct core *core, struct session *session, const struct 
     struct name names[PATTERNS_MAX];
     size_t count = 0;
     const char *detail = NULL;
+    struct narrow narrow = {0};
     enum ahora_code code = parse_match(core, request->match, names, &count, &detail);
     struct selection selection = {0};
     if (code == AHORA_OK) {
+        code = parse_narrow(core, request, &narrow);
+    }
+    if (code == AHORA_OK) {
+        const struct filter filter = {narrow.where, narrow.near ? &narrow.circle : NULL};
         int64_t limit =
             request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit : core->limits.get_items_max;
-        code = core_select(core, names, count, (struct span){0}, (size_t)limit, &selection);
+        code = core_select_where(core, names, count, &filter, (struct span){0}, (size_t)limit, &selection);
     }
     if (code != AHORA_OK) {
-        refuse(core, session, request->id, code, detail);
+        refuse_narrow(core, session, request->id, code, &narrow, detail);
+    }
+    narrow_fini(&narrow);
+    if (code != AHORA_OK) {
         return;
     }
     answer_get(core, session, request->id, &selection);

@@ -138,6 +138,25 @@ void session_reply_error(struct core *core, struct session *session, int64_t id,
     session_reply(core, session, &reply);
 }
 
+/* `invalid`, and which part of the message is at fault. */
+void session_reply_fault(struct core *core, struct session *session, int64_t id, const struct request_fault *fault) {
+    struct buffer *errors = &core->items;
+    buffer_clear(errors, core->limits.block_bytes);
+    pack_put_list(errors, 1);
+    pack_put_map(errors, 2);
+    pack_put_key(errors, "pointer");
+    pack_put_text(errors, span_of_text(fault->pointer));
+    pack_put_key(errors, "detail");
+    pack_put_text(errors, span_of_text(fault->detail));
+    const struct reply reply = {.op = REPLY_ERROR,
+                                .id = id,
+                                .code = AHORA_INVALID,
+                                .detail = span_of_text(fault->detail),
+                                .errors = buffer_span(errors)};
+    core->metrics.errors[AHORA_INVALID]++;
+    session_reply(core, session, &reply);
+}
+
 /* Hands the outbox over; the session starts an empty one. */
 static struct span take_outbox(struct core *core, struct session *session) {
     struct buffer taken = session->outbox;
@@ -166,8 +185,8 @@ static struct span framed_piece(struct core *core, const struct session *session
 static struct span take_slice(struct core *core, struct session *session) {
     if (session->merges) {
         own_piece(core);
-        delivery_merge_slices(core, session);
-        return framed_piece(core, session);
+        delivery_merge_slices(core, session); /* may come to nothing: what left one view is held by another */
+        return core->piece.bytes > FRAME_HEADER_BYTES_MAX ? framed_piece(core, session) : (struct span){0};
     }
     const struct slice *slice = session->slices;
     session->slices = slice->next;
@@ -176,6 +195,7 @@ static struct span take_slice(struct core *core, struct session *session) {
         session->slice_count = 0;
         core->sliced_count--;
     }
+    delivery_slice_taken(slice->cursor, slice->block->seq_last);
     core->metrics.deliveries += slice->block->messages;
     core->metrics.deliveries_live += slice->block->messages;
     return span_of(slice->block->data, slice->block->bytes);
@@ -194,7 +214,10 @@ static struct span next_piece(struct core *core, struct session *session) {
         return (struct span){0};
     }
     if (session->slices != NULL) {
-        return take_slice(core, session);
+        struct span piece = take_slice(core, session);
+        if (piece.bytes > 0) {
+            return piece;
+        }
     }
     if (core->ledger.change_count > 0) { /* a walk would show what is not stored yet */
         if (!list_is_empty(&session->behind)) {

@@ -36,6 +36,7 @@ struct cursor {
     int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
     uint64_t changes_seen;  /* view->changes when counting began */
     uint64_t delivered;     /* since then */
+    struct cursor *reader;  /* another of its session's in the same view, good while view->piece is core->pieces */
     bool complete;
 };
 
@@ -50,6 +51,7 @@ struct subscription {
     uint64_t skipped;  /* since the last `live` */
     bool paced;        /* changes wait for a walk, never the fast path */
     bool announced;    /* `live` was sent since the (re)start */
+    bool near;         /* its views are circles of its own */
     uint32_t complete_count;
     uint32_t cursor_count;
     struct cursor cursors[];
@@ -65,7 +67,9 @@ struct block {
     const struct mention *end;
     int64_t seq_before;      /* a cursor that did not get this block has everything up to here */
     uint64_t changes_before; /* view->changes before it */
+    int64_t seq_last;        /* and who got it, up to here */
     int64_t builds_on;       /* the oldest version a patch in it builds on; INT64_MAX: none does */
+    bool has_left;           /* it tells that something left the view: only news if no other view of the session holds it */
 };
 
 /* A block for one session. Where several views of a session changed in one turn, their slices are merged by seq, message by message:
@@ -82,7 +86,7 @@ struct slice {
 /* A change of the running turn and its bytes, made on first need. */
 struct frame {
     const struct change *change;
-    struct span encoded[ENCODINGS];
+    struct span encoded[FORMS][ENCODINGS];
 };
 
 /* A `pub` that waits for its acknowledgement, or (a follower's) for the ledger. */
@@ -110,6 +114,8 @@ struct session {
     struct buffer outbox;
     struct buffer inbox; /* input that waits until answers were read */
     uint32_t subscription_count;
+    uint32_t cursor_count; /* of all its subscriptions */
+    uint32_t near_count;   /* subscriptions with a circle */
     uint32_t publication_count;
     uint32_t posted_count; /* of these, on their way to the ledger */
     int64_t allowance;     /* publish rate: changes left */
@@ -163,6 +169,8 @@ struct core {
     struct link tickets_durable; /* wait for the disk, oldest first */
     struct link tickets_done;    /* for core_next_ticket */
 
+    uint64_t pieces;       /* made; the views of a piece's session remember it, once one had to know */
+    bool marked;           /* they do, for the piece being made */
     uint64_t work;         /* topics that this turn's requests made us visit: past WORK_MAX the rest of the input waits */
     size_t sliced_count;   /* sessions that hold slices: none when the next turn is shown */
     struct arena arena;    /* this turn's frames, blocks and slices */
@@ -201,6 +209,7 @@ bool core_names_hold(const struct name *names, size_t count, const struct name *
 /* Queues a message of the broker for the session. What does not fit the outbox's hard bound closes the session. */
 void session_reply(struct core *core, struct session *session, const struct reply *reply);
 void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail);
+void session_reply_fault(struct core *core, struct session *session, int64_t id, const struct request_fault *fault);
 void session_mark_ready(struct core *core, struct session *session);
 void session_timer_due(struct core *core, struct session *session);
 void session_process_inbox(struct core *core, struct session *session);
@@ -222,6 +231,12 @@ size_t delivery_frame_header(enum encoding encoding, uint8_t *end, size_t payloa
 /* Starts a subscription; `since` < 0: from nothing, with a snapshot. Takes the views' cursors. */
 void delivery_start(struct core *core, struct subscription *subscription, int64_t since);
 void delivery_stop(struct core *core, struct subscription *subscription);
+
+/* Its circle is another now. What that changes is sent, then `live`. */
+void delivery_moved(struct core *core, struct subscription *subscription);
+
+/* The block was handed over whole: what its cursor was owed is settled. */
+void delivery_slice_taken(struct cursor *cursor, int64_t seq);
 
 /* The subscription's wait for its next walk is over. */
 void delivery_pace_due(struct core *core, struct subscription *subscription);

@@ -111,7 +111,7 @@ void tree_found_fini(struct tree_found *found) {
     *found = (struct tree_found){0};
 }
 
-static void found_add(struct tree_found *found, void *value) {
+void tree_found_add(struct tree_found *found, void *value) {
     if (value == NULL || found->failed) {
         return;
     }
@@ -132,7 +132,7 @@ static void found_add(struct tree_found *found, void *value) {
 static void select_below(const struct tree_node *node, struct tree_found *found) {
     for (struct link *link = node->children.next; link != &node->children; link = link->next) {
         const struct tree_node *child = CONTAINER_OF(link, struct tree_node, sibling);
-        found_add(found, child->value);
+        tree_found_add(found, child->value);
         select_below(child, found);
     }
 }
@@ -140,7 +140,7 @@ static void select_below(const struct tree_node *node, struct tree_found *found)
 static void select_from(const struct tree *tree, const struct tree_node *node, const struct name *pattern, unsigned at,
                         struct tree_found *found) {
     if (at == pattern->count) {
-        found_add(found, node->value);
+        tree_found_add(found, node->value);
         return;
     }
     struct span segment = pattern->segments[at];
@@ -167,12 +167,12 @@ void tree_select(const struct tree *tree, const struct name *pattern, struct tre
 static void match_from(const struct tree *tree, const struct tree_node *node, const struct name *topic, unsigned at,
                        struct tree_found *found) {
     if (at == topic->count) {
-        found_add(found, node->value);
+        tree_found_add(found, node->value);
         return;
     }
     const struct tree_node *deep = child_of(tree, node, span_of_text("**"));
     if (deep != NULL) {
-        found_add(found, deep->value);
+        tree_found_add(found, deep->value);
     }
     const struct tree_node *any = child_of(tree, node, span_of_text("*"));
     if (any != NULL) {

@@ -50,6 +50,7 @@ struct tree_found {
 };
 
 void tree_found_fini(struct tree_found *found);
+void tree_found_add(struct tree_found *found, void *value); /* NULL is not added */
 
 /* Appends the values of all paths that the pattern selects. Cost: the branches the pattern can reach. */
 void tree_select(const struct tree *tree, const struct name *pattern, struct tree_found *found);

@@ -9,14 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/narrow.h"
+
 bool views_init(struct views *views, struct ledger *ledger, const struct table_key *hash_key) {
     *views = (struct views){.ledger = ledger};
     list_init(&views->dirty);
     return tree_init(&views->patterns, hash_key);
 }
 
+void views_begin_turn(struct views *views) {
+    while (views->left.count > 0) {
+        ledger_unpin(views->left.values[--views->left.count]);
+    }
+}
+
 void views_fini(struct views *views) {
     assert(views->count == 0);
+    views_begin_turn(views);
+    tree_found_fini(&views->left);
     tree_found_fini(&views->found);
     if (views->patterns.root != NULL) {
         tree_fini(&views->patterns);
@@ -24,7 +34,7 @@ void views_fini(struct views *views) {
     *views = (struct views){0};
 }
 
-static struct view *view_create(const struct name *pattern, int64_t floor) {
+struct view *view_create(const struct name *pattern, int64_t floor) {
     struct view *view = malloc(sizeof *view + pattern->text.bytes);
     if (view == NULL) {
         return NULL;
@@ -45,19 +55,25 @@ static struct view *view_create(const struct name *pattern, int64_t floor) {
     return view;
 }
 
-static struct place *place_create(struct view *view, struct topic *topic) {
-    struct place *place = malloc(sizeof *place);
+struct place *place_create(struct view *view, struct topic *topic, size_t bytes) {
+    assert(bytes >= sizeof(struct place));
+    struct place *place = calloc(1, bytes);
     if (place == NULL) {
         return NULL;
     }
-    *place = (struct place){.spot = {.kind = SPOT_PLACE}, .topic = topic, .view = view, .seq = topic->seq};
+    *place = (struct place){
+        .spot = {.kind = SPOT_PLACE, .why = (enum ahora_why)topic->why}, .topic = topic, .view = view, .seq = topic->seq};
     list_append(&view->order, &place->spot.link);
     list_append(&topic->watches, &place->of_topic);
     view->place_count++;
     return place;
 }
 
-static void place_destroy(struct place *place) {
+void place_destroy(struct place *place) {
+    if (place->view->narrowed != NULL) {
+        narrow_place_gone(place);
+    }
+    narrow_beacon_drop(place);
     place->view->place_count--;
     link_remove(&place->spot.link);
     link_remove(&place->of_topic);
@@ -69,21 +85,37 @@ static struct place *first_place(struct view *view) {
 }
 
 static void view_destroy(struct views *views, struct view *view) {
-    assert(view->cursor_count == 0);
+    assert(view->cursor_count == 0 && view->narrowing == NULL);
+    struct view *base = view->narrowed == NULL ? NULL : narrow_let_go(views, view);
     for (struct place *place; (place = first_place(view)) != NULL;) {
         place_destroy(place);
     }
-    assert(list_is_empty(&view->order));
+    assert(list_is_empty(&view->order) && view->place_count == 0);
     link_remove(&view->dirty);
-    tree_drop(&views->patterns, view->node);
+    if (view->node != NULL) {
+        tree_drop(&views->patterns, view->node);
+    }
     views->count--;
+    free(view->narrowed);
     free(view);
+    if (base != NULL) {
+        view_release(views, base);
+    }
 }
 
 void view_release(struct views *views, struct view *view) {
-    if (view->cursor_count == 0) {
+    if (view->cursor_count == 0 && view->narrowing == NULL) {
         view_destroy(views, view);
     }
+}
+
+bool view_is_live(const struct view *view) {
+    for (size_t i = 0; i < VIEW_ENCODINGS; i++) {
+        if (!list_is_empty(&view->live[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int by_seq(const void *a, const void *b) {
@@ -103,8 +135,9 @@ static enum ahora_code fill(struct views *views, struct view *view) {
     if (code == AHORA_OK && found.count > 1) {
         qsort(found.values, found.count, sizeof *found.values, by_seq);
     }
+    views->visited += found.count;
     for (size_t i = 0; i < found.count && code == AHORA_OK; i++) {
-        code = place_create(view, found.values[i]) == NULL ? AHORA_OVERLOADED : AHORA_OK;
+        code = place_create(view, found.values[i], sizeof(struct place)) == NULL ? AHORA_OVERLOADED : AHORA_OK;
     }
     tree_found_fini(&found);
     return code;
@@ -136,21 +169,35 @@ enum ahora_code views_take(struct views *views, const struct name *pattern, stru
 
 /* ---- showing changes ---- */
 
-static bool mention(struct views *views, struct view *view, struct frame *frame, struct arena *arena) {
-    struct mention *mention = arena_take(arena, sizeof *mention);
+bool view_mention(struct view *view, const struct showing *showing, enum form form) {
+    struct mention *mention = arena_take(showing->arena, sizeof *mention);
     if (mention == NULL) {
         return false;
     }
-    *mention = (struct mention){.frame = frame};
+    *mention = (struct mention){.frame = showing->frame, .form = form};
+    if (form == FORM_LEFT) {
+        ledger_pin(showing->change->topic);
+        tree_found_add(&showing->views->left, showing->change->topic);
+        if (showing->views->left.failed) {
+            ledger_unpin(showing->change->topic);
+            return false;
+        }
+    }
     *view->mentions_end = mention;
     view->mentions_end = &mention->next;
     if (!link_is_listed(&view->dirty)) {
-        list_append(&views->dirty, &view->dirty);
+        list_append(&showing->views->dirty, &view->dirty);
         list_append(&view->order, &view->turn.link);
         view->changes_before = view->changes;
     }
     view->changes++;
     return true;
+}
+
+void place_move(struct place *place, int64_t seq) {
+    place->seq = seq;
+    link_remove(&place->spot.link);
+    list_append(&place->view->order, &place->spot.link);
 }
 
 static bool holds(const struct view *view, struct topic *topic) {
@@ -173,28 +220,49 @@ static bool enter(struct views *views, struct topic *topic) {
     tree_match(&views->patterns, &name, &views->found);
     for (size_t i = 0; i < views->found.count; i++) {
         struct view *view = views->found.values[i];
-        if (!holds(view, topic) && place_create(view, topic) == NULL) {
+        if (!holds(view, topic) && place_create(view, topic, sizeof(struct place)) == NULL) {
             return false;
         }
     }
     return !views->found.failed;
 }
 
-bool views_show(struct views *views, const struct change *change, struct frame *frame, struct arena *arena) {
-    struct topic *topic = change->topic;
-    if (change->seq_before == 0 && !enter(views, topic)) {
+/* In the view of a pattern alone. One that only serves those that narrow it has nobody to tell. */
+static bool show_place(const struct showing *showing, struct place *place) {
+    const struct change *change = showing->change;
+    if (place->view->cursor_count > 0 && !view_mention(place->view, showing, FORM_CHANGE)) {
         return false;
     }
-    for (struct link *link = topic->watches.next; link != &topic->watches; link = link->next) {
+    place->spot.why = change->document == NULL ? change->why : AHORA_WHY_NONE;
+    place_move(place, change->seq);
+    return true;
+}
+
+/* First every view that holds the topic, which may be the end of some places; then those that it may enter, which stand behind them. */
+static bool show(struct showing *showing) {
+    struct link *watches = &showing->change->topic->watches;
+    bool narrows = false;
+    for (struct link *link = watches->next, *next; link != watches; link = next) {
         struct place *place = CONTAINER_OF(link, struct place, of_topic);
-        if (!mention(views, place->view, frame, arena)) {
+        next = link->next;
+        narrows |= place->view->narrowing != NULL;
+        if (!(place->view->narrowed != NULL ? narrow_show(showing, place) : show_place(showing, place))) {
             return false;
         }
-        place->seq = change->seq;
-        link_remove(&place->spot.link);
-        list_append(&place->view->order, &place->spot.link);
+    }
+    for (struct link *link = watches->next; narrows && link != watches; link = link->next) {
+        struct place *place = CONTAINER_OF(link, struct place, of_topic);
+        if (place->view->narrowing != NULL && !narrow_enter(showing, place)) {
+            return false;
+        }
     }
     return true;
+}
+
+bool views_show(struct views *views, const struct change *change, struct frame *frame, struct arena *arena) {
+    struct showing showing = {.views = views, .change = change, .frame = frame, .arena = arena};
+    views->shows++;
+    return (change->seq_before > 0 || enter(views, change->topic)) && show(&showing);
 }
 
 void view_end_turn(struct view *view) {
@@ -207,8 +275,12 @@ void views_forget(struct views *views, struct topic *topic) {
     (void)views;
     while (!list_is_empty(&topic->watches)) {
         struct place *place = CONTAINER_OF(topic->watches.next, struct place, of_topic);
-        if (place->seq > place->view->floor) {
-            place->view->floor = place->seq;
+        const struct view *view = place->view;
+        const bool near =
+            view->narrowed != NULL && view->narrowed->near != NULL; /* its places know when they came to be owed */
+        const int64_t seq = near ? topic->seq : place->seq;
+        if (seq > place->view->floor) {
+            place->view->floor = seq;
         }
         place_destroy(place);
     }

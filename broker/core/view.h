@@ -21,6 +21,7 @@
 
 #include "broker/base/arena.h"
 #include "broker/base/list.h"
+#include "broker/core/circle.h"
 #include "broker/core/ledger.h"
 #include "broker/core/tree.h"
 
@@ -36,6 +37,7 @@ enum spot_kind {
 struct spot {
     struct link link;
     enum spot_kind kind;
+    enum ahora_why why; /* of a place: why its topic is no longer in the view; AHORA_WHY_NONE while it is */
 };
 
 /* A topic's place in a view. */
@@ -44,17 +46,33 @@ struct place {
     struct link of_topic; /* in topic->watches */
     struct topic *topic;
     struct view *view;
-    int64_t seq; /* of the last change shown here */
+    int64_t seq;           /* of the last change shown here */
+    struct beacon *beacon; /* where the topic is, if this view is narrowed by `near`; owned */
+};
+
+/* How a change is told in a view: a topic that enters was never sent, one that left is no longer this view's. */
+enum form {
+    FORM_CHANGE, /* as it was made */
+    FORM_ENTER,  /* the whole document */
+    FORM_LEFT,   /* a removal, `left` */
+    FORMS,
 };
 
 /* A change of the running turn, in the list of each view it touches. */
 struct mention {
     struct mention *next;
     struct frame *frame; /* delivery's: the change and its bytes */
+    enum form form;
 };
 
+struct narrowing;
+struct narrowed;
+struct near;
+
 struct view {
-    struct tree_node *node;           /* its pattern's end in views.patterns */
+    struct tree_node *node;           /* its pattern's end in views.patterns; NULL if it narrows another */
+    struct narrowing *narrowing;      /* the views that narrow this one; NULL: none */
+    struct narrowed *narrowed;        /* how it narrows another; NULL: it holds all that its pattern selects */
     struct link order;                /* of spots */
     struct link live[VIEW_ENCODINGS]; /* cursors that are complete and get changes at once */
     struct link paced;                /* cursors that are complete and wait for the next change */
@@ -63,6 +81,8 @@ struct view {
     uint64_t changes;        /* shown here since the view exists: what `skipped` is counted with */
     uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
+    uint64_t piece;        /* delivery's: the last piece made for a session that follows it, */
+    struct cursor *reader; /* and that session's cursors, good for this piece */
 
     struct link dirty; /* in views.dirty while the turn touched it */
     struct spot turn;  /* stands in `order` meanwhile: behind it is what this turn changed */
@@ -77,7 +97,13 @@ struct views {
     struct tree patterns;
     struct link dirty;
     size_t count;
+    size_t narrowed_count;   /* of them */
+    uint64_t shows;          /* changes shown; a narrowed view remembers the last one that looked at it */
+    uint64_t looks;          /* narrowed views that a change was held against: what the indexes keep small */
+    uint64_t visited;        /* topics looked at to make and move views */
     struct tree_found found; /* reused */
+    struct tree_found
+        left; /* topics that left a view in this turn: kept until the next, because who is told of it asks about them */
 };
 
 bool views_init(struct views *views, struct ledger *ledger, const struct table_key *hash_key); /* false: no memory */
@@ -89,6 +115,20 @@ void views_fini(struct views *views);                                           
  */
 enum ahora_code views_take(struct views *views, const struct name *pattern, struct view **view);
 void view_release(struct views *views, struct view *view); /* destroys it if no cursor is left */
+
+/* Before a turn is shown: what the last one was told by is done with. */
+void views_begin_turn(struct views *views);
+
+/* A change on its way through the views. */
+struct showing {
+    struct views *views;
+    const struct change *change;
+    struct frame *frame;
+    struct arena *arena;
+    bool looked; /* `placed` and `point` are known */
+    bool placed; /* the document has a position */
+    struct point point;
+};
 
 /* Moves the change's topic to the tail of every view that selects it, and mentions the frame there. False: no memory, a view missed it
    and cannot be trusted any more (the caller stops). */
@@ -106,5 +146,21 @@ struct link *view_spot_of(struct view *view, int64_t seq);
 
 /* The first place after the link, skipping cursors; NULL at the end. */
 struct place *view_place_after(struct view *view, struct link *link);
+
+/* ---- for narrow.c and near.c ---- */
+
+struct view *view_create(const struct name *pattern, int64_t floor); /* NULL: no memory */
+bool view_is_live(const struct view *view);                          /* some cursor gets changes at once */
+
+/* A zeroed place of `bytes` (it comes first in a longer struct) in the view's order and the topic's watches; NULL: no memory. */
+struct place *place_create(struct view *view, struct topic *topic, size_t bytes);
+void place_destroy(struct place *place);
+
+/* The place changes now: at the tail, as of that seq. */
+void place_move(struct place *place, int64_t seq);
+
+/* The view is told of the change in that form: first, then its place moves, so that where the turn began stands in front of it.
+   False: no memory. */
+bool view_mention(struct view *view, const struct showing *showing, enum form form);
 
 #endif

@@ -4,12 +4,14 @@
  */
 
 /*
- * GET /v1/topics?match=…&limit=&after=: the topics that match, in byte order, as one JSON page or as NDJSON without end. The selection is
- * taken at once; the documents are written as the reader takes them, each as it is by then. What was removed meanwhile is left out.
+ * GET /v1/topics?match=…&where=&near=&limit=&after=: the topics that match, in byte order, as one JSON page or as NDJSON without end. The
+ * selection is taken at once; the documents are written as the reader takes them, each as it is by then. What was removed meanwhile is
+ * left out.
  */
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
 #include "broker/net/content.h"
+#include "broker/net/narrow_query.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 
 struct list_call {
     struct selection selection;
+    struct narrow_query narrow;
     size_t next;
     bool selected;
     bool lines;
@@ -57,10 +60,11 @@ static bool select_topics(struct exchange *exchange, const struct name *patterns
     struct list_call *call = exchange->state;
     struct broker *broker = exchange->broker;
     size_t listed_max = (size_t)broker->config.listed_topics_max;
+    const struct filter filter = narrow_query_filter(&call->narrow);
     enum ahora_code code = AHORA_OVERLOADED;
     if (broker->listed < listed_max) {
         loop_store_changes(broker);
-        code = core_select(broker->core, patterns, count, from, limit, &call->selection);
+        code = core_select_where(broker->core, patterns, count, &filter, from, limit, &call->selection);
         call->selected = code == AHORA_OK;
         broker->listed += call->selection.count;
     }
@@ -88,7 +92,7 @@ static void list_end(struct exchange *exchange) {
     bool has_after = exchange_query(exchange, "after", &after, &malformed);
     if (!read_limit(exchange, call, &limit) || malformed) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "`limit` or `after` is malformed or out of bounds");
-    } else if (content_read_patterns(exchange, &text, patterns, &count)) {
+    } else if (content_read_patterns(exchange, &text, patterns, &count) && narrow_query_read(exchange, &call->narrow)) {
         struct span from = has_after ? buffer_span(&after) : (struct span){NULL, 0};
         if (select_topics(exchange, patterns, count, from, (size_t)limit)) {
             begin_page(exchange, call);
@@ -98,8 +102,10 @@ static void list_end(struct exchange *exchange) {
     buffer_fini(&after);
 }
 
+/* What was removed meanwhile, or matches no more, is left out. */
 static void put_topic(struct list_call *call, const struct topic *topic, struct buffer *out) {
-    if (topic_is_removed(topic)) {
+    const struct filter filter = narrow_query_filter(&call->narrow);
+    if (topic_is_removed(topic) || !filter_passes(&filter, document_span(topic->document))) {
         return;
     }
     if (call->comma) {
@@ -137,6 +143,7 @@ static bool list_produce(struct exchange *exchange) {
 
 static void list_release(struct exchange *exchange) {
     struct list_call *call = exchange->state;
+    narrow_query_fini(&call->narrow);
     if (call->selected) {
         exchange->broker->listed -= call->selection.count;
         selection_fini(exchange->broker->core, &call->selection);

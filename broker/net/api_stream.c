@@ -4,13 +4,14 @@
  */
 
 /*
- * GET /v1/stream?match=…&since=&every_ms=: Server-Sent Events, a session of the core like any other whose subscription stands in the
+ * GET /v1/stream?match=…&where=&near=&since=&every_ms=: Server-Sent Events, a session of the core like any other whose subscription stands in the
  * query. The answer has no length and ends with the connection.
  */
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
 #include "broker/net/content.h"
+#include "broker/net/narrow_query.h"
 
 #include <string.h>
 
@@ -70,8 +71,9 @@ static const struct peer_calls calls = {
 };
 
 /* The subscription as the message that a WebSocket client would send. */
-static bool put_subscription(struct exchange *exchange, const struct name *patterns, size_t count, struct buffer *out) {
-    struct request request = {.op = REQUEST_SUB, .id = 1};
+static bool put_subscription(struct exchange *exchange, const struct name *patterns, size_t count,
+                             const struct narrow_query *narrow, struct buffer *out) {
+    struct request request = {.op = REQUEST_SUB, .id = 1, .where = narrow->where, .near = narrow->near};
     struct buffer match;
     struct buffer since;
     bool malformed = false;
@@ -130,16 +132,18 @@ static void stream_end_body(struct exchange *exchange) {
     struct name patterns[CONTENT_PATTERNS_MAX];
     struct buffer text;
     struct buffer subscription;
+    struct narrow_query narrow = {0};
     size_t count;
     buffer_init(&text, (size_t)exchange->broker->config.header_bytes_max);
-    buffer_init(&subscription, 65536);
-    if (content_read_patterns(exchange, &text, patterns, &count)) {
-        if (put_subscription(exchange, patterns, count, &subscription)) {
+    buffer_init(&subscription, 131072);
+    if (content_read_patterns(exchange, &text, patterns, &count) && narrow_query_read(exchange, &narrow)) {
+        if (put_subscription(exchange, patterns, count, &narrow, &subscription)) {
             open_stream(exchange, buffer_span(&subscription));
         } else {
             exchange_refuse(exchange, AHORA_BAD_MESSAGE, "`since` or `every_ms` is malformed");
         }
     }
+    narrow_query_fini(&narrow);
     buffer_fini(&text);
     buffer_fini(&subscription);
 }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
+#include "broker/core/where.h"
 #include "broker/net/config.h"
 
 #define KEY(section, name, type, field, min, max, text)                                                                        \
@@ -58,6 +59,16 @@ const struct config_key config_keys[] = {
     CORE(patterns_max, CONFIG_NUMBER, 1, 64, "patterns of one subscription"),
     CORE(view_topics_max, CONFIG_NUMBER, 1, MANY, "topics one subscription may follow"),
     CORE(every_ms_max, CONFIG_DURATION, 1, 24 * HOUR_MS, "the longest `every_ms`"),
+    CORE(where_conditions_max, CONFIG_NUMBER, 1, WHERE_CONDITIONS_MAX, "conditions of one `where`"),
+    CORE(where_values_max, CONFIG_NUMBER, 1, WHERE_VALUES_MAX, "values of one `in`"),
+    CORE(where_bytes_max, CONFIG_BYTES, 64, WHERE_BYTES_MAX, "one `where` as MessagePack"),
+    CORE(where_scans_max, CONFIG_NUMBER, 0, 1000000,
+         "different `where` of one pattern with nothing but `ne` and `exists: false`: every change looks at all of them"),
+    CORE(nears_max, CONFIG_NUMBER, 0, 1000000, "subscriptions with `near` of one session"),
+    CORE(near_limit_max, CONFIG_NUMBER, 1, 1000000, "the largest `limit` of a `near`"),
+    CORE(near_margin_percent, CONFIG_NUMBER, 0, 100, "of the radius: so far beyond it a document stays in a circle"),
+    CORE(near_margin_m, CONFIG_NUMBER, 0, 1000000, "and at least so many metres"),
+    CORE(lefts_max, CONFIG_NUMBER, 0, MANY, "documents that left one view, remembered for clients that resume"),
     CORE(hello_ms, CONFIG_DURATION, 100, HOUR_MS, "`hello` must arrive within"),
     CORE(beat_ms, CONFIG_DURATION, 100, HOUR_MS, "idle sessions hear a beat so often"),
     CORE(outbox_bytes_max, CONFIG_BYTES, KIB, GIB,

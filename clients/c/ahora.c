@@ -349,6 +349,15 @@ struct ahora_sub *ahora_subscribe(struct ahora *ahora, const struct ahora_view *
     return sub;
 }
 
+bool ahora_move(struct ahora_sub *sub, const struct ahora_near *near) {
+    struct ahora *ahora = (struct ahora *)(void *)((char *)sub->client - offsetof(struct ahora, core));
+    bool moved = !ahora->closing && client_move(sub, near);
+    if (moved) {
+        settle_soon(ahora);
+    }
+    return moved;
+}
+
 void ahora_unsubscribe(struct ahora_sub *sub) {
     struct ahora *ahora = (struct ahora *)(void *)((char *)sub->client - offsetof(struct ahora, core));
     client_unsubscribe(sub);

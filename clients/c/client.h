@@ -71,8 +71,12 @@ struct ahora_sub {
     struct name *patterns;
     unsigned pattern_count;
     int64_t every_ms;
-    bool sent; /* asked for in this connection */
-    bool over; /* refused */
+    struct span where; /* packed map, owned; data NULL: none */
+    bool is_near;
+    struct ahora_near near;
+    unsigned moving; /* moves sent and not answered: what comes is not yet of the new circle */
+    bool sent;       /* asked for in this connection */
+    bool over;       /* refused */
     bool tell_behind;
     bool resyncing; /* between `subscribed` with resumed false and `live` */
     uint64_t resync_from;
@@ -227,6 +231,7 @@ void client_output(struct client *client, struct buffer *to);
 bool client_match_put(struct buffer *out, const char *const *match, unsigned count);
 
 struct ahora_sub *client_subscribe(struct client *client, const struct ahora_view *view);
+bool client_move(struct ahora_sub *sub, const struct ahora_near *near);
 void client_unsubscribe(struct ahora_sub *sub);
 const char *client_sub_token(struct ahora_sub *sub);
 struct ahora_sub *client_sub_find(struct client *client, int64_t id);

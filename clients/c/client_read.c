@@ -236,7 +236,7 @@ static bool take_subscribed(struct client *client, const struct reply *reply, st
 
 static void take_live(struct client *client, const struct reply *reply) {
     struct ahora_sub *sub = client_sub_find(client, reply->id);
-    if (sub == NULL || !sub->sent) {
+    if (sub == NULL || !sub->sent || sub->moving > 0) { /* one comes after the move, too */
         return;
     }
     client->sweep = (struct client_sweep){
@@ -263,7 +263,12 @@ static void drop_orphans(struct client *client) {
 }
 
 /* Patches may be under way until `unsub` is answered; only then what nobody follows can go. */
-static void take_ok(struct client *client) {
+static void take_ok(struct client *client, const struct reply *reply) {
+    struct ahora_sub *sub = client_sub_find(client, reply->id);
+    if (sub != NULL && sub->moving > 0) {
+        sub->moving--;
+        return;
+    }
     if (client->unsubs > 0 && --client->unsubs == 0) {
         drop_orphans(client);
     }
@@ -436,7 +441,7 @@ static bool take_reply(struct client *client, const struct reply *reply, struct 
     case REPLY_PUBLISHED:
         return take_published(client, reply, event);
     case REPLY_OK:
-        take_ok(client);
+        take_ok(client, reply);
         return false;
     case REPLY_PONG:
         return false;

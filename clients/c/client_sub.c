@@ -9,7 +9,8 @@
 
 #include "clients/c/client.h"
 
-#define SUB_REQUEST_BYTES_MAX (CLIENT_MATCH_BYTES_MAX + 512)
+#define WHERE_BYTES_MAX 65536
+#define SUB_REQUEST_BYTES_MAX (CLIENT_MATCH_BYTES_MAX + WHERE_BYTES_MAX + 512)
 
 bool client_match_put(struct buffer *out, const char *const *match, unsigned count) {
     if (count == 0 || count > AHORA_PATTERNS_MAX) {
@@ -49,7 +50,46 @@ static bool parse_patterns(struct ahora_sub *sub, unsigned count) {
     return true;
 }
 
+/* A value from the caller, checked and copied. True if it is absent. */
+static bool keep_where(struct ahora_sub *sub, struct ahora_bytes where) {
+    size_t used = 0;
+    struct span packed = span_of(where.data, where.bytes);
+    if (where.data == NULL) {
+        return true;
+    }
+    if (packed.bytes > WHERE_BYTES_MAX || pack_check(packed, AHORA_DEPTH_MAX, &used) != PACK_FINE || used != packed.bytes) {
+        return false;
+    }
+    struct pack_reader reader = pack_reader_of(packed);
+    uint8_t *copy = pack_peek(&reader) == PACK_MAP ? malloc(packed.bytes) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, packed.data, packed.bytes);
+        sub->where = span_of(copy, packed.bytes);
+    }
+    return copy != NULL;
+}
+
+static bool is_circle(const struct ahora_near *near) {
+    return near->lat >= -90 && near->lat <= 90 && near->lon >= -180 && near->lon <= 180 && near->radius_m > 0 &&
+           near->radius_m <= 20000000;
+}
+
+static void put_near(struct buffer *out, const struct ahora_near *near) {
+    pack_put_map(out, near->limit > 0 ? 4 : 3);
+    pack_put_key(out, "lat");
+    pack_put_float(out, near->lat);
+    pack_put_key(out, "lon");
+    pack_put_float(out, near->lon);
+    pack_put_key(out, "radius_m");
+    pack_put_float(out, near->radius_m);
+    if (near->limit > 0) {
+        pack_put_key(out, "limit");
+        pack_put_int(out, near->limit);
+    }
+}
+
 static void sub_free(struct ahora_sub *sub) {
+    free((void *)(uintptr_t)sub->where.data);
     free((void *)(uintptr_t)sub->match.data);
     free(sub->patterns);
     free(sub);
@@ -69,7 +109,8 @@ struct ahora_sub *client_subscribe(struct client *client, const struct ahora_vie
         return NULL;
     }
     sub->match = buffer_span(&match);
-    if (!parse_patterns(sub, view->match_count)) {
+    if (!parse_patterns(sub, view->match_count) || !keep_where(sub, view->where) ||
+        (view->near != NULL && !is_circle(view->near))) {
         sub_free(sub);
         return NULL;
     }
@@ -77,6 +118,8 @@ struct ahora_sub *client_subscribe(struct client *client, const struct ahora_vie
     sub->slot = slot;
     sub->id = ++client->last_id;
     sub->every_ms = view->every_ms;
+    sub->is_near = view->near != NULL;
+    sub->near = sub->is_near ? *view->near : (struct ahora_near){0};
     memcpy(sub->token, view->since == NULL ? "" : view->since, since_bytes + 1);
     client->subs[slot] = sub;
     return sub;
@@ -99,9 +142,36 @@ void client_unsubscribe(struct ahora_sub *sub) {
         request_put(&message, &(struct request){.op = REQUEST_UNSUB, .id = sub->id});
         client_send(client, buffer_span(&message));
         buffer_fini(&message);
-        client->unsubs++;
+        client->unsubs += 1 + sub->moving; /* answers to moves may be under way, too */
     }
     sub_free(sub);
+}
+
+bool client_move(struct ahora_sub *sub, const struct ahora_near *near) {
+    struct client *client = sub->client;
+    if (!sub->is_near || !is_circle(near)) {
+        return false;
+    }
+    const unsigned limit = near->limit > 0 ? near->limit : sub->near.limit;
+    sub->near = *near;
+    sub->near.limit = limit;
+    sub->has_seq = false; /* what is held is of the old circle */
+    sub->token[0] = '\0';
+    if (client->state != CLIENT_READY || !sub->sent) {
+        return true; /* it will be asked for so */
+    }
+    struct buffer circle;
+    struct buffer message;
+    buffer_init(&circle, 256);
+    buffer_init(&message, SUB_REQUEST_BYTES_MAX);
+    put_near(&circle, &sub->near);
+    request_put(&message, &(struct request){.op = REQUEST_MOVE, .id = sub->id, .near = buffer_span(&circle)});
+    client_send(client, buffer_span(&message));
+    buffer_fini(&circle);
+    buffer_fini(&message);
+    sub->moving++;
+    sub->state = AHORA_SUBSCRIBING;
+    return true;
 }
 
 const char *client_sub_token(struct ahora_sub *sub) {
@@ -145,11 +215,19 @@ static void sub_send(struct client *client, struct ahora_sub *sub) {
     if (token[0] != '\0') {
         request.since = span_of_text(token);
     }
+    struct buffer circle;
     struct buffer message;
+    buffer_init(&circle, 256);
     buffer_init(&message, SUB_REQUEST_BYTES_MAX);
+    request.where = sub->where;
+    if (sub->is_near) {
+        put_near(&circle, &sub->near);
+        request.near = buffer_span(&circle);
+    }
     request_put(&message, &request);
     assert(!message.failed);
     client_send(client, buffer_span(&message));
+    buffer_fini(&circle);
     buffer_fini(&message);
     sub->sent = true;
 }
@@ -171,6 +249,7 @@ void client_subs_lose(struct client *client) {
         }
         sub->sent = false;
         sub->resyncing = false;
+        sub->moving = 0;
         sub->again_at = 0;
         if (sub->state == AHORA_LIVE) {
             sub->state = AHORA_BEHIND;

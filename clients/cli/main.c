@@ -42,7 +42,7 @@ static const struct command commands[] = {
      "Readable on a terminal; in a pipe one JSON object a line: {op: set|patch|remove|subscribed|live, topic, seq, at, data, "
      "patch?,\n"
      "stale?, why?}; data is always the whole document. Ctrl-C prints the token for --since on stderr.\n",
-     OPTIONS_LINE | OPTION_SUB, 1, AHORA_PATTERNS_MAX, command_sub},
+     OPTIONS_LINE | OPTION_SUB | OPTION_LIMIT, 1, AHORA_PATTERNS_MAX, command_sub},
     {"replay", "FILE...", "publish recorded traces",
      "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start "
      "together.\n",

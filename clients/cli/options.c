@@ -129,6 +129,28 @@ static bool take_until_live(struct options *options, const char *value) {
     return true;
 }
 
+static bool take_where(struct options *options, const char *value) {
+    if (options->where_count == CONDITIONS_MAX) {
+        return false;
+    }
+    options->where[options->where_count++] = value;
+    return true;
+}
+
+static bool take_near(struct options *options, const char *value) {
+    double *const parts[] = {&options->near.lat, &options->near.lon, &options->near.radius_m};
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        *parts[i] = strtod(value, &end);
+        if (end == value || *end != (i < 2 ? ',' : '\0') || !isfinite(*parts[i])) {
+            return false;
+        }
+        value = end + 1;
+    }
+    options->is_near = true;
+    return options->near.radius_m > 0;
+}
+
 static bool take_speed(struct options *options, const char *value) {
     if (strcmp(value, "max") == 0) {
         options->speed = 0;
@@ -176,6 +198,9 @@ static const struct option_row rows[] = {
     {"limit", 0, OPTION_LIMIT, "N", "at most so many topics", take_limit},
     {"since", 0, OPTION_SUB, "TOKEN", "only what changed since that token", take_since},
     {"every", 0, OPTION_SUB, "MS", "not more often than that", take_every},
+    {"where", 'w', OPTION_SUB, "COND", "only documents for which it holds: 'available>=1', 'eta_at', '!eta_at'; repeatable",
+     take_where},
+    {"near", 0, OPTION_SUB, "LAT,LON,M", "only documents within so many metres; --limit N: the nearest N", take_near},
     {"count", 'n', OPTION_SUB, "N", "end after so many sets, patches and removals", take_count},
     {"until-live", 0, OPTION_SUB, NULL, "end when everything current was printed", take_until_live},
     {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged",

@@ -18,12 +18,13 @@ enum option_bit {
     OPTION_ACK = 1 << 3,
     OPTION_PUB = 1 << 4, /* -l --atomic */
     OPTION_LIMIT = 1 << 5,
-    OPTION_SUB = 1 << 6,    /* --since --every --count --until-live */
+    OPTION_SUB = 1 << 6,    /* --since --every --count --until-live --where --near */
     OPTION_REPLAY = 1 << 7, /* --speed --rate --loop --producers */
     OPTION_RAW = 1 << 8,    /* --json of status */
 };
 
 #define PRODUCERS_MAX 64
+#define CONDITIONS_MAX 64
 
 struct options {
     const char *server;
@@ -37,6 +38,10 @@ struct options {
     int64_t every_ms;
     int64_t count;
     bool until_live;
+    const char *where[CONDITIONS_MAX];
+    unsigned where_count;
+    bool is_near;
+    struct ahora_near near;
     double speed; /* 0: as fast as acknowledged */
     double rate;  /* changes a second; 0: not limited */
     bool loop;

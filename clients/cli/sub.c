@@ -10,10 +10,12 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/cli/commands.h"
 #include "clients/cli/print.h"
+#include "clients/cli/where.h"
 
 struct printer {
     struct cli *cli;
@@ -170,6 +172,25 @@ static void on_prepare(uv_prepare_t *prepare) {
     }
 }
 
+/* --where, --near and --limit. False after a message. */
+static bool narrow(struct cli *cli, struct ahora_view *view) {
+    struct options *options = &cli->options;
+    const char *detail = NULL;
+    if (options->limit > 0 && (!options->is_near || options->limit > INT32_MAX)) {
+        cli_say("--limit goes with --near: the nearest so many");
+        return false;
+    }
+    if (options->is_near) {
+        options->near.limit = (unsigned)options->limit;
+        view->near = &options->near;
+    }
+    if (options->where_count > 0 && !where_read(options->where, options->where_count, &view->where, &detail)) {
+        cli_say("--where: %s", detail);
+        return false;
+    }
+    return true;
+}
+
 int command_sub(struct cli *cli) {
     static struct printer printer;
     printer.cli = cli;
@@ -183,9 +204,14 @@ int command_sub(struct cli *cli) {
     struct ahora_view view = {
         .match_count = (unsigned)cli->argc, .since = cli->options.since, .every_ms = cli->options.every_ms};
     memcpy(view.match, cli->argv, (size_t)cli->argc * sizeof(view.match[0]));
+    if (!narrow(cli, &view)) {
+        cli_end(cli, CLI_USAGE);
+        return cli_run(cli);
+    }
     printer.sub = ahora_subscribe(cli->clients[0], &view, on_event, &printer);
+    free((void *)(uintptr_t)view.where.data);
     if (printer.sub == NULL) {
-        cli_say("not a topic or pattern");
+        cli_say("not a topic, pattern or circle");
         cli_end(cli, CLI_USAGE);
         return cli_run(cli);
     }

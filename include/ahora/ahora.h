@@ -134,21 +134,36 @@ struct ahora_event {
 
 typedef void ahora_event_fn(struct ahora_sub *sub, const struct ahora_event *event, void *user);
 
+/* Documents whose `position` (or `lat` and `lon`) lies in a circle. */
+struct ahora_near {
+    double lat, lon; /* degrees, WGS84 */
+    double radius_m; /* metres, above 0 and at most 20,000,000 */
+    unsigned limit;  /* only the nearest so many; 0: all. Goes with one pattern only. */
+};
+
 struct ahora_view {
     const char
         *match[AHORA_PATTERNS_MAX]; /* topics, or patterns with a star for one segment and a final double star for more */
     unsigned match_count;
-    const char *since; /* token to resume from, or NULL. What did not change since then is not sent. */
-    int64_t every_ms;  /* not more often than; 0: every change */
+    const char *since;             /* token to resume from, or NULL. What did not change since then is not sent. */
+    int64_t every_ms;              /* not more often than; 0: every change */
+    struct ahora_bytes where;      /* conditions as a value, {"available":{"gte":1}} (protocol.md, Views); absent: none */
+    const struct ahora_near *near; /* NULL: anywhere */
 };
 
 /*
  * Follows a view until ahora_unsubscribe or ahora_close. NULL if a pattern is not one, there are too many, or no memory.
  * Per topic, seq only grows; versions that are not newer than what was told before are not told again. After a cut the client
  * resumes; if the broker cannot (AHORA_EVENT_SUBSCRIBED with resumed false), topics that are gone are reported as removed
- * just before AHORA_EVENT_LIVE.
+ * just before AHORA_EVENT_LIVE. With `where` or `near` a document that no longer belongs to the view is reported as removed,
+ * AHORA_WHY_LEFT. Messages do not say which subscription they are for: if another one of this client follows some of the same
+ * topics, a narrowed one is told of what that one brings, too.
  */
 struct ahora_sub *ahora_subscribe(struct ahora *client, const struct ahora_view *view, ahora_event_fn *on_event, void *user);
+
+/* Another circle for a subscription with `near`: what enters and leaves by it comes, then AHORA_EVENT_LIVE. Its token is "" until then.
+   `limit` 0 keeps the limit. False if the subscription has no circle, or `near` is none. */
+bool ahora_move(struct ahora_sub *sub, const struct ahora_near *near);
 
 /* Frees `sub`; its callback is not called again. */
 void ahora_unsubscribe(struct ahora_sub *sub);

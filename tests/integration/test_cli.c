@@ -157,6 +157,41 @@ static void sub_prints_ndjson_into_a_pipe(void **state) {
     bytes_fini(&out);
 }
 
+static void sub_follows_conditions_and_circles(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes out = {0};
+    set_url(broker);
+    run(&out, FINE,
+        "pub '{\"op\":\"set\",\"topic\":\"stock/1/a\",\"data\":{\"available\":1,\"town\":\"lyon\"}}' "
+        "'{\"op\":\"set\",\"topic\":\"stock/1/b\",\"data\":{\"available\":0,\"town\":\"nice\"}}' "
+        "'{\"op\":\"set\",\"topic\":\"service/bike/near\",\"data\":{\"position\":{\"lat\":-33.9,\"lon\":151.2}}}' "
+        "'{\"op\":\"set\",\"topic\":\"service/bike/nearer\",\"data\":{\"position\":{\"lat\":-33.901,\"lon\":151.2}}}' "
+        "'{\"op\":\"set\",\"topic\":\"service/bike/far\",\"data\":{\"position\":{\"lat\":33.9,\"lon\":151.2}}}'");
+    static const struct {
+        const char *arguments, *there, *absent;
+    } cases[] = {
+        {"sub --until-live 'stock/**' --where 'available>=1' 2>/dev/null", "stock/1/a", "stock/1/b"},
+        {"sub --until-live 'stock/**' -w available=0 -w town=nice 2>/dev/null", "stock/1/b", "stock/1/a"},
+        {"sub --until-live 'stock/**' -w 'available>=0' -w 'available<1' 2>/dev/null", "stock/1/b", "stock/1/a"},
+        {"sub --until-live '**' -w '!available' 2>/dev/null", "service/bike/far", "stock"},
+        {"sub --until-live '**' -w '{\"town\":{\"in\":[\"lyon\"]}}' 2>/dev/null", "stock/1/a", "stock/1/b"},
+        {"sub --until-live '**' --near=-33.901,151.2,5000 2>/dev/null", "service/bike/near\"", "service/bike/far"},
+        {"sub --until-live '**' --near=-33.901,151.2,5000 --limit 1 2>/dev/null", "service/bike/nearer", "service/bike/near\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bytes_clear(&out);
+        run(&out, FINE, cases[i].arguments);
+        assert_non_null(strstr(bytes_text(&out), cases[i].there));
+        assert_null(strstr(bytes_text(&out), cases[i].absent));
+    }
+    run(&out, USAGE, "sub '**' --where '>=1'");
+    run(&out, USAGE, "sub '**' --near 1,2");
+    run(&out, USAGE, "sub '**' --near 91,2,3");
+    run(&out, USAGE, "sub '**' --limit 3");
+    run(&out, REFUSED, "sub '**' --where '{\"a\":{\"lt\":null}}'");
+    bytes_fini(&out);
+}
+
 static void status_tells_what_the_broker_holds(void **state) {
     struct broker_process *broker = scene_start(state);
     struct bytes out = {0};
@@ -264,6 +299,7 @@ int main(void) {
         CASE(exit_codes_tell_what_went_wrong),
         CASE(pub_reads_changes_from_a_pipe),
         CASE(sub_prints_ndjson_into_a_pipe),
+        CASE(sub_follows_conditions_and_circles),
         CASE(status_tells_what_the_broker_holds),
         CASE(replay_plays_traces_plain_and_packed),
         CASE(sub_comes_back_after_a_restart_and_resumes),

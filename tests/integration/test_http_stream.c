@@ -395,6 +395,27 @@ static void stream_follow(struct stream *stream, const struct broker_process *br
     bytes_fini(&request);
 }
 
+static void a_stream_may_be_narrowed(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire writer;
+    scene_open(&writer, broker, CODEC_JSON);
+    scene_apply(&writer, "{'op':'set','topic':'service/bike/1','data':{'n':1,'position':{'lat':52.5,'lon':13.4}}}");
+    scene_apply(&writer, "{'op':'set','topic':'service/bike/2','data':{'n':0,'position':{'lat':52.5,'lon':13.4}}}");
+    struct stream stream;
+    stream_follow(&stream, broker,
+                  "match=service/**&near=52.5,13.4,1000&near_limit=5&where=%7B%22n%22%3A%7B%22gte%22%3A1%7D%7D", "");
+    struct event event = next_event(&stream, "set");
+    assert_string_equal(wire_text(event.data, "topic"), "service/bike/1");
+    json_decref(event.data);
+    json_decref(next_event(&stream, "live").data);
+    scene_apply(&writer, "{'op':'patch','topic':'service/bike/1','data':{'position':{'lat':53}}}");
+    event = next_event(&stream, "remove");
+    assert_string_equal(wire_text(event.data, "why"), "left");
+    json_decref(event.data);
+    stream_close(&stream);
+    wire_fini(&writer);
+}
+
 static void events_are_snapshot_then_live(void **state) {
     struct broker_process *broker = scene_start(state);
     struct wire writer;
@@ -495,6 +516,7 @@ int main(void) {
         CASE(a_sender_that_reads_no_results_is_held_back),
         CASE(a_stream_cut_in_the_middle_keeps_its_whole_lines),
         CASE(events_are_snapshot_then_live),
+        CASE(a_stream_may_be_narrowed),
         CASE(events_resume_by_last_event_id),
         CASE(an_event_stream_ends_when_the_broker_stops),
     };

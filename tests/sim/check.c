@@ -49,6 +49,10 @@ static unsigned topic_of(struct client *client, const struct reply *reply) {
 static const struct version *check_content(struct client *client, const struct reply *reply, unsigned topic) {
     const struct version *version = model_version(&client->sim->model, topic, reply->seq);
     MUST(version != NULL, WHO "%s never had seq %" PRId64, WHO_OF(client), path_of(client, topic), reply->seq);
+    if (reply->op == REPLY_REMOVE && reply->why == AHORA_WHY_LEFT) {
+        report_note(EVENT_LEFT);
+        return version;
+    }
     MUST(version->removed == (reply->op == REPLY_REMOVE), WHO "%s seq %" PRId64 ": %s", WHO_OF(client), path_of(client, topic),
          reply->seq, version->removed ? "was a removal" : "was no removal");
     MUST(version->at == reply->at || reply->op == REPLY_REMOVE, WHO "%s seq %" PRId64 ": wrong `at`", WHO_OF(client),
@@ -72,6 +76,47 @@ static void check_document(struct client *client, const struct reply *reply, uns
     }
     MUST(paper_equal(&paper, &version->paper), WHO "%s seq %" PRId64 ": another document than was written", WHO_OF(client),
          path_of(client, topic), reply->seq);
+}
+
+static enum standing standing_of(const struct client *client, const struct sub *sub, const struct version *version) {
+    if (version == NULL || version->removed) {
+        return STANDING_OUT;
+    }
+    const enum standing standing = narrow_judge(&sub->narrow, &version->paper, &client->sim->limits);
+    if (standing == STANDING_BORDER) {
+        report_note(EVENT_BORDER);
+    }
+    return standing;
+}
+
+/* It left every view of this client: what it holds of it is gone, and any `set` may bring it back. */
+static void hear_left(struct sub *sub, int64_t seq, unsigned topic) {
+    sub->counted += seq > sub->count_after;
+    if (seq >= sub->held[topic]) {
+        sub->held[topic] = 0;
+        sub->last[topic] = seq - 1;
+    }
+}
+
+/* A client that narrows looks at each document itself, because it may have come for another subscription. */
+static bool hear_narrowed(struct client *client, struct sub *sub, const struct reply *reply, unsigned topic,
+                          const struct version *version) {
+    const bool alone = !sub->shared && !sub->overlaps;
+    const enum standing standing = standing_of(client, sub, version);
+    MUST(!alone || reply->op == REPLY_REMOVE || standing != STANDING_OUT,
+         WHO "sub %" PRId64 ": %s seq %" PRId64 " does not match what it asked for", WHO_OF(client), sub->id,
+         path_of(client, topic), reply->seq);
+    MUST(reply->seq >= sub->last[topic], WHO "sub %" PRId64 ": %s went back", WHO_OF(client), sub->id, path_of(client, topic));
+    const bool fits = reply->op != REPLY_PATCH || sub->held[topic] == version->seq_before || sub->held[topic] == reply->seq;
+    if (standing == STANDING_OUT) {
+        sub->held[topic] = 0;
+    } else if (fits) {
+        sub->held[topic] = reply->seq;
+    }
+    if (fits) {
+        sub->last[topic] = reply->seq;
+    }
+    return fits;
 }
 
 /* One subscription's part of it. True: it was news, or may be taken as such. */
@@ -116,8 +161,16 @@ static void on_data(struct client *client, const struct reply *reply, const stru
     unsigned fitting = 0;
     for (unsigned i = 0; i < SUBS_MAX; i++) {
         struct sub *sub = &client->subs[i];
-        if (sub->begun && sub->topics >> topic & 1) {
-            wanted++;
+        if (!sub->begun || !(sub->topics >> topic & 1)) {
+            continue;
+        }
+        wanted += reply->why != AHORA_WHY_LEFT || narrow_is_any(&sub->narrow);
+        if (reply->op == REPLY_REMOVE && reply->why == AHORA_WHY_LEFT) {
+            hear_left(sub, reply->seq, topic);
+            fitting++;
+        } else if (narrow_is_any(&sub->narrow)) {
+            fitting += hear_narrowed(client, sub, reply, topic, version);
+        } else {
             fitting += hear(client, sub, reply, topic, version);
         }
     }
@@ -132,6 +185,57 @@ static void on_data(struct client *client, const struct reply *reply, const stru
 
 /* ---- complete up to a seq ---- */
 
+/* With a circle it must hold what is well inside, and not what is well outside. Where another subscription brings the same topics, the
+   client cannot tell what the broker counts to this one, and only the first is certain. */
+static void check_near(struct client *client, const struct sub *sub, unsigned topic, const struct version *version,
+                       const char *when) {
+    const bool alone = !sub->shared && !sub->overlaps;
+    const enum standing standing = standing_of(client, sub, version);
+    const int64_t held = sub->held[topic];
+    const bool must = standing == STANDING_IN && sub->narrow.near.limit == 0;
+    const bool may = standing != STANDING_OUT || !alone;
+    MUST(!must || held == version->seq, WHO "sub %" PRId64 " at %s: holds %s at seq %" PRId64 ", which lies inside at %" PRId64,
+         WHO_OF(client), sub->id, when, path_of(client, topic), held, version->seq);
+    MUST(may || held == 0, WHO "sub %" PRId64 " at %s: holds %s at seq %" PRId64 ", which lies outside", WHO_OF(client),
+         sub->id, when, path_of(client, topic), held);
+    MUST(!alone || held == 0 || held == version->seq, WHO "sub %" PRId64 " at %s: holds %s at seq %" PRId64, WHO_OF(client),
+         sub->id, when, path_of(client, topic), held);
+}
+
+/* Of those inside the nearest so many, and none that is farther than one it does not hold. */
+static void check_nearest(struct client *client, const struct sub *sub, int64_t seq) {
+    const struct model *model = &client->sim->model;
+    int64_t inside = 0;
+    int64_t border = 0;
+    int64_t held = 0;
+    double farthest_held = 0;
+    double nearest_other = 1e9;
+    for (unsigned topic = 0; topic < model->topic_count; topic++) {
+        const struct version *version = sub->topics >> topic & 1 ? model_at(model, topic, seq) : NULL;
+        const enum standing standing = standing_of(client, sub, version);
+        if (standing == STANDING_OUT) {
+            continue;
+        }
+        const double distance = narrow_distance(&sub->narrow.near, &version->paper);
+        inside += standing == STANDING_IN;
+        border += standing == STANDING_BORDER;
+        held += sub->held[topic] > 0;
+        if (sub->held[topic] > 0) {
+            farthest_held = distance > farthest_held ? distance : farthest_held;
+        } else if (standing == STANDING_IN) {
+            nearest_other = distance < nearest_other ? distance : nearest_other;
+        }
+    }
+    const int64_t limit = sub->narrow.near.limit;
+    const int64_t least = inside < limit ? inside : limit;
+    const int64_t most = inside + border < limit ? inside + border : limit;
+    MUST(held >= least && held <= most, WHO "sub %" PRId64 ": holds %" PRId64 " of %" PRId64 " inside, limit %" PRId64,
+         WHO_OF(client), sub->id, held, inside, limit);
+    MUST(farthest_held <= nearest_other + 1, WHO "sub %" PRId64 ": holds one %.0f m away, and not another %.0f m away",
+         WHO_OF(client), sub->id, farthest_held, nearest_other);
+    report_note(EVENT_NEAREST);
+}
+
 /* Whoever is complete up to `seq` holds each topic as it was then, or (`or_newer`) a later version. */
 static void check_complete(struct client *client, const struct sub *sub, int64_t seq, bool or_newer, const char *when) {
     const struct model *model = &client->sim->model;
@@ -140,11 +244,20 @@ static void check_complete(struct client *client, const struct sub *sub, int64_t
             continue;
         }
         const struct version *version = model_at(model, topic, seq);
-        const int64_t right = version == NULL || version->removed ? 0 : version->seq;
-        const bool later = or_newer && (sub->held[topic] > seq || sub->last[topic] > seq);
+        const bool later = or_newer && (sub->held[topic] > seq || sub->last[topic] >= seq);
+        if (sub->narrow.near.wanted) {
+            if (!later) {
+                check_near(client, sub, topic, version, when);
+            }
+            continue;
+        }
+        const int64_t right = standing_of(client, sub, version) == STANDING_OUT ? 0 : version->seq;
         MUST(sub->held[topic] == right || later,
              WHO "sub %" PRId64 " at %s %" PRId64 ": holds %s at seq %" PRId64 ", must hold %" PRId64, WHO_OF(client), sub->id,
              when, seq, path_of(client, topic), sub->held[topic], right);
+    }
+    if (sub->narrow.near.limit > 0 && !or_newer && !sub->shared && !sub->overlaps) {
+        check_nearest(client, sub, seq);
     }
 }
 
@@ -169,7 +282,7 @@ static void on_live(struct client *client, const struct reply *reply, const stru
     MUST(reply->seq <= tide->seq_stored, WHO "live before it was stored", WHO_OF(client));
     check_complete(client, sub, reply->seq, false, "live");
     const int64_t skipped = model_count(&client->sim->model, sub->topics, sub->count_after, reply->seq) - sub->counted;
-    if (!sub->shared && !sub->overlaps) {
+    if (!sub->shared && !sub->overlaps && !narrow_is_any(&sub->narrow)) {
         MUST(skipped == reply->skipped,
              WHO "sub %" PRId64 ": live %" PRId64 " tells of %" PRId64 " skipped versions, not %" PRId64, WHO_OF(client),
              sub->id, reply->seq, reply->skipped, skipped);
@@ -189,6 +302,12 @@ static void on_live(struct client *client, const struct reply *reply, const stru
         note_token(client, sub, reply->seq);
     }
     report_note(EVENT_LIVE);
+    if (sub->narrow.count > 0) {
+        report_note(EVENT_WHERE);
+    }
+    if (sub->narrow.near.wanted) {
+        report_note(EVENT_NEAR);
+    }
     if (sub->every_ms > 0) {
         report_note(EVENT_PACED);
     }
@@ -281,15 +400,33 @@ static void begin_sub(struct sub *sub, bool resumed, int64_t count_after) {
     sub->begun = true;
 }
 
+/* What other subscriptions brought before this one began is known to the client, and not told again if it left. */
+static void look_around(struct client *client, struct sub *sub) {
+    const struct model *model = &client->sim->model;
+    for (unsigned topic = 0; topic < model->topic_count; topic++) {
+        const int64_t heard = client->heard[topic];
+        if ((sub->topics >> topic & 1) && heard > sub->held[topic] && sub->held[topic] > 0) {
+            const bool out = standing_of(client, sub, model_version(model, topic, heard)) == STANDING_OUT;
+            sub->held[topic] = out ? 0 : heard;
+        }
+    }
+}
+
 static void start_sub(struct client *client, const struct asked *asked, bool resumed) {
     MUST(!asked->must_resume || resumed, WHO "token %" PRId64 " was good, but did not resume", WHO_OF(client), asked->since);
     MUST(asked->may_resume || !resumed, WHO "token %" PRId64 " must not resume", WHO_OF(client), asked->since);
     if (asked->since >= 0) {
         report_note(resumed ? EVENT_RESUMED : EVENT_RESUME_REFUSED);
+        if (resumed && narrow_is_any(&asked->narrow)) {
+            report_note(asked->narrow.near.wanted ? EVENT_NEAR_RESUMED : EVENT_WHERE_RESUMED);
+        }
     }
     struct sub *sub = &client->subs[asked->slot];
     sub->state = sub->state == SUB_ASKED ? SUB_ACTIVE : sub->state;
     begin_sub(sub, resumed, asked->seq_then);
+    if (resumed && narrow_is_any(&sub->narrow)) {
+        look_around(client, sub);
+    }
 }
 
 /* A sub may be answered; or its history of removals was outlived, which nobody asks for, and other messages of that id may be open. */
@@ -309,12 +446,22 @@ static void on_subscribed(struct client *client, const struct reply *reply, cons
 
 static void on_ok(struct client *client, const struct reply *reply) {
     struct asked *asked = answer_to(client, reply->id, true, ACK_NONE);
-    MUST(asked != NULL && asked->expected == AHORA_OK && (asked->op == REQUEST_UNSUB || asked->op == REQUEST_AUTH),
+    MUST(asked != NULL && asked->expected == AHORA_OK &&
+             (asked->op == REQUEST_UNSUB || asked->op == REQUEST_AUTH || asked->op == REQUEST_MOVE),
          WHO "an ok that answers nothing: %" PRId64, WHO_OF(client), reply->id);
     if (asked->op == REQUEST_UNSUB) {
         client->subs[asked->slot].state = SUB_NONE;
         client->subs[asked->slot].begun = false;
         report_note(EVENT_UNSUBSCRIBED);
+    }
+    if (asked->op == REQUEST_MOVE) { /* from here on, but no token stands for it yet */
+        struct sub *sub = &client->subs[asked->slot];
+        const int64_t limit = sub->narrow.near.limit;
+        sub->narrow.near = asked->narrow.near;
+        sub->narrow.near.limit = asked->narrow.near.limit > 0 ? asked->narrow.near.limit : limit;
+        sub->has_token = false;
+        sub->live = false;
+        report_note(EVENT_MOVED);
     }
     asked_free(asked);
 }
@@ -348,6 +495,10 @@ static void on_error(struct client *client, const struct reply *reply) {
         MUST(reply->retry_ms > 0, WHO "rate_limited without retry_ms", WHO_OF(client));
         report_note(EVENT_RATE_LIMITED);
     }
+    if (asked->wrong_narrow && reply->code == AHORA_INVALID) {
+        MUST(reply->errors.data != NULL, WHO "a refusal that does not say where", WHO_OF(client));
+        report_note(EVENT_NARROW_REFUSED);
+    }
     if (asked->slot >= 0 && asked->op == REQUEST_SUB) {
         client->subs[asked->slot].state = SUB_NONE;
     }
@@ -373,6 +524,13 @@ static void on_published(struct client *client, const struct reply *reply, const
 
 /* ---- get ---- */
 
+/* A snapshot has no margin. */
+static bool passes(const struct client *client, const struct asked *asked, const struct version *version) {
+    const enum standing standing = narrow_judge(&asked->narrow, &version->paper, &client->sim->limits);
+    return standing == STANDING_IN || (standing == STANDING_BORDER && narrow_distance(&asked->narrow.near, &version->paper) <=
+                                                                          (double)asked->narrow.near.radius_m);
+}
+
 static void check_item(struct client *client, struct span item, const struct asked *asked, int64_t seq, uint64_t *seen) {
     const struct model *model = &client->sim->model;
     struct pack_reader path = pack_reader_of(pack_find(item, "topic"));
@@ -390,6 +548,7 @@ static void check_item(struct client *client, struct span item, const struct ask
          WHO "a snapshot holds %s at a wrong seq", WHO_OF(client), path_of(client, (unsigned)topic));
     MUST(paper_read(pack_find(item, "data"), &paper) && paper_equal(&paper, &version->paper),
          WHO "a snapshot holds a wrong document", WHO_OF(client));
+    MUST(passes(client, asked, version), WHO "a snapshot holds a document that does not match", WHO_OF(client));
 }
 
 static void on_snapshot(struct client *client, const struct reply *reply, const struct tide *tide) {
@@ -406,7 +565,8 @@ static void on_snapshot(struct client *client, const struct reply *reply, const 
     }
     int64_t there = 0;
     for (unsigned topic = 0; topic < client->sim->model.topic_count; topic++) {
-        there += (asked->topics >> topic & 1) && model_exists_at(&client->sim->model, topic, reply->seq);
+        there += (asked->topics >> topic & 1) && model_exists_at(&client->sim->model, topic, reply->seq) &&
+                 passes(client, asked, model_at(&client->sim->model, topic, reply->seq));
     }
     MUST(reply->more == (count < there), WHO "a snapshot of %" PRId64 " out of %" PRId64 ", more: %d", WHO_OF(client), count,
          there, reply->more);
@@ -422,6 +582,10 @@ static void on_bye(struct client *client, const struct reply *reply) {
 }
 
 void check_reply(struct client *client, const struct reply *reply, const struct tide *tide) {
+    report_line("client %u hears %s id %" PRId64 " ref %" PRId64 " seq %" PRId64 " %.*s %s", client->number,
+                reply_op_name(reply->op), reply->id, reply->ref, reply->seq, (int)reply->topic.bytes,
+                reply->topic.data == NULL ? "" : (const char *)reply->topic.data,
+                reply->op == REPLY_REMOVE ? ahora_why_name(reply->why) : "");
     switch (reply->op) {
     case REPLY_SET:
     case REPLY_PATCH:
@@ -505,7 +669,7 @@ static enum ahora_code expect_sub(struct client *client, const struct asked *ask
             return AHORA_BAD_MESSAGE;
         }
     }
-    if (asked->fault == AHORA_INVALID) {
+    if (asked->fault == AHORA_INVALID && !asked->wrong_narrow) {
         return AHORA_INVALID;
     }
     return client->at_broker_count >= sim->limits.subscriptions_max ? AHORA_TOO_MANY : asked->fault;
@@ -516,6 +680,12 @@ static void begin_at_broker(struct client *client, struct asked *asked) {
     bool same_epoch = asked->since >= 0 && strcmp(asked->since_epoch, client->sim->epoch) == 0;
     asked->may_resume = same_epoch && asked->since <= model->seq_stored;
     asked->must_resume = asked->may_resume && asked->since >= model->floor;
+    if (narrow_is_any(&asked->narrow)) { /* more may have left than is remembered */
+        asked->must_resume = asked->must_resume && client->sim->limits.lefts_max >= TOPICS_MAX;
+    }
+    if (asked->narrow.near.limit > 0) {
+        asked->may_resume = asked->must_resume = false;
+    }
     struct sub *sub = &client->subs[asked->slot];
     for (unsigned i = 0; i < SUBS_MAX; i++) {
         struct sub *other = &client->subs[i];
@@ -541,6 +711,14 @@ static enum ahora_code expect_unsub(struct client *client, const struct asked *a
     return AHORA_OK;
 }
 
+static enum ahora_code expect_move(const struct client *client, const struct asked *asked) {
+    const struct sub *sub = &client->subs[asked->slot];
+    if (!sub->at_broker || sub->id != asked->id) {
+        return AHORA_NOT_FOUND;
+    }
+    return !sub->narrow.near.wanted || asked->wrong_narrow ? AHORA_INVALID : AHORA_OK;
+}
+
 void check_handling(struct client *client, struct asked *asked) {
     const struct sim *sim = client->sim;
     asked->seq_then = sim->model.seq_stored;
@@ -564,6 +742,9 @@ void check_handling(struct client *client, struct asked *asked) {
         if (asked->expected == AHORA_OK) {
             begin_at_broker(client, asked);
         }
+        return;
+    case REQUEST_MOVE:
+        asked->expected = expect_move(client, asked);
         return;
     case REQUEST_UNSUB:
         asked->expected = expect_unsub(client, asked);

@@ -73,6 +73,24 @@ void asked_encode_changes(struct asked *asked, struct buffer *out) {
     }
 }
 
+static void put_narrow(struct client *client, const struct asked *asked, struct buffer *where, struct buffer *near) {
+    struct dice *dice = &client->sim->dice;
+    if (asked->wrong_narrow) {
+        if (asked->op != REQUEST_MOVE && dice_chance(dice, 500)) {
+            narrow_put_wrong_where(where, dice);
+        } else {
+            narrow_put_wrong_near(near, dice);
+        }
+        return;
+    }
+    if (asked->narrow.count > 0) {
+        narrow_put_where(where, &asked->narrow, dice);
+    }
+    if (asked->narrow.near.wanted) {
+        narrow_put_near(near, &asked->narrow.near);
+    }
+}
+
 /* Makes it bytes and lets it wait for its turn. */
 static void wait(struct client *client, struct asked *asked) {
     struct buffer value;
@@ -89,6 +107,13 @@ static void wait(struct client *client, struct asked *asked) {
         put_match(asked, &value);
         request.match = buffer_span(&value);
     }
+    struct buffer where;
+    struct buffer near;
+    buffer_init(&where, SIZE_MAX);
+    buffer_init(&near, SIZE_MAX);
+    put_narrow(client, asked, &where, &near);
+    request.where = where.bytes > 0 ? buffer_span(&where) : (struct span){0};
+    request.near = near.bytes > 0 ? buffer_span(&near) : (struct span){0};
     if (asked->since >= 0) {
         token_put(&token, asked->since_epoch, asked->since);
         request.since = buffer_span(&token);
@@ -99,6 +124,8 @@ static void wait(struct client *client, struct asked *asked) {
     request_put(&asked->packed, &request);
     buffer_fini(&value);
     buffer_fini(&token);
+    buffer_fini(&where);
+    buffer_fini(&near);
     asked_push(&client->waiting, asked);
 }
 
@@ -114,6 +141,7 @@ static void ask_sub(struct client *client, struct sub *sub) {
     asked->pattern_count = sub->pattern_count;
     asked->topics = sub->topics;
     asked->every_ms = sub->every_ms;
+    asked->narrow = sub->narrow;
     asked->slot = (int)(sub - client->subs);
     if (sub->has_token) {
         asked->since = sub->token;
@@ -135,6 +163,9 @@ void client_subscribe(struct client *client, struct sub *sub) {
         (struct sub){.pattern_count = drawn.pattern_count, .topics = drawn.topics, .overlaps = drawn.overlaps, .wanted = true};
     memcpy(sub->patterns, drawn.patterns, sizeof sub->patterns);
     sub->every_ms = dice_chance(dice, 250) ? dice_between(dice, 1, 1500) : 0;
+    if (dice_chance(dice, 450)) {
+        narrow_draw(&sub->narrow, dice, sub->pattern_count == 1);
+    }
     if (dice_chance(dice, 60)) { /* a token of a world that is not */
         sub->has_token = true;
         sub->token = dice_chance(dice, 500) ? client->sim->model.seq + 1000 : 1;
@@ -173,7 +204,8 @@ static void ask_wrong_sub(struct client *client) {
     asked->pattern_count = 1;
     (void)snprintf(asked->patterns[0], PATTERN_BYTES, "%s", wrong[which].pattern);
     asked->fault = wrong[which].code;
-    asked->every_ms = asked->fault == AHORA_INVALID ? client->sim->limits.every_ms_max + 1 : 0;
+    asked->wrong_narrow = asked->fault == AHORA_INVALID && dice_chance(dice, 700);
+    asked->every_ms = asked->fault == AHORA_INVALID && !asked->wrong_narrow ? client->sim->limits.every_ms_max + 1 : 0;
     for (unsigned i = 0; i < SUBS_MAX && which == 0; i++) { /* or an id in use */
         if (client->subs[i].state == SUB_ACTIVE) {
             asked->id = client->subs[i].id;
@@ -181,6 +213,16 @@ static void ask_wrong_sub(struct client *client) {
             asked->fault = AHORA_BAD_MESSAGE;
         }
     }
+    wait(client, asked);
+}
+
+static void ask_move(struct client *client, struct sub *sub) {
+    struct dice *dice = &client->sim->dice;
+    struct asked *asked = ask(client, REQUEST_MOVE);
+    asked->slot = (int)(sub - client->subs);
+    asked->id = sub->id;
+    asked->wrong_narrow = dice_chance(dice, 60);
+    narrow_draw_circle(&asked->narrow.near, dice, sub->pattern_count == 1);
     wait(client, asked);
 }
 
@@ -202,6 +244,9 @@ static void ask_pub(struct client *client) {
 static void ask_get(struct client *client) {
     struct asked *asked = ask(client, REQUEST_GET);
     script_patterns(client->sim, asked);
+    if (dice_chance(&client->sim->dice, 300)) {
+        narrow_draw(&asked->narrow, &client->sim->dice, false);
+    }
     asked->limit = dice_chance(&client->sim->dice, 300) ? dice_between(&client->sim->dice, 1, 5) : 0;
     wait(client, asked);
 }
@@ -246,38 +291,52 @@ static void burst(struct client *client) {
     }
 }
 
+/* Mostly of those that have a circle, at times several times in a row. */
+static void move_some(struct client *client) {
+    struct dice *dice = &client->sim->dice;
+    const bool any = dice_chance(dice, 50);
+    for (unsigned i = 0; i < SUBS_MAX; i++) {
+        struct sub *sub = &client->subs[i];
+        if ((sub->state == SUB_ACTIVE || sub->state == SUB_ASKED) && (any || sub->narrow.near.wanted)) {
+            ask_move(client, sub);
+        }
+    }
+}
+
 static void act_greeted(struct client *client) {
     struct dice *dice = &client->sim->dice;
     const unsigned throw = (unsigned)dice_below(dice, 1000);
     struct sub *sub = NULL;
-    if (throw < 450) {
+    if (throw < 430) {
         ask_pub(client);
-    } else if (throw < 640) {
+    } else if (throw < 620) {
         sub = sub_in(client, SUB_NONE);
         if (sub != NULL) {
             client_subscribe(client, sub);
         }
-    } else if (throw < 720) {
+    } else if (throw < 690) {
         sub = sub_in(client, dice_chance(dice, 800) ? SUB_ACTIVE : SUB_ASKED);
         if (sub != NULL) {
             client_unsubscribe(client, sub);
         }
-    } else if (throw < 800) {
+    } else if (throw < 770) {
         ask_get(client);
-    } else if (throw < 850) {
+    } else if (throw < 800) {
         wait(client, ask(client, REQUEST_PING));
-    } else if (throw < 870) {
+    } else if (throw < 815) {
         wait(client, ask(client, REQUEST_AUTH));
-    } else if (throw < 880) {
+    } else if (throw < 825) {
         wait(client, ask(client, REQUEST_HELLO));
-    } else if (throw < 910) {
+    } else if (throw < 855) {
         ask_wrong_sub(client);
-    } else if (throw < 930) {
+    } else if (throw < 875) {
         ask_nonsense(client);
-    } else if (throw < 950) {
+    } else if (throw < 895) {
         burst(client);
-    } else if (throw < 985) {
+    } else if (throw < 925) {
         client_gone(client);
+    } else {
+        move_some(client);
     }
 }
 

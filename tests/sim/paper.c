@@ -10,13 +10,17 @@
 #include "proto/pack.h"
 
 /* The first two are counts in some kinds: `adjust` has a floor there. */
-static const char *const field_names[PAPER_FIELDS] = {"available", "capacity", "a", "b", "m", "n"};
-static const char *const subfield_names[PAPER_SUBFIELDS] = {"x", "y", "z"};
+static const char *const field_names[PAPER_FIELDS] = {"available", "capacity", "a", "b", "m", "n", "position"};
+static const char *const subfield_names[PAPER_SUBFIELDS] = {"x", "y", "z", "lat", "lon"};
 
-#define TEXT_PADDING_MAX 150
+#define TEXT_PADDING_MAX (PAPER_TEXT_BYTES - 16)
 
 const char *paper_field_name(unsigned field) {
     return field_names[field];
+}
+
+const char *paper_subfield_name(unsigned subfield) {
+    return subfield_names[subfield];
 }
 
 /* ---- drawing ---- */
@@ -45,11 +49,39 @@ static struct mark_value draw_scalar(struct dice *dice) {
     return value;
 }
 
+struct mark_value paper_draw_scalar(struct dice *dice) {
+    return draw_scalar(dice);
+}
+
+/* Few places, at the poles and on both sides of the antimeridian too, so that many are near each other. */
+int64_t paper_draw_lat(struct dice *dice) {
+    static const int64_t lats[] = {0, 1, 2, 3, 88, 89, 90, -90};
+    return lats[dice_below(dice, sizeof lats / sizeof lats[0])];
+}
+
+int64_t paper_draw_lon(struct dice *dice) {
+    static const int64_t lons[] = {0, 1, 2, 178, 179, 180, -180, -179};
+    return lons[dice_below(dice, sizeof lons / sizeof lons[0])];
+}
+
+static void draw_position(struct paper_field *field, struct dice *dice) {
+    *field = (struct paper_field){.value.mark = MARK_MAP};
+    field->inside[PAPER_LAT] = (struct mark_value){MARK_INT, paper_draw_lat(dice)};
+    field->inside[PAPER_LON] = (struct mark_value){MARK_INT, paper_draw_lon(dice)};
+    if (dice_chance(dice, 100)) {
+        field->inside[dice_chance(dice, 500) ? PAPER_LAT : PAPER_LON] = draw_scalar(dice);
+    }
+}
+
 static void draw_fields(struct paper *paper, struct dice *dice, unsigned per_mille) {
     *paper = (struct paper){0};
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
         struct paper_field *field = &paper->fields[i];
         if (!dice_chance(dice, per_mille)) {
+            continue;
+        }
+        if (i == PAPER_POSITION && dice_chance(dice, 900)) {
+            draw_position(field, dice);
             continue;
         }
         if (i < 4 || dice_chance(dice, 300)) {
@@ -177,6 +209,14 @@ static void put_scalar(struct buffer *out, struct mark_value value) {
     }
 }
 
+size_t paper_text(int64_t number, char *text) {
+    return text_of(number, text);
+}
+
+void paper_put_scalar(struct buffer *out, struct mark_value value) {
+    put_scalar(out, value);
+}
+
 static uint32_t count_inside(const struct paper_field *field) {
     uint32_t count = 0;
     for (unsigned j = 0; j < PAPER_SUBFIELDS; j++) {
@@ -245,7 +285,7 @@ size_t paper_bytes(const struct paper *paper) {
         bytes += 1 + strlen(field_names[i]) + scalar_bytes(field->value);
         for (unsigned j = 0; j < PAPER_SUBFIELDS; j++) {
             if (field->inside[j].mark != MARK_ABSENT) {
-                bytes += 2 + scalar_bytes(field->inside[j]);
+                bytes += 1 + strlen(subfield_names[j]) + scalar_bytes(field->inside[j]);
             }
         }
     }

@@ -13,8 +13,13 @@
 #include "proto/buffer.h"
 #include "tests/sim/dice.h"
 
-#define PAPER_FIELDS 6
-#define PAPER_SUBFIELDS 3
+#define PAPER_FIELDS 7
+#define PAPER_SUBFIELDS 5
+
+/* Where the position is. */
+#define PAPER_POSITION 6
+#define PAPER_LAT 3
+#define PAPER_LON 4
 
 enum mark {
     MARK_ABSENT,
@@ -40,6 +45,17 @@ struct paper {
 };
 
 const char *paper_field_name(unsigned field);
+const char *paper_subfield_name(unsigned subfield);
+
+/* A text of number n; its length. */
+#define PAPER_TEXT_BYTES 166
+size_t paper_text(int64_t number, char *text);
+
+/* A scalar as MessagePack, and one drawn from the same as documents hold. */
+void paper_put_scalar(struct buffer *out, struct mark_value value);
+struct mark_value paper_draw_scalar(struct dice *dice);
+int64_t paper_draw_lat(struct dice *dice);
+int64_t paper_draw_lon(struct dice *dice);
 
 /* Random ones. A patch may hold nils, an adjust only integers of the outer level (and, rarely, something else). */
 void paper_draw(struct paper *paper, struct dice *dice);

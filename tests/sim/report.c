@@ -72,6 +72,15 @@ static const char *const names[EVENTS] = {
     [EVENT_NO_HELLO] = "no_hello",
     [EVENT_CLOCK_BACK] = "clock_back",
     [EVENT_QUIET] = "quiet_check",
+    [EVENT_WHERE] = "where",
+    [EVENT_NEAR] = "near",
+    [EVENT_NEAREST] = "nearest_checked",
+    [EVENT_LEFT] = "left",
+    [EVENT_MOVED] = "moved",
+    [EVENT_NARROW_REFUSED] = "narrow_refused",
+    [EVENT_WHERE_RESUMED] = "where_resumed",
+    [EVENT_NEAR_RESUMED] = "near_resumed",
+    [EVENT_BORDER] = "on_the_border",
 };
 
 static void tell_how_to_repeat(void) {

@@ -35,6 +35,8 @@ static void draw_limits(struct sim *sim) {
     limits->publish_rate_max = PICK(dice, 0, 0, 0, 20);
     limits->beat_ms = PICK(dice, 15000, 200);
     limits->hello_ms = PICK(dice, 5000, 300);
+    limits->lefts_max = (size_t)PICK(dice, 1024, 1024, 1024, 0, 1, 5);
+    limits->where_scans_max = (size_t)PICK(dice, 256, 256);
     limits->get_items_max = PICK(dice, 1000, 3);
     limits->get_bytes_max = (size_t)PICK(dice, 1 << 20, 200);
 }

@@ -18,6 +18,7 @@
 #include "proto/message.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/model.h"
+#include "tests/sim/narrow.h"
 #include "tests/sim/report.h"
 
 #define SUBS_MAX 6
@@ -43,7 +44,9 @@ struct asked {
     bool overlaps; /* its own patterns do */
     int64_t every_ms;
     int64_t limit;
-    int64_t since; /* -1: none */
+    struct sim_narrow narrow; /* sub, get; move: its circle */
+    bool wrong_narrow;        /* written so that it must be refused */
+    int64_t since;            /* -1: none */
     char since_epoch[AHORA_EPOCH_BYTES_MAX + 1];
     enum ahora_code fault; /* what is wrong with it */
     int slot;              /* of client->subs, -1: none */
@@ -85,6 +88,7 @@ struct sub {
     bool live;
     bool shared; /* some topic may come for another reason too: counts are not exact */
     bool has_token;
+    struct sim_narrow narrow; /* as last confirmed */
     int64_t id;
     int64_t every_ms;
     char patterns[PATTERNS_OF_SUB_MAX][PATTERN_BYTES];

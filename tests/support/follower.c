@@ -122,7 +122,35 @@ void follower_connect(struct follower *follower) {
     follower->is_welcome = false;
     for (size_t i = 0; i < follower->subscription_count; i++) {
         follower->subscriptions[i].state = SUBSCRIPTION_IDLE;
+        follower->subscriptions[i].moving = 0;
     }
+}
+
+void follower_narrow(struct follower *follower, size_t index, const char *where, const struct rules_circle *near) {
+    follower->subscriptions[index].where = where;
+    if (near != NULL) {
+        follower->subscriptions[index].near = *near;
+    }
+}
+
+static json_t *circle_json(const struct rules_circle *near) {
+    json_t *circle = json_pack("{s:f s:f s:f}", "lat", near->lat, "lon", near->lon, "radius_m", near->radius_m);
+    if (near->limit > 0) {
+        json_object_set_new(circle, "limit", json_integer(near->limit));
+    }
+    return circle;
+}
+
+json_t *follower_move(struct follower *follower, size_t index, double lat, double lon) {
+    struct subscription *subscription = &follower->subscriptions[index];
+    assert(subscription->state == SUBSCRIPTION_LIVE && subscription->near.radius_m > 0);
+    subscription->near.lat = lat;
+    subscription->near.lon = lon;
+    subscription->moving++;
+    subscription->state = SUBSCRIPTION_CATCHING_UP;
+    subscription->epoch[0] = '\0';
+    subscription->complete_seq = 0;
+    return json_pack("{s:s s:i s:{s:f s:f}}", "op", "move", "id", (int)index + 1, "near", "lat", lat, "lon", lon);
 }
 
 json_t *follower_ask(struct follower *follower, size_t index) {
@@ -144,6 +172,12 @@ json_t *follower_ask(struct follower *follower, size_t index) {
     }
     if (subscription->every_ms > 0) {
         json_object_set_new(message, "every_ms", json_integer(subscription->every_ms));
+    }
+    if (subscription->where != NULL) {
+        json_object_set_new(message, "where", json_loads(subscription->where, 0, NULL));
+    }
+    if (subscription->near.radius_m > 0) {
+        json_object_set_new(message, "near", circle_json(&subscription->near));
     }
     subscription->state = SUBSCRIPTION_ASKED;
     return message;
@@ -278,7 +312,8 @@ static bool data_is_news(struct follower *follower, struct held *held, int64_t s
         const struct subscription *subscription = &follower->subscriptions[i];
         if ((held->matched_by >> i & 1) != 0) {
             is_open |= subscription->state >= SUBSCRIPTION_CATCHING_UP;
-            is_late |= subscription->state == SUBSCRIPTION_LIVE && seq <= subscription->complete_seq;
+            is_late |= subscription->state == SUBSCRIPTION_LIVE && seq <= subscription->complete_seq &&
+                       subscription->near.radius_m == 0; /* there what did not change may come in for what others did */
         }
     }
     if (!is_open) {
@@ -338,6 +373,24 @@ static void take_patch(struct follower *follower, const json_t *message) {
     }
 }
 
+/* It may come with the very seq that is held, and the document may come back with it. */
+static void take_left(struct follower *follower, struct held *held, int64_t seq) {
+    bool is_narrowed = false;
+    for (size_t i = 0; i < follower->subscription_count; i++) {
+        const struct subscription *subscription = &follower->subscriptions[i];
+        is_narrowed |= (held->matched_by >> i & 1) != 0 && (subscription->where != NULL || subscription->near.radius_m > 0);
+    }
+    if (!is_narrowed || seq < held->seq) {
+        follower_violate(follower, "%s left with seq %" PRId64 " after %" PRId64 "%s", held->topic, seq, held->seq,
+                         is_narrowed ? "" : ", and nothing narrows it");
+        return;
+    }
+    seq_shown(follower, seq);
+    held->seq = seq;
+    held->is_forgotten = true;
+    replica_set_data(&follower->replica, held, NULL);
+}
+
 static void take_remove(struct follower *follower, const json_t *message) {
     static const char *const whys[] = {"deleted", "expired", "left", "denied"};
     const char *topic = text_at(message, "topic");
@@ -352,7 +405,9 @@ static void take_remove(struct follower *follower, const json_t *message) {
         return;
     }
     struct held *held = held_get(follower, topic);
-    if (data_is_news(follower, held, number_at(message, "seq"), "remove")) {
+    if (strcmp(why, "left") == 0) {
+        take_left(follower, held, number_at(message, "seq"));
+    } else if (data_is_news(follower, held, number_at(message, "seq"), "remove")) {
         replica_set_data(&follower->replica, held, NULL);
     }
 }
@@ -382,6 +437,9 @@ static void take_live(struct follower *follower, const json_t *message) {
         return;
     }
     follower->skipped += skipped != NULL ? (uint64_t)json_integer_value(skipped) : 0;
+    if (subscription->moving > 0) {
+        return; /* of an older circle */
+    }
     subscription_complete(follower, subscription, seq, "live");
 }
 
@@ -411,6 +469,13 @@ static void take_bye(struct follower *follower, const json_t *message) {
     }
 }
 
+static void take_ok(struct follower *follower, const json_t *message) {
+    int64_t id = number_at(message, "id");
+    if (id >= 1 && (size_t)id <= follower->subscription_count && follower->subscriptions[id - 1].moving > 0) {
+        follower->subscriptions[id - 1].moving--;
+    }
+}
+
 static void take_answer(struct follower *follower, const json_t *message) {
     if (number_at(message, "id") < 1) {
         follower_violate(follower, "%s without id", text_at(message, "op"));
@@ -423,7 +488,7 @@ static const struct {
 } takers[] = {
     {"patch", take_patch},     {"set", take_set},     {"remove", take_remove},         {"live", take_live},
     {"beat", take_beat},       {"error", take_error}, {"subscribed", take_subscribed}, {"welcome", take_welcome},
-    {"bye", take_bye},         {"ok", take_answer},   {"pong", take_answer},           {"published", take_answer},
+    {"bye", take_bye},         {"ok", take_ok},       {"pong", take_answer},           {"published", take_answer},
     {"snapshot", take_answer},
 };
 

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "tests/support/replica.h"
+#include "tests/support/rules.h"
 
 #define FOLLOWER_SUBSCRIPTIONS_MAX 32
 #define FOLLOWER_PATTERNS_MAX 8
@@ -41,6 +42,9 @@ struct subscription {
     const char *patterns[FOLLOWER_PATTERNS_MAX]; /* borrowed */
     size_t pattern_count;
     int64_t every_ms;
+    const char *where; /* the map as JSON, borrowed; NULL: none */
+    struct rules_circle near;
+    unsigned moving; /* moves that are not answered yet: what comes is of an older circle */
     enum subscription_state state;
     char epoch[40];       /* of complete_seq; empty: no token yet */
     int64_t complete_seq; /* by `live` and `beat`; the token */
@@ -73,6 +77,13 @@ void follower_fini(struct follower *follower);
 
 /* Adds a subscription to be asked for by follower_ask; patterns are borrowed. Returns its index. */
 size_t follower_add(struct follower *follower, const char *const *patterns, size_t count, int64_t every_ms);
+
+/* Narrows it, before it is asked for: conditions as JSON (borrowed; NULL: none), a circle (NULL: none). A follower that narrows follows
+   each topic by one subscription only. */
+void follower_narrow(struct follower *follower, size_t index, const char *where, const struct rules_circle *near);
+
+/* The `move` message for one that is live; the caller owns it. Its token is gone until it is live again. */
+json_t *follower_move(struct follower *follower, size_t index, double lat, double lon);
 
 /* A new connection begins: refs and the state of subscriptions are of the old one. Documents and tokens stay. */
 void follower_connect(struct follower *follower);

@@ -107,6 +107,39 @@ static void add_overlapping(struct audience *audience, struct subscriber *subscr
     follower_add(&subscriber->follower, both, 2, random_below(audience, 2) * 250);
 }
 
+#define ANYWHERE                                                                                                               \
+    { 0, 0, 0, 0 }
+
+/* Branches with stock, buses around a point that moves, the nearest of them, bikes to be had: views that documents enter and leave. */
+static const struct {
+    const char *pattern;
+    const char *where;
+    struct rules_circle near;
+    int64_t every_ms;
+    bool moves;
+} narrowed[] = {
+    {"stock/*/France", "{\"available\":{\"gte\":1}}", ANYWHERE, 0, false},
+    {"stock/*/*", "{\"available\":{\"lte\":0}}", ANYWHERE, 200, false},
+    {"service/bus/*", NULL, {30.27, -97.74, 3000, 0}, 0, true},
+    {"service/bus/*", NULL, {30.30, -97.73, 1500, 0}, 300, true},
+    {"service/bus/*", NULL, {30.25, -97.75, 10000, 5}, 0, true},
+    {"service/bikes/*", "{\"num_available\":{\"gt\":0},\"num_docks_available\":{\"gte\":3}}", ANYWHERE, 0, false},
+    {"service/**", "{\"queue_length\":{\"gte\":5}}", ANYWHERE, 100, false},
+    {"order/*", "{\"status\":{\"in\":[\"delivered\",\"in_transit\",\"confirmed\"]}}", ANYWHERE, 0, false},
+    {"service/*/*", "{\"state\":{\"eq\":\"on_trip\"}}", {30.27, -97.74, 20000, 0}, 0, true},
+    {"stock/85123A/*", "{\"available\":{\"gte\":10,\"lt\":500}}", ANYWHERE, 50, false},
+};
+
+#define NARROWED_COUNT (sizeof narrowed / sizeof narrowed[0])
+
+static void add_narrowed(struct subscriber *subscriber, size_t index) {
+    const size_t which = index % NARROWED_COUNT;
+    const char *pattern = narrowed[which].pattern;
+    follower_add(&subscriber->follower, &pattern, 1, subscriber->is_stream ? 0 : narrowed[which].every_ms);
+    follower_narrow(&subscriber->follower, 0, narrowed[which].where, &narrowed[which].near);
+    subscriber->walk = narrowed[which].moves && !subscriber->is_stream ? index + 1 : 0;
+}
+
 static void plan_cuts(struct audience *audience, struct plan *plan) {
     plan->cut_count = 1 + random_below(audience, CUTS_MAX);
     double at = plan->joins_at;
@@ -158,6 +191,9 @@ static void subscriber_draw(struct audience *audience, struct subscriber *subscr
     } else if (index < 120) {
         add_overlapping(audience, subscriber);
         subject = "overlapping";
+    } else if (index < 160 || (is_stream && index % 2 == 0)) {
+        add_narrowed(subscriber, is_stream ? index / 2 : index);
+        subject = "narrowed";
     } else if (is_stream) {
         const char *const *patterns = narrow[index % 6]; /* those of one pattern */
         follower_add(&subscriber->follower, patterns, 1, 0);
@@ -235,6 +271,9 @@ static void subscriber_follow_plan(struct audience *audience, struct subscriber 
         subscriber->returns_at = share + plan->gap;
         subscriber_cut(subscriber);
     }
+    if (!audience->is_load_over) {
+        subscriber_walk(subscriber);
+    }
     poll_set(audience, subscriber, !is_stalled(audience, subscriber, share));
 }
 
@@ -305,11 +344,12 @@ struct audience_totals audience_totals(const struct audience *audience) {
         totals.removes += follower->removes;
         totals.skipped += follower->skipped;
         totals.resumed += follower->resumed;
-        totals.resyncs += follower->resyncs;
+        totals.resyncs += follower->subscriptions[0].near.limit > 0 ? 0 : follower->resyncs; /* the nearest never resume */
         totals.repeats += follower->repeats;
         totals.violations += follower->violation_count + follower->errors;
         totals.cuts += audience->subscribers[i].cuts_done;
         totals.bytes += audience->subscribers[i].bytes_received;
+        totals.moves += audience->subscribers[i].moves;
     }
     return totals;
 }
@@ -328,12 +368,71 @@ static bool follower_wants(const struct follower *follower, const char *topic) {
     return false;
 }
 
+/* What a subscription must hold of a topic. On the border it may be either, by what was before. */
+enum standing { OUT, EITHER, IN };
+
+static enum standing standing_of(const struct subscription *subscription, const json_t *document) {
+    if (document == NULL) {
+        return OUT;
+    }
+    if (subscription->where != NULL) {
+        json_t *where = json_loads(subscription->where, 0, NULL);
+        bool is_matching = rules_where(where, document);
+        json_decref(where);
+        if (!is_matching) {
+            return OUT;
+        }
+    }
+    const double radius = subscription->near.radius_m;
+    if (radius == 0) {
+        return IN;
+    }
+    const double distance = rules_distance(&subscription->near, document);
+    if (distance < 0 || distance > radius + (radius * 0.05 > 10 ? radius * 0.05 : 10) + 0.01) {
+        return OUT;
+    }
+    return subscription->near.limit > 0 || distance > radius - 0.01 ? EITHER : IN;
+}
+
+/* With a limit: as many as there may be, and none farther than one it does not hold. */
+static bool nearest_compare(const struct audience *audience, const struct subscriber *subscriber) {
+    const struct subscription *subscription = &subscriber->follower.subscriptions[0];
+    size_t inside = 0;
+    size_t held = 0;
+    double farthest_held = 0;
+    double nearest_other = 1e9;
+    for (size_t i = 0; i < audience->trace_count; i++) {
+        const struct trace *trace = &audience->traces[i];
+        for (size_t j = 0; j < trace->topic_count; j++) {
+            const struct trace_topic *topic = &trace->topics[j];
+            if (!rules_match(subscription->patterns[0], topic->name) || standing_of(subscription, topic->expected) == OUT) {
+                continue;
+            }
+            const double distance = rules_distance(&subscription->near, topic->expected);
+            const bool is_held = follower_document(&subscriber->follower, topic->name) != NULL;
+            inside += distance < subscription->near.radius_m;
+            held += is_held;
+            farthest_held = is_held && distance > farthest_held ? distance : farthest_held;
+            nearest_other =
+                !is_held && distance < subscription->near.radius_m && distance < nearest_other ? distance : nearest_other;
+        }
+    }
+    const size_t limit = (size_t)subscription->near.limit;
+    const bool is_right = held <= limit && held >= (inside < limit ? inside : limit) && farthest_held <= nearest_other + 0.01;
+    if (!is_right) {
+        printf("  %s: holds %zu of %zu inside, one %.1f m away and not another %.1f m away\n", subscriber->name, held, inside,
+               farthest_held, nearest_other);
+    }
+    return is_right;
+}
+
 /* True if the topic is held as it should be; prints why not while `print`. */
-static bool topic_compare(const struct subscriber *subscriber, const struct trace_topic *topic, bool print) {
+static bool topic_compare(const struct subscriber *subscriber, const struct trace_topic *topic, enum standing standing,
+                          bool print) {
     const json_t *held = follower_document(&subscriber->follower, topic->name);
     int64_t seq = follower_seq(&subscriber->follower, topic->name);
-    bool is_same = held != NULL && topic->expected != NULL && codec_values_equal(held, topic->expected) && seq == topic->seq;
-    if ((held == NULL && topic->expected == NULL) || is_same) {
+    bool is_same = held != NULL && standing != OUT && codec_values_equal(held, topic->expected) && seq == topic->seq;
+    if ((held == NULL && standing != IN) || is_same) {
         return true;
     }
     if (print) {
@@ -355,8 +454,10 @@ static size_t subscriber_compare(const struct audience *audience, const struct s
         for (size_t j = 0; j < trace->topic_count; j++) {
             const struct trace_topic *topic = &trace->topics[j];
             if (follower_wants(&subscriber->follower, topic->name)) {
-                documents += topic->expected != NULL;
-                differences += !topic_compare(subscriber, topic, printed + differences < DIFFERENCES_PRINTED);
+                const enum standing standing = standing_of(&subscriber->follower.subscriptions[0], topic->expected);
+                const bool is_held = follower_document(&subscriber->follower, topic->name) != NULL;
+                documents += standing == IN || (standing == EITHER && is_held);
+                differences += !topic_compare(subscriber, topic, standing, printed + differences < DIFFERENCES_PRINTED);
             }
         }
     }
@@ -364,6 +465,9 @@ static size_t subscriber_compare(const struct audience *audience, const struct s
         printf("  %s: holds %zu documents, not %zu\n", subscriber->name, subscriber->follower.replica.document_count,
                documents);
         differences++;
+    }
+    if (subscriber->follower.subscriptions[0].near.limit > 0) {
+        differences += !nearest_compare(audience, subscriber);
     }
     return differences;
 }

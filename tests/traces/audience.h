@@ -47,7 +47,7 @@ size_t audience_complete(const struct audience *audience, int64_t seq);
 size_t audience_behind(const struct audience *audience, int64_t seq);
 
 struct audience_totals {
-    uint64_t deliveries, removes, skipped, resumed, resyncs, cuts, repeats, violations, bytes;
+    uint64_t deliveries, removes, skipped, resumed, resyncs, cuts, repeats, violations, bytes, moves;
 };
 
 struct audience_totals audience_totals(const struct audience *audience);

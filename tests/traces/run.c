@@ -205,6 +205,7 @@ void run_report(struct run *run) {
            totals.removes, totals.bytes >> 20);
     printf("  skipped versions     %12" PRIu64 "\n", totals.skipped);
     printf("  cuts                 %12" PRIu64 "  and three kills\n", totals.cuts);
+    printf("  circles moved        %12" PRIu64 "\n", totals.moves);
     printf("  resumed by token     %12" PRIu64 "\n", totals.resumed);
     printf("  resynced             %12" PRIu64 "  token given, snapshot received\n", totals.resyncs);
     printf("  seen twice           %12" PRIu64 "  same seq by overlap or resume\n", totals.repeats);

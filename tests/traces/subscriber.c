@@ -85,10 +85,27 @@ static bool websocket_read(struct subscriber *subscriber, size_t bytes_max) {
 
 /* ---- Server-Sent Events ---- */
 
+/* Percent-encoded, all but letters and digits. */
+static void put_encoded(struct bytes *out, const char *text) {
+    for (; *text != '\0'; text++) {
+        bool is_plain = (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
+        bytes_printf(out, is_plain ? "%c" : "%%%02X", (unsigned char)*text);
+    }
+}
+
 static bool stream_connect(struct subscriber *subscriber, uint16_t port) {
     struct bytes request = {0};
-    bytes_printf(&request, "GET /v1/stream?match=%s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n",
-                 subscriber->follower.subscriptions[0].patterns[0]);
+    const struct subscription *subscription = &subscriber->follower.subscriptions[0];
+    bytes_printf(&request, "GET /v1/stream?match=%s", subscription->patterns[0]);
+    if (subscription->where != NULL) {
+        bytes_append_text(&request, "&where=");
+        put_encoded(&request, subscription->where);
+    }
+    if (subscription->near.radius_m > 0) {
+        bytes_printf(&request, "&near=%.6f,%.6f,%.3f", subscription->near.lat, subscription->near.lon,
+                     subscription->near.radius_m);
+    }
+    bytes_append_text(&request, " HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n");
     if (subscriber->last_event_id[0] != '\0') {
         bytes_printf(&request, "Last-Event-ID: %s\r\n", subscriber->last_event_id);
     }
@@ -189,6 +206,27 @@ static bool stream_read(struct subscriber *subscriber, size_t bytes_max) {
 }
 
 /* ---- both ---- */
+
+static double step(struct subscriber *subscriber) {
+    subscriber->walk = subscriber->walk * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(subscriber->walk >> 40) / (1 << 24) - 0.5;
+}
+
+/* About a kilometre at most, around the middle of Austin. */
+void subscriber_walk(struct subscriber *subscriber) {
+    const struct subscription *subscription = &subscriber->follower.subscriptions[0];
+    if (subscriber->walk == 0 || subscriber_fd(subscriber) < 0 || subscription->state != SUBSCRIPTION_LIVE) {
+        return;
+    }
+    double lat = subscription->near.lat + step(subscriber) * 0.02;
+    double lon = subscription->near.lon + step(subscriber) * 0.02;
+    lat = lat < 30.1 || lat > 30.5 ? 30.27 : lat;
+    lon = lon < -98 || lon > -97.5 ? -97.74 : lon;
+    subscriber->moves++;
+    if (!wire_send_new(&subscriber->wire, follower_move(&subscriber->follower, 0, lat, lon))) {
+        subscriber_cut(subscriber);
+    }
+}
 
 bool subscriber_connect(struct subscriber *subscriber, uint16_t port) {
     line_free(subscriber);

@@ -45,6 +45,8 @@ struct subscriber {
     struct http_reader reader;
     char last_event_id[80];
     size_t cuts_done;
+    uint64_t walk; /* where its circle goes, if it moves; 0: it does not */
+    uint64_t moves;
     double returns_at;
     bool is_draining; /* the broker was asked to end: a closed line is right */
     bool is_polled;   /* its socket is in the epoll set */
@@ -63,6 +65,9 @@ bool subscriber_connect(struct subscriber *subscriber, uint16_t port);
 
 /* Drops the line without a word. */
 void subscriber_cut(struct subscriber *subscriber);
+
+/* Its circle goes a random step on, if it moves and is complete. */
+void subscriber_walk(struct subscriber *subscriber);
 
 /* Reads at most `bytes_max` and takes what is whole. False if the line has ended. */
 bool subscriber_read(struct subscriber *subscriber, size_t bytes_max);

@@ -76,6 +76,45 @@ static void removal_is_told_once_with_its_reason(void **state) {
     rig_fini(&rig);
 }
 
+static void moved_circle_drops_the_token_until_it_is_live(void **state) {
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    const struct ahora_near near = {.lat = 1.5, .lon = 2.5, .radius_m = 100.5, .limit = 3};
+    struct ahora_bytes where = {0};
+    assert_int_equal(ahora_from_json("{\"n\":{\"gte\":1}}", &where, NULL), AHORA_OK);
+    struct ahora_sub *sub = client_subscribe(
+        &rig.client, &(struct ahora_view){.match = {"stock/a/*"}, .match_count = 1, .where = where, .near = &near});
+    free((void *)(uintptr_t)where.data);
+    assert_non_null(sub);
+    rig_welcome(&rig, "E");
+    rig_say(&rig, "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
+                  "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"n\":1}}\n"
+                  "{\"op\":\"live\",\"id\":1,\"seq\":10}");
+    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"where\":{\"n\":{\"gte\":1}},"
+                             "\"near\":{\"lat\":1.5,\"lon\":2.5,\"radius_m\":100.5,\"limit\":3}}\n");
+    assert_string_equal(client_sub_token(sub), "E-10");
+    assert_true(client_move(sub, &(struct ahora_near){.lat = 1.5, .lon = 3.5, .radius_m = 100.5}));
+    assert_false(client_move(sub, &(struct ahora_near){.lat = 91, .lon = 3.5, .radius_m = 100.5}));
+    rig_settle(&rig);
+    rig_say(&rig, "{\"op\":\"live\",\"id\":1,\"seq\":11}"); /* of the old circle */
+    assert_string_equal(client_sub_token(sub), "");
+    rig_say(&rig, "{\"op\":\"ok\",\"id\":1}\n{\"op\":\"beat\",\"seq\":12,\"now\":1}\n"
+                  "{\"op\":\"remove\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"why\":\"left\"}");
+    assert_string_equal(client_sub_token(sub), "");
+    rig_say(&rig, "{\"op\":\"live\",\"id\":1,\"seq\":12}\n"
+                  "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"n\":1}}");
+    assert_string_equal(client_sub_token(sub), "E-12");
+    expect_heard(&rig, "{\"op\":\"move\",\"id\":1,\"near\":{\"lat\":1.5,\"lon\":3.5,\"radius_m\":100.5,\"limit\":3}}\n");
+    expect_events(&rig, "connected\n1 subscribed whole\n1 set stock/a/x#3 {\"n\":1}\n1 live 10\n"
+                        "1 remove stock/a/x#3 left\n1 live 12\n1 set stock/a/x#3 {\"n\":1}\n");
+    rig_cut(&rig);
+    come_back(&rig, "E");
+    expect_heard(&rig,
+                 HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"since\":\"E-12\",\"where\":{\"n\":{\"gte\":1}},"
+                       "\"near\":{\"lat\":1.5,\"lon\":3.5,\"radius_m\":100.5,\"limit\":3}}\n");
+    rig_fini(&rig);
+}
+
 static void ref_can_stand_for_another_topic_later(void **state) {
     struct rig rig;
     start_live(&rig, state);
@@ -331,6 +370,7 @@ int main(void) {
         BOTH(version_that_is_not_newer_is_not_told),
         BOTH(staleness_is_told_without_a_new_version),
         BOTH(removal_is_told_once_with_its_reason),
+        BOTH(moved_circle_drops_the_token_until_it_is_live),
         BOTH(ref_can_stand_for_another_topic_later),
         BOTH(overlapping_subscriptions_each_hear_once),
         BOTH(unsubscribed_topics_go_when_the_broker_agreed),

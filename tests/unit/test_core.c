@@ -131,7 +131,9 @@ static void welcome_tells_what_a_client_needs(void **state) {
         hear(rig, session),
         "{\"op\":\"welcome\",\"session\":\"s1\",\"epoch\":\"e1\",\"server\":\"ahora/test\",\"limits\":{"
         "\"message_bytes_max\":1048576,\"document_bytes_max\":65536,\"subscriptions_max\":1000,\"patterns_max\":64,"
-        "\"changes_max\":1000,\"publishes_max\":1024,\"publish_rate_max\":0,\"get_items_max\":1000},"
+        "\"changes_max\":1000,\"publishes_max\":1024,\"publish_rate_max\":0,\"get_items_max\":1000,"
+        "\"where_conditions_max\":16,\"where_values_max\":64,\"where_bytes_max\":4096,\"nears_max\":16,\"near_limit_max\":1000}"
+        ","
         "\"beat_ms\":15000,\"seq\":0,\"now\":1795000000000}\n");
     say(rig, session, "{\"op\":\"hello\"}");
     assert_non_null(strstr(hear(rig, session), "\"code\":\"bad_message\""));

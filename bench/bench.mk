@@ -10,17 +10,21 @@ bench_objects := $(filter-out %/raw.o,$(call objects,bench))
 
 $(BUILD)/ahora-bench: $(bench_objects) $(BUILD)/libproto.a
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lm
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm
 
 $(BUILD)/ahora-bench-raw: $(BUILD)/obj/bench/raw.o
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^
 
+$(BUILD)/peers/bun_server.js: bench/peers/bun_server.js
+	@mkdir -p $(@D)
+	@cp $< $@
+
 $(BUILD)/tests/unit/test_histogram: $(BUILD)/obj/bench/histogram.o
-$(BUILD)/tests/unit/test_bench: $(addprefix $(BUILD)/obj/bench/,dialect.o dialect_read.o threshold.o result.o histogram.o)
+$(BUILD)/tests/unit/test_bench: $(addprefix $(BUILD)/obj/bench/,dialect.o dialect_build.o dialect_read.o dialect_peer.o threshold.o result.o histogram.o)
 
 .PHONY: bench-programs
-bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw ## build the broker, the bench and its yardstick
+bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw $(BUILD)/peers/bun_server.js ## build the broker, the bench and its yardstick
 
 .PHONY: bench
 bench: bench-programs ## measure ahora beside the raw yardstick in about 3 minutes; bench/out/report.txt, .json, .csv

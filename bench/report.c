@@ -104,16 +104,27 @@ static size_t list_targets(const struct result *const *results, size_t count, co
     return found;
 }
 
+/* The yardstick, or whoever is last. */
+static size_t reference_of(const char *const *targets, size_t target_count) {
+    for (size_t i = 1; i < target_count; i++) {
+        if (strcmp(targets[i], "raw") == 0) {
+            return i;
+        }
+    }
+    return target_count - 1;
+}
+
 static void print_row(FILE *out, const struct result *const *results, size_t count, const char *const *targets,
                       size_t target_count, const struct metric *metric) {
     double first = 0;
     double last = 0;
+    size_t reference = reference_of(targets, target_count);
     bool has_first = false;
     bool has_last = false;
     fprintf(out, "  %-20s", metric->name);
     for (size_t i = 0; i < target_count; i++) {
         char text[32] = "-";
-        double value;
+        double value = 0;
         bool found = median_of(results, count, targets[i], metric->name, &value);
         if (found) {
             format_value(text, sizeof text, value);
@@ -123,8 +134,10 @@ static void print_row(FILE *out, const struct result *const *results, size_t cou
             first = value;
             has_first = found;
         }
-        last = value;
-        has_last = found;
+        if (i == reference) {
+            last = value;
+            has_last = found;
+        }
     }
     if (target_count > 1 && has_first && has_last && last != 0) {
         fprintf(out, " %9.3f", first / last);
@@ -144,11 +157,19 @@ void report_print_table(FILE *out, const struct result *const *results, size_t c
     for (size_t i = 0; i < target_count; i++) {
         fprintf(out, " %12s", targets[i]);
     }
-    fprintf(out, "%s\n", target_count > 1 ? "     ratio" : "");
-    for (size_t i = 0; i < results[0]->metric_count; i++) {
-        print_row(out, results, count, targets, target_count, &results[0]->metrics[i]);
+    fprintf(out, " %s%s\n", target_count > 1 ? "1st / " : "",
+            target_count > 1 ? targets[reference_of(targets, target_count)] : "");
+    const struct result *fullest = results[0];
+    for (size_t i = 1; i < count; i++) {
+        fullest = results[i]->metric_count > fullest->metric_count ? results[i] : fullest;
+    }
+    for (size_t i = 0; i < fullest->metric_count; i++) {
+        print_row(out, results, count, targets, target_count, &fullest->metrics[i]);
     }
     for (size_t i = 0; i < count; i++) {
+        if (results[i]->skipped != NULL && results[i]->number == 1) {
+            fprintf(out, "  skipped: %s: %s\n", results[i]->target, results[i]->skipped);
+        }
         if (results[i]->invalid != NULL) {
             fprintf(out, "  INVALID: run %d on %s: %s\n", results[i]->number, results[i]->target, results[i]->invalid);
         }

@@ -27,6 +27,7 @@ struct result {
     const char *target;
     char setting[160]; /* "1 topic x 1000 subscribers, 32 in flight" */
     char command[256];
+    const char *skipped; /* why it was not run, or NULL */
     const char *invalid; /* why the run says nothing, or NULL */
     int number;          /* of the run, from 1 */
     struct metric metrics[METRICS_MAX];

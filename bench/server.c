@@ -71,8 +71,12 @@ static bool http_get(const struct server *server, const char *path, char *out, s
     return have > 0;
 }
 
+static bool is_ahora(const struct server *server) {
+    return (server->target->abilities & CAN_BE_AHORA) != 0;
+}
+
 static bool is_ready(const struct server *server) {
-    if (server->is_raw) {
+    if (!is_ahora(server)) {
         int fd = dial(server);
         if (fd >= 0) {
             close(fd);
@@ -85,7 +89,7 @@ static bool is_ready(const struct server *server) {
 
 int64_t server_seq(const struct server *server) {
     char answer[16384];
-    if (server->is_raw || !http_get(server, "/v1/status", answer, sizeof answer)) {
+    if (!is_ahora(server) || !http_get(server, "/v1/status", answer, sizeof answer)) {
         return -1;
     }
     const char *seq = strstr(answer, "\"seq\":");
@@ -139,17 +143,49 @@ static void add_words(struct words *words, const char *text) {
     words->items[words->count] = NULL;
 }
 
-static void collect_words(const struct server *server, const struct server_plan *plan, struct words *words) {
-    char text[512];
+static bool write_config(const struct target *target, const struct target_places *places) {
+    char text[4096];
+    if (!target_expand(target->config, places, text, sizeof text)) {
+        return false;
+    }
+    FILE *file = fopen(places->config, "w");
+    if (file == NULL) {
+        return false;
+    }
+    bool written = fputs(text, file) >= 0;
+    return fclose(file) == 0 && written;
+}
+
+/* Only this version's ahorad has them all; a peer gets what its line in the table says. */
+static bool collect_words(const struct server *server, const struct server_plan *plan, struct words *words) {
+    char text[1024];
+    char config[160];
+    const struct target *target = plan->target;
     add_words(words, plan->prefix);
     add_words(words, plan->program);
-    snprintf(text, sizeof text, "--listen %s", server->authority);
-    add_words(words, text);
-    if (!plan->is_raw) {
-        snprintf(text, sizeof text, "--data %s/data --log-level warn", server->directory);
+    snprintf(config, sizeof config, "%s/config", server->directory);
+    if (target->arguments == NULL) {
+        snprintf(text, sizeof text, "--listen %s", server->authority);
         add_words(words, text);
     }
-    add_words(words, plan->arguments);
+    if (is_ahora(server)) {
+        snprintf(text, sizeof text, "--data %s/data --log-level warn", server->directory);
+        add_words(words, text);
+        add_words(words, plan->arguments);
+    }
+    struct target_places places = {.directory = server->directory,
+                                   .config = config,
+                                   .peers = plan->peers,
+                                   .port = ntohs(server->address.sin_port),
+                                   .port_beside = pick_port()};
+    if (target->config != NULL && !write_config(target, &places)) {
+        return false;
+    }
+    if (target->arguments != NULL && !target_expand(target->arguments, &places, text, sizeof text)) {
+        return false;
+    }
+    add_words(words, target->arguments != NULL ? text : NULL);
+    return true;
 }
 
 /* In the child: only what is safe after fork. Never returns. */
@@ -177,7 +213,7 @@ static void print_log(const struct server *server) {
     snprintf(path, sizeof path, "%s/log", server->directory);
     FILE *file = fopen(path, "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        fprintf(stderr, "  %s: %s", server->program, line);
+        fprintf(stderr, "  %s: %s", server->target->name, line);
     }
     if (file != NULL) {
         fclose(file);
@@ -199,7 +235,7 @@ static bool wait_until_ready(struct server *server) {
         }
         clock_sleep_ns(POLL_NS);
     }
-    fprintf(stderr, "ahora-bench: %s did not get ready\n", server->program);
+    fprintf(stderr, "ahora-bench: %s did not get ready\n", server->target->name);
     print_log(server);
     return false;
 }
@@ -214,7 +250,10 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
     }
     set_address(server, htonl(INADDR_LOOPBACK), pick_port());
     struct words words = {.count = 0};
-    collect_words(server, plan, &words);
+    if (!collect_words(server, plan, &words)) {
+        fprintf(stderr, "ahora-bench: cannot write what %s starts with\n", server->target->name);
+        return false;
+    }
     pid_t self = getpid();
     pid_t pid = fork();
     if (pid == 0) {
@@ -248,7 +287,7 @@ static bool use_url(struct server *server, const struct server_plan *plan) {
 }
 
 bool server_start(struct server *server, const struct server_plan *plan) {
-    *server = (struct server){.is_raw = plan->is_raw, .program = plan->program};
+    *server = (struct server){.target = plan->target};
     if (plan->url != NULL ? !use_url(server, plan) : !spawn(server, plan)) {
         return false;
     }
@@ -279,7 +318,7 @@ void server_stop(struct server *server) {
         }
     }
     if (server->pid != 0) {
-        fprintf(stderr, "ahora-bench: %s does not stop, killed\n", server->program);
+        fprintf(stderr, "ahora-bench: %s does not stop, killed\n", server->target->name);
         kill(server->pid, SIGKILL);
         waitpid(server->pid, NULL, 0);
         server->pid = 0;
@@ -288,48 +327,4 @@ void server_stop(struct server *server) {
         nftw(server->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
         server->directory[0] = '\0';
     }
-}
-
-/* ---- what it costs ---- */
-
-int64_t server_cpu_ns(const struct server *server) {
-    char path[64];
-    char line[1024] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)server->watched);
-    FILE *file = server->watched != 0 ? fopen(path, "r") : NULL;
-    if (file == NULL) {
-        return 0;
-    }
-    bool read = fgets(line, sizeof line, file) != NULL;
-    fclose(file);
-    const char *at = read ? strrchr(line, ')') : NULL; /* the name may hold blanks; behind it: state is field 3 */
-    for (int field = 2; at != NULL && field < 14; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    if (at == NULL) {
-        return 0;
-    }
-    char *rest;
-    uint64_t user = strtoull(at, &rest, 10);
-    uint64_t system = strtoull(rest, NULL, 10);
-    return (int64_t)((user + system) * (uint64_t)NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
-struct server_memory server_memory_read(const struct server *server) {
-    struct server_memory memory = {0, 0};
-    char path[64];
-    char line[256];
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)server->watched);
-    FILE *file = server->watched != 0 ? fopen(path, "r") : NULL;
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "Pss:", 4) == 0) {
-            memory.pss_bytes = strtoll(line + 4, NULL, 10) * 1024;
-        } else if (strncmp(line, "Rss:", 4) == 0) {
-            memory.rss_bytes = strtoll(line + 4, NULL, 10) * 1024;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return memory;
 }

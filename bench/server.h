@@ -10,24 +10,26 @@
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
+#include "bench/target.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct server {
-    const char *program; /* "ahorad", for messages */
+    const struct target *target;
     struct sockaddr_in address;
     char authority[64];  /* host:port */
     char directory[128]; /* "": none */
     pid_t pid;           /* 0: not ours */
-    pid_t watched;       /* whose /proc is read; 0: nobody's */
-    bool is_raw;
+    pid_t watched;       /* whose /proc is read, with its children; 0: nobody's */
 };
 
 struct server_plan {
-    bool is_raw;
+    const struct target *target;
     const char *program;   /* path of the binary */
+    const char *peers;     /* folder of what npm installed */
     const char *arguments; /* more, separated by blanks; may be NULL */
     const char *prefix;    /* a command to run it under (perf record …), or NULL */
     const char *url;       /* use this one instead of starting any */

@@ -63,7 +63,7 @@ void load_rate(struct run *run, struct schedule *schedule, int64_t duration_ns, 
         int64_t wait;
         for (; due <= now && due < begin + duration_ns; due = due_of(schedule, rate)) {
             run->tally.late += now - due > LATE_NS;
-            run_publish(run, (uint32_t)(schedule->sent % run->topic_count), 1, due);
+            run_publish(run, (uint32_t)(schedule->sent % run->active_count), 1, due);
             schedule->sent++;
         }
         run_flush(run);

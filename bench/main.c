@@ -9,6 +9,7 @@
  */
 #include "bench/harness.h"
 #include "bench/report.h"
+#include "bench/suite.h"
 #include "bench/threshold.h"
 
 #include "include/ahora/protocol.h"
@@ -45,7 +46,8 @@ struct bench {
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("usage: ahora-bench SCENARIO… [options]\n\n"
+    printf("usage: ahora-bench SCENARIO… [options]\n"
+           "       ahora-bench suite bench|peers|sweeps|report [--out DIR] [--fresh]\n\n"
            "Starts a broker on a free port, puts it under load, checks what arrives, and prints what it took.\n\nScenarios, or "
            "all:\n");
     for (size_t i = 0; scenario_at(i) != NULL; i++) {
@@ -103,6 +105,10 @@ static bool check_options(const struct options *options) {
            (options->threshold == NULL || threshold_is_valid(options->threshold));
 }
 
+static bool is_suite(const struct options *options) {
+    return options->scenario_count > 0 && strcmp(options->scenarios[0], "suite") == 0;
+}
+
 static bool prepare(struct bench *bench, int argc, char **argv) {
     struct options *options = &bench->options;
     if (!options_parse(options, argc, argv)) {
@@ -114,6 +120,9 @@ static bool prepare(struct bench *bench, int argc, char **argv) {
     if (options->scenario_count == 0) {
         fprintf(stderr, "ahora-bench: which scenario? See --help\n");
         return false;
+    }
+    if (is_suite(options)) {
+        return check_options(options) && suite_names_are_valid(options);
     }
     for (size_t i = 0; i < options->scenario_count; i++) {
         if (strcmp(options->scenarios[i], "all") != 0 && scenario_find(options->scenarios[i]) == NULL) {
@@ -228,6 +237,10 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     harness_init(&bench.harness, &bench.options);
     report_print_machine(stdout);
+    if (is_suite(&bench.options)) {
+        struct suite_outcome outcome = suite_run(&bench.harness, &bench.options);
+        return !outcome.is_done ? EXIT_FAILED : outcome.is_invalid ? EXIT_INVALID : EXIT_DONE;
+    }
     bool done = run_all(&bench, argc, argv);
     for (size_t i = 0; i < bench.result_count; i++) {
         free(bench.results[i]);

@@ -43,6 +43,7 @@ static const struct option table[] = {
     {0, "stalled", OPTION_NUMBER, AT(stalled), "N",
      "slow: subscribers of each topic that stop reading; mix: slow readers in all"},
     {0, "churn", OPTION_NUMBER, AT(churn), "N", "churn, mix: so many sessions a second leave and come back as new ones"},
+    {0, "active", OPTION_NUMBER, AT(active), "N", "latency: only the first N topics are followed and change"},
     {0, "views", OPTION_NUMBER, AT(views), "N", "subscriptions of each subscriber, to a topic each"},
     {0, "patterns", OPTION_NUMBER, AT(patterns), "N", "wildcard: so many patterns (1 to 8) select the one topic"},
     {0, "radius", OPTION_NUMBER, AT(radius), "METRES", "near: of the circles"},

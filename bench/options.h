@@ -28,6 +28,7 @@ struct options {
     int64_t stalled;
     int64_t churn;
     int64_t views;
+    int64_t active;
     int64_t patterns;
     int64_t radius;
     int64_t source;

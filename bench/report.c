@@ -5,46 +5,22 @@
 
 #include "bench/report.h"
 
+#include "bench/machine.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUNS_MAX 64
-
-/* ---- machine ---- */
-
-static void read_cpu_name(char *out, size_t out_bytes) {
-    char line[256];
-    snprintf(out, out_bytes, "unknown processor");
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
-            snprintf(out, out_bytes, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-            break;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-}
-
-static void read_date(char *out, size_t out_bytes) {
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(out, out_bytes, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
 
 void report_print_machine(FILE *out) {
     char cpu[128];
     char date[32];
     struct utsname system;
-    read_cpu_name(cpu, sizeof cpu);
-    read_date(date, sizeof date);
+    machine_cpu(cpu, sizeof cpu);
+    machine_date(date, sizeof date);
     uname(&system);
     fprintf(out, "ahora-bench %s, %s\n%ld cores, %s, %s %s\n", AHORA_VERSION, date, sysconf(_SC_NPROCESSORS_ONLN), cpu,
             system.sysname, system.release);
@@ -236,8 +212,8 @@ bool report_write_json(const char *path, const struct result *const *results, si
     if (out == NULL) {
         return false;
     }
-    read_cpu_name(cpu, sizeof cpu);
-    read_date(date, sizeof date);
+    machine_cpu(cpu, sizeof cpu);
+    machine_date(date, sizeof date);
     uname(&system);
     fprintf(out, "{\"version\":\"%s\",\"date\":\"%s\",\"cores\":%ld", AHORA_VERSION, date, sysconf(_SC_NPROCESSORS_ONLN));
     put_json_member(out, "cpu", cpu);

@@ -13,10 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 512
-#define SPIN_NS 100000 /* waits shorter than this are not slept through: waking up takes half of it */
+#define FILES_BESIDE 128 /* beside subscribers: producers, stores, listeners */
+#define SPIN_NS 100000   /* waits shorter than this are not slept through: waking up takes half of it */
 #define NOTE_NS (250 * NS_PER_MS)
 
 /* ---- life ---- */
@@ -48,6 +50,7 @@ static bool choose_dialects(struct run *run) {
 static bool make_tables(struct run *run) {
     const struct options *options = run->options;
     run->topic_count = (uint32_t)options->topics;
+    run->active_count = options->active > 0 && options->active < options->topics ? (uint32_t)options->active : run->topic_count;
     run->producer_count = (uint32_t)options->producers;
     run->topics = calloc(run->topic_count, sizeof *run->topics);
     run->moved = calloc(run->topic_count, sizeof *run->moved);
@@ -63,17 +66,32 @@ bool run_resize_topics(struct run *run, uint32_t count) {
     run->topics = calloc(count, sizeof *run->topics);
     run->moved = calloc(count, sizeof *run->moved);
     run->topic_count = run->topics != NULL && run->moved != NULL ? count : 0;
+    run->active_count = run->topic_count;
     return run->topic_count > 0;
+}
+
+/* The server needs one for each of ours, and has the same limit. */
+static bool has_files(struct run *run, uint32_t count) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || count + FILES_BESIDE <= files.rlim_cur) {
+        return true;
+    }
+    snprintf(run->skipped, sizeof run->skipped, "%u connections: a process may hold %llu files here", count,
+             (unsigned long long)files.rlim_cur);
+    return false;
 }
 
 bool run_make_subscribers(struct run *run, uint32_t count) {
     assert(run->subscribers == NULL && count > 0);
+    if (!has_files(run, count)) {
+        return false;
+    }
     run->subscribers = calloc(count, sizeof *run->subscribers);
     run->subscriber_count = run->subscribers != NULL ? count : 0;
     for (uint32_t i = 0; i < run->subscriber_count; i++) {
         run->subscribers[i].connection.fd = -1;
         uint32_t views = run->options->views > 1 ? (uint32_t)run->options->views : 1;
-        struct interest interest = {.first = i % (run->topic_count / views) * views, .count = views};
+        struct interest interest = {.first = i % (run->active_count / views) * views, .count = views};
         if (!subscriber_follow(&run->subscribers[i], &interest)) {
             return false;
         }

@@ -104,7 +104,8 @@ struct run {
     int64_t now_ns; /* as of the last event */
     struct topic *topics;
     uint32_t topic_count;
-    uint32_t *moved; /* topics that progressed since somebody looked */
+    uint32_t active_count; /* of those, the first so many are followed and change */
+    uint32_t *moved;       /* topics that progressed since somebody looked */
     uint32_t moved_count;
     struct subscriber *subscribers;
     uint32_t subscriber_count;
@@ -122,6 +123,7 @@ struct run {
     uint64_t strays;     /* of a topic not asked for */
     uint64_t refused;    /* changes answered with an error */
     const char *failure; /* static; the first */
+    char skipped[96];    /* why this machine cannot run it; "" */
     const char *phase;   /* of the progress shown */
     int64_t phase_ns;    /* its begin */
     int64_t progress_ns; /* when a line was last shown */

@@ -40,6 +40,7 @@ bool play_slow(struct run *run, struct result *result);
 bool play_join(struct run *run, struct result *result);
 bool play_idle(struct run *run, struct result *result);
 bool play_resume(struct run *run, struct result *result);
+bool play_topics(struct run *run, struct result *result);
 
 /* scenario_live.c */
 bool play_churn(struct run *run, struct result *result);

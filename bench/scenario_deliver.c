@@ -30,10 +30,15 @@ bool play_window(struct run *run, struct result *result) {
 
 bool play_rate(struct run *run, struct result *result) {
     const struct options *options = run->options;
-    uint32_t count = (uint32_t)(options->topics * options->subscribers);
+    uint32_t count = options->count > 0 ? (uint32_t)options->count : run->active_count * (uint32_t)options->subscribers;
     snprintf(result->setting, sizeof result->setting,
-             "%lld topics x %lld subscribers, %lld changes/s on schedule, %lld bytes, %s", (long long)options->topics,
-             (long long)options->subscribers, (long long)options->rate, (long long)options->size, options->encoding);
+             "%lld topics, %u of them change, %u subscribers of %lld each, %lld changes/s on schedule, %lld bytes, %s",
+             (long long)options->topics, run->active_count, count, (long long)options->views, (long long)options->rate,
+             (long long)options->size, options->encoding);
+    if (run->active_count % (uint32_t)options->views != 0) {
+        run_fail(run, "--views must divide the topics");
+        return false;
+    }
     if (!load_prepare(run, count)) {
         return false;
     }
@@ -47,6 +52,10 @@ bool play_rate(struct run *run, struct result *result) {
     }
     result_put_percentiles(result);
     load_put_deliveries(result, &tally);
+    struct server_memory memory = server_memory_read(&run->server);
+    if (memory.pss_bytes > 0) {
+        result_put(result, "server_memory", (double)memory.pss_bytes, "bytes");
+    }
     load_finish(run, result);
     return true;
 }

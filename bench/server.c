@@ -240,15 +240,8 @@ static bool wait_until_ready(struct server *server) {
     return false;
 }
 
-static bool spawn(struct server *server, const struct server_plan *plan) {
-    const char *parent = getenv("TMPDIR");
-    snprintf(server->directory, sizeof server->directory, "%s/ahora-bench-XXXXXX", parent != NULL ? parent : "/tmp");
-    if (mkdtemp(server->directory) == NULL) {
-        fprintf(stderr, "ahora-bench: cannot make %s: %s\n", server->directory, strerror(errno));
-        server->directory[0] = '\0';
-        return false;
-    }
-    set_address(server, htonl(INADDR_LOOPBACK), pick_port());
+/* The process itself; its directory and address are there. */
+static bool launch(struct server *server, const struct server_plan *plan) {
     struct words words = {.count = 0};
     if (!collect_words(server, plan, &words)) {
         fprintf(stderr, "ahora-bench: cannot write what %s starts with\n", server->target->name);
@@ -262,6 +255,18 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
     server->pid = pid > 0 ? pid : 0;
     server->watched = server->pid;
     return pid > 0;
+}
+
+static bool spawn(struct server *server, const struct server_plan *plan) {
+    const char *parent = getenv("TMPDIR");
+    snprintf(server->directory, sizeof server->directory, "%s/ahora-bench-XXXXXX", parent != NULL ? parent : "/tmp");
+    if (mkdtemp(server->directory) == NULL) {
+        fprintf(stderr, "ahora-bench: cannot make %s: %s\n", server->directory, strerror(errno));
+        server->directory[0] = '\0';
+        return false;
+    }
+    set_address(server, htonl(INADDR_LOOPBACK), pick_port());
+    return launch(server, plan);
 }
 
 /* host:port, ws://host:port or http://host:port, with an IPv4 address. */
@@ -287,7 +292,7 @@ static bool use_url(struct server *server, const struct server_plan *plan) {
 }
 
 bool server_start(struct server *server, const struct server_plan *plan) {
-    *server = (struct server){.target = plan->target};
+    *server = (struct server){.target = plan->target, .plan = plan};
     if (plan->url != NULL ? !use_url(server, plan) : !spawn(server, plan)) {
         return false;
     }
@@ -310,7 +315,7 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
     return remove(path);
 }
 
-void server_stop(struct server *server) {
+static void end_process(struct server *server) {
     if (server->pid != 0) {
         kill(server->pid, SIGTERM);
         for (int64_t until = clock_ns() + STOP_NS; clock_ns() < until && !has_ended(server);) {
@@ -323,6 +328,19 @@ void server_stop(struct server *server) {
         waitpid(server->pid, NULL, 0);
         server->pid = 0;
     }
+}
+
+int64_t server_restart(struct server *server) {
+    if (server->pid == 0) {
+        return -1;
+    }
+    end_process(server);
+    int64_t begin = clock_ns();
+    return launch(server, server->plan) && wait_until_ready(server) ? clock_ns() - begin : -1;
+}
+
+void server_stop(struct server *server) {
+    end_process(server);
     if (server->directory[0] != '\0') {
         nftw(server->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
         server->directory[0] = '\0';

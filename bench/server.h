@@ -17,13 +17,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct server_plan;
+
 struct server {
     const struct target *target;
     struct sockaddr_in address;
-    char authority[64];  /* host:port */
-    char directory[128]; /* "": none */
-    pid_t pid;           /* 0: not ours */
-    pid_t watched;       /* whose /proc is read, with its children; 0: nobody's */
+    char authority[64];             /* host:port */
+    char directory[128];            /* "": none */
+    const struct server_plan *plan; /* borrowed: it is started again by it */
+    pid_t pid;                      /* 0: not ours */
+    pid_t watched;                  /* whose /proc is read, with its children; 0: nobody's */
 };
 
 struct server_plan {
@@ -44,6 +47,9 @@ struct server_memory {
 
 /* Starts it and waits until it is ready. False after a message on stderr; server_stop is still to be called. */
 bool server_start(struct server *server, const struct server_plan *plan);
+
+/* Ends it and starts it again on the same port with the same store. Nanoseconds until it was ready; -1: it is not ours, or did not get so. */
+int64_t server_restart(struct server *server);
 
 /* SIGTERM, waits, SIGKILL if need be; removes the directory. */
 void server_stop(struct server *server);

@@ -1,0 +1,18 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* The machine and the day, for reports. */
+#ifndef BENCH_MACHINE_H
+#define BENCH_MACHINE_H
+
+#include <stddef.h>
+
+void machine_cpu(char *out, size_t out_bytes);
+void machine_date(char *out, size_t out_bytes); /* UTC, RFC 3339 */
+
+/* "2 cores, AMD EPYC, 24 GiB, Linux 6.1" */
+void machine_text(char *out, size_t out_bytes);
+
+#endif

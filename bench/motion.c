@@ -15,7 +15,9 @@
 #define TOWN_M 40000.0
 #define COURSE_M 300.0
 #define STEP_M 40.0
-#define EDGE_SHARE 0.01 /* of the radius: spheres and ellipsoids differ by half of it */
+#define EDGE_SHARE 0.001  /* of a distance: what rounding may decide */
+#define MARGIN_SHARE 0.05 /* docs/protocol.md, views: who is inside leaves only beyond a margin */
+#define MARGIN_M 10.0
 
 static uint64_t mixed(uint64_t value) { /* splitmix64 */
     value += UINT64_C(0x9e3779b97f4a7c15);
@@ -53,8 +55,9 @@ double motion_metres(struct place a, struct place b) { /* haversine */
 
 enum whereabouts motion_whereabouts(struct place centre, double radius_m, struct place at) {
     double metres = motion_metres(centre, at);
-    if (fabs(metres - radius_m) <= EDGE_SHARE * radius_m) {
-        return AT_THE_EDGE;
+    double margin_m = MARGIN_SHARE * radius_m > MARGIN_M ? MARGIN_SHARE * radius_m : MARGIN_M;
+    if (metres < radius_m * (1 - EDGE_SHARE)) {
+        return INSIDE;
     }
-    return metres < radius_m ? INSIDE : OUTSIDE;
+    return metres > (radius_m + margin_m) * (1 + EDGE_SHARE) ? OUTSIDE : AT_THE_EDGE;
 }

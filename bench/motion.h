@@ -29,7 +29,7 @@ double motion_metres(struct place a, struct place b);
 
 enum whereabouts {
     OUTSIDE,
-    AT_THE_EDGE, /* so near that rounding may decide */
+    AT_THE_EDGE, /* within the margin, where it depends on where it came from */
     INSIDE,
 };
 

@@ -69,6 +69,8 @@ static const struct option table[] = {
     {0, "no-pin", OPTION_FLAG, AT(no_pin), NULL, "let the kernel place both"},
     {0, "fresh", OPTION_FLAG, AT(fresh), NULL, "suite: measure again what was measured before"},
     {0, "out", OPTION_TEXT, AT(out), "DIR", "suite: where cells and report go; default bench/out"},
+    {0, "any-pace", OPTION_FLAG, AT(any_pace), NULL,
+     "a late generator is no fault: promises are checked, figures mean nothing"},
     {0, "quick", OPTION_FLAG, AT(quick), NULL, "shorter measurements: a third of the time"},
     {0, "progress", OPTION_FLAG, AT(progress), NULL, "a line of progress even if stderr is no terminal"},
     {0, "threshold", OPTION_TEXT, AT(threshold), "LIST", "'p99<5ms,lost=0': exit with 3 if one does not hold"},

@@ -54,6 +54,7 @@ struct options {
     bool no_pin;
     bool quick;
     bool fresh;
+    bool any_pace;
     bool progress;
     bool help;
     const char *threshold;

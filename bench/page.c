@@ -258,10 +258,11 @@ static void put_notes(FILE *out, const struct cells *cells, const struct entry *
         bool skipped = cell_text(cell, "skipped")[0] != '\0';
         fprintf(out, "<p class=\"note%s\">", skipped ? "" : " bad");
         put(out, "", cell_text(cell, "target"), ": ");
+        if (entry->x_name != NULL) {
+            fprintf(out, "%.0f %s%s", cell_number(cell, "x"), entry->x_name, skipped ? ": " : ", ");
+        }
         if (!skipped) {
             fprintf(out, "run %.0f does not count: ", cell_number(cell, "run"));
-        } else if (entry->x_name != NULL) {
-            fprintf(out, "%s %.0f: ", entry->x_name, cell_number(cell, "x"));
         }
         put(out, "", reason_of(cell), "</p>\n");
     }
@@ -334,8 +335,8 @@ static void put_sweep_plot(FILE *out, const struct cells *cells, const struct en
     static struct svg_plot plot;
     char title[96];
     snprintf(title, sizeof title, "%s, %s", metric, unit_of(cells, entry->id, metric));
-    plot = (struct svg_plot){
-        .title = title, .x_label = entry->x_name, .y_label = "", .x_scale = SVG_LOG, .y_scale = SVG_LINEAR, .has_dots = true};
+    plot = (struct svg_plot){.title = title, .x_label = entry->x_name, .y_label = "", .x_scale = SVG_LOG, .has_dots = true};
+    plot.y_scale = strcmp(metric, "server_memory") == 0 ? SVG_LOG : SVG_LINEAR; /* grows as far as what it is drawn over */
     for (size_t i = 0; target_at(i) != NULL && plot.line_count < SVG_LINES_MAX; i++) {
         struct svg_line *line = &plot.lines[plot.line_count];
         line->name = target_at(i)->name;

@@ -369,7 +369,7 @@ static void judge(const struct run *run, struct result *result, uint64_t lost) {
     uint64_t sent = run->tally.changes > 0 ? run->tally.changes : run->live_count;
     if (run->failure != NULL) {
         result->invalid = run->failure;
-    } else if ((double)run->tally.late > LATE_SHARE_MAX * (double)sent) {
+    } else if (!run->options->any_pace && (double)run->tally.late > LATE_SHARE_MAX * (double)sent) {
         result->invalid = "the generator was late: this machine cannot keep to the schedule";
     } else if (run->refused > 0) {
         result->invalid = "the server refused changes";

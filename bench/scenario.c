@@ -156,6 +156,10 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
         result->skipped = plan->target->cannot;
         return false;
     }
+    if (strcmp(filled.ack, "durable") == 0 && (plan->target->abilities & CAN_BE_AHORA) == 0) {
+        result->skipped = "started in its favour, without a disk: nothing is durable";
+        return false;
+    }
     if (run_init(&run, &filled, plan, result)) {
         played = scenario->play(&run, result);
     }

@@ -20,15 +20,17 @@ static void find_folder(struct harness *harness) {
 }
 
 static void choose_cores(struct harness *harness, const struct options *options) {
-    if (options->no_pin || sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-        harness->server_core = -1;
-        return;
+    bool alone = sysconf(_SC_NPROCESSORS_ONLN) < 2;
+    harness->server_core = alone ? -1 : options->server_core < 0 ? 0 : (int)options->server_core;
+    harness->load_core = alone ? -1 : options->load_core < 0 ? 1 : (int)options->load_core;
+}
+
+/* Each run anew: within a plan, some are pinned and some are not. */
+static int pin(const struct harness *harness, const struct options *options) {
+    if (!core_pin(options->no_pin ? -1 : harness->load_core)) {
+        fprintf(stderr, "ahora-bench: cannot pin to core %d: going on without\n", harness->load_core);
     }
-    int load_core = options->load_core < 0 ? 1 : (int)options->load_core;
-    harness->server_core = options->server_core < 0 ? 0 : (int)options->server_core;
-    if (!core_pin(load_core)) {
-        fprintf(stderr, "ahora-bench: cannot pin to core %d: going on without\n", load_core);
-    }
+    return options->no_pin ? -1 : harness->server_core;
 }
 
 static void raise_file_limit(void) {
@@ -88,7 +90,7 @@ bool harness_run(const struct harness *harness, const struct scenario *scenario,
                                .prefix = options->prefix,
                                .url = options->url,
                                .pid = options->pid,
-                               .core = harness->server_core};
+                               .core = pin(harness, options)};
     return scenario_run(scenario, options, &plan, result);
 }
 

@@ -13,9 +13,10 @@
 struct harness {
     char folder[400]; /* of our own program: ahorad, the yardstick and peers/ lie beside it */
     int server_core;  /* -1: anywhere */
+    int load_core;
 };
 
-/* Finds the folder, pins us, raises the limit of open files. */
+/* Finds the folder, chooses cores, raises the limit of open files. */
 void harness_init(struct harness *harness, const struct options *options);
 
 /* The program of a target; false if it is not there. */

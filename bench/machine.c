@@ -6,6 +6,7 @@
 #include "bench/machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -42,4 +43,19 @@ void machine_text(char *out, size_t out_bytes) {
     double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     snprintf(out, out_bytes, "%ld cores, %s, %.0f GiB, %s %s", sysconf(_SC_NPROCESSORS_ONLN), cpu, bytes / (1 << 30),
              system.sysname, system.release);
+}
+
+int64_t machine_memory_available(void) {
+    char line[128];
+    int64_t bytes = -1;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "MemAvailable:", 13) == 0) {
+            bytes = strtoll(line + 13, NULL, 10) * 1024;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return bytes;
 }

@@ -5,6 +5,8 @@
 
 #include "bench/run.h"
 
+#include "bench/machine.h"
+
 #include "include/ahora/protocol.h"
 
 #include <assert.h>
@@ -17,8 +19,10 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 512
-#define FILES_BESIDE 128 /* beside subscribers: producers, stores, listeners */
-#define SPIN_NS 100000   /* waits shorter than this are not slept through: waking up takes half of it */
+#define CONNECTION_BYTES 32768
+#define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
+#define FILES_BESIDE 128       /* beside subscribers: producers, stores, listeners */
+#define SPIN_NS 100000         /* waits shorter than this are not slept through: waking up takes half of it */
 #define NOTE_NS (250 * NS_PER_MS)
 
 /* ---- life ---- */
@@ -70,6 +74,17 @@ bool run_resize_topics(struct run *run, uint32_t count) {
     return run->topic_count > 0;
 }
 
+/* Both ends of a connection are here: what the kernel and a hungry server keep for it, with room to spare. */
+static bool has_memory(struct run *run, uint32_t count) {
+    int64_t available = machine_memory_available();
+    if (available < 0 || (int64_t)count * CONNECTION_BYTES < available) {
+        return true;
+    }
+    snprintf(run->skipped, sizeof run->skipped, "%u connections: only %lld MiB of memory are left here", count,
+             (long long)(available >> 20));
+    return false;
+}
+
 /* The server needs one for each of ours, and has the same limit. */
 static bool has_files(struct run *run, uint32_t count) {
     struct rlimit files;
@@ -81,15 +96,24 @@ static bool has_files(struct run *run, uint32_t count) {
     return false;
 }
 
+/* 127.0.0.`this`: one address has not enough ports for all. */
+static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count) {
+    if (run->options->source > 0) {
+        return (uint32_t)run->options->source;
+    }
+    return count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
+}
+
 bool run_make_subscribers(struct run *run, uint32_t count) {
     assert(run->subscribers == NULL && count > 0);
-    if (!has_files(run, count)) {
+    if (!has_files(run, count) || !has_memory(run, count)) {
         return false;
     }
     run->subscribers = calloc(count, sizeof *run->subscribers);
     run->subscriber_count = run->subscribers != NULL ? count : 0;
     for (uint32_t i = 0; i < run->subscriber_count; i++) {
         run->subscribers[i].connection.fd = -1;
+        run->subscribers[i].connection.source = source_of(run, i, count);
         uint32_t views = run->options->views > 1 ? (uint32_t)run->options->views : 1;
         struct interest interest = {.first = i % (run->active_count / views) * views, .count = views};
         if (!subscriber_follow(&run->subscribers[i], &interest)) {
@@ -361,57 +385,4 @@ void run_note(struct run *run, const char *what, uint64_t work, double done) {
     fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left ", what, 100 * done, rate, left);
     run->progress_ns = now;
     run->progress_work = work;
-}
-
-/* ---- the verdict ---- */
-
-static void judge(const struct run *run, struct result *result, uint64_t lost) {
-    uint64_t sent = run->tally.changes > 0 ? run->tally.changes : run->live_count;
-    if (run->failure != NULL) {
-        result->invalid = run->failure;
-    } else if (!run->options->any_pace && (double)run->tally.late > LATE_SHARE_MAX * (double)sent) {
-        result->invalid = "the generator was late: this machine cannot keep to the schedule";
-    } else if (run->refused > 0) {
-        result->invalid = "the server refused changes";
-    } else if (lost + run->duplicates + run->inversions + run->strays > 0) {
-        result->invalid = "a promise was broken: see lost, duplicates, disorder";
-    }
-}
-
-void run_put_promises(const struct run *run, struct result *result, uint64_t lost, uint64_t conflated) {
-    result_put(result, "lost", (double)lost, "");
-    result_put(result, "conflated", (double)conflated, "");
-    result_put(result, "duplicates", (double)run->duplicates, "");
-    result_put(result, "disorder", (double)(run->inversions + run->strays), "");
-    result_put(result, "refused", (double)run->refused, "");
-    result_put(result, "late", (double)run->tally.late, "");
-    judge(run, result, lost);
-}
-
-static uint64_t missing_at_end(const struct run *run, const struct subscriber *subscriber) {
-    uint64_t missing = 0;
-    for (uint32_t i = 0; i < subscriber->interest.count; i++) {
-        uint64_t version = subscriber->versions != NULL ? subscriber->versions[i] : subscriber->version;
-        const struct topic *topic = &run->topics[subscriber->interest.first + i];
-        missing += topic->is_gone ? 0 : topic->published - version;
-    }
-    return missing;
-}
-
-void run_check(struct run *run, struct result *result) {
-    uint64_t lost = 0;
-    uint64_t conflated = 0;
-    for (uint32_t i = 0; i < run->subscriber_count; i++) {
-        const struct subscriber *subscriber = &run->subscribers[i];
-        if (subscriber->state != SUBSCRIBER_LIVE || subscriber->is_stalled) {
-            continue;
-        }
-        /* The yardstick does not say what it passes over. */
-        uint64_t told = run->dialect.name == DIALECT_RAW && (run->target->abilities & CAN_SKIP) != 0 ? subscriber->gaps
-                                                                                                     : subscriber->skipped;
-        lost += subscriber->gaps > told ? subscriber->gaps - told : 0;
-        lost += missing_at_end(run, subscriber);
-        conflated += subscriber->gaps < told ? subscriber->gaps : told;
-    }
-    run_put_promises(run, result, lost, conflated);
 }

@@ -61,7 +61,7 @@ struct server_memory server_memory_read(const struct server *server);
 /* The broker's seq, from /v1/status; -1 if it did not say. */
 int64_t server_seq(const struct server *server);
 
-/* Ties the calling thread to a core; false if the machine does not let it. */
+/* Ties the calling thread, and what it starts, to a core; -1: to none. False if the machine does not let it. */
 bool core_pin(int core);
 
 #endif

@@ -199,7 +199,6 @@ bool subscriber_join(struct run *run, struct subscriber *subscriber) {
     subscriber->connection.dialect = &run->dialect;
     subscriber->connection.context = run;
     subscriber->connection.topic = subscriber->interest.first;
-    subscriber->connection.source = (uint32_t)run->options->source;
     subscriber->state = SUBSCRIBER_JOINING;
     subscriber->lives = 0;
     subscriber->is_confirmed = false;

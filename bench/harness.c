@@ -5,6 +5,8 @@
 
 #include "bench/harness.h"
 
+#include "bench/many.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -91,6 +93,9 @@ bool harness_run(const struct harness *harness, const struct scenario *scenario,
                                .url = options->url,
                                .pid = options->pid,
                                .core = pin(harness, options)};
+    if (options->brokers > 1 && options->url == NULL && strcmp(scenario->name, "idle") == 0) {
+        return many_run(scenario, options, &plan, result);
+    }
     return scenario_run(scenario, options, &plan, result);
 }
 

@@ -61,6 +61,7 @@ static const struct option table[] = {
     {0, "peers", OPTION_TEXT, AT(peers), "DIR", "what make bench-peers-deps installed; default peers/ beside this program"},
     {0, "traces", OPTION_TEXT, AT(traces), "DIR", "replay: where the traces are; default ../shared/data"},
     {0, "trace", OPTION_TEXT, AT(trace), "NAME", "replay: files with this in their name; default service-bus"},
+    {0, "brokers", OPTION_NUMBER, AT(brokers), "N", "idle: spread the connections over N brokers and client processes"},
     {0, "source", OPTION_NUMBER, AT(source), "N", "connect from 127.0.0.N"},
     {0, "server-args", OPTION_TEXT, AT(server_arguments), "TEXT", "more arguments for ahorad, such as \"--sync off\""},
     {0, "server-prefix", OPTION_TEXT, AT(prefix), "TEXT", "start it under this command, such as \"valgrind --tool=callgrind\""},

@@ -32,6 +32,7 @@ struct options {
     int64_t patterns;
     int64_t radius;
     int64_t source;
+    int64_t brokers;
     int64_t size;
     int64_t duration_ms;
     int64_t warmup_ms;

@@ -59,6 +59,8 @@ static const struct entry peers[] = {
           2),
     ENTRY("peers-e-many", "E: as many idle connections as one process may hold files for", "idle", LONG "--count 19000", ALL,
           "reach_all", true, "1.1 raw", 1),
+    ENTRY("peers-e-100k", "E: 100,000 idle connections over 6 brokers and 6 clients", "idle",
+          LONG "--count 100k --brokers 6 --no-pin", "ahora", "machine_per_connection", true, NULL, 1),
     ENTRY("peers-f-join", "F: processor time of a join", "join", LONG, ALL, "cpu_per_join", true, "35 us", 2),
     ENTRY("peers-g-none-1", "G: changes taken in, not answered one by one", "ingest", LONG "--ack none", ALL, "accepted", false,
           NULL, 2),

@@ -21,7 +21,6 @@
 #define EVENTS_MAX 512
 #define CONNECTION_BYTES 32768
 #define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
-#define FILES_BESIDE 128       /* beside subscribers: producers, stores, listeners */
 #define SPIN_NS 100000         /* waits shorter than this are not slept through: waking up takes half of it */
 #define NOTE_NS (250 * NS_PER_MS)
 

@@ -4,6 +4,7 @@
  */
 
 /* Scenarios about connections: joining, being there, coming back. */
+#include "bench/many.h"
 #include "bench/scenario.h"
 
 #include <stdio.h>
@@ -94,6 +95,10 @@ bool play_idle(struct run *run, struct result *result) {
     result_put(result, "pss_per_connection", (double)(after.pss_bytes - before.pss_bytes) / count, "bytes");
     result_put(result, "rss_per_connection", (double)(after.rss_bytes - before.rss_bytes) / count, "bytes");
     result_put(result, "joins", count / seconds, "/s");
+    if (!many_wait()) {
+        run_fail(run, "another process failed");
+        return false;
+    }
     change_all(run, result);
     result_put_percentiles(result);
     run_check(run, result);

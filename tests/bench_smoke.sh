@@ -45,6 +45,7 @@ play crowd $both -c 500 -R 20
 play join $both -n 300
 play idle $both -n 300
 play idle -n 50 --source 9
+play idle -n 200 --brokers 3
 for ack in none applied durable; do
     for encoding in msgpack json ndjson; do
         play ingest --ack $ack --encoding $encoding -b 10 -p 1

@@ -71,6 +71,28 @@ play idle --target $peers -n 50
 play ingest --target $peers -b 5 --ack applied -t 100
 play ingest --target $peers -b 5 --ack none -p 2 -t 100
 
+# ---- the check checked: a server that loses, doubles or swaps one delivery in a hundred ----
+
+# fault NAME METRIC SCRIPT: what replaces the Bun server's publish; the run must not count, and say what it saw
+fault() {
+    local peers=$out/faulty
+    mkdir -p "$peers"
+    ln -sfn "$(realpath "$build/peers")/node_modules" "$peers/node_modules"
+    sed "s/server.publish(topic, value);/$3/" "$build/peers/bun_server.js" >"$peers/bun_server.js"
+    "$bench" latency --target bun --peers "$peers" -t 1 -c 10 -R 500 --no-pin --any-pace --warmup 50ms --duration 500ms >"$out/fault" 2>&1
+    check "a server that $1 is found out" grep -qE "^  $2 +[1-9]" "$out/fault"
+}
+
+if [ -x "$build/peers/node_modules/bun/bin/bun.exe" ]; then
+    say='server.publish(topic, value)'
+    turn='globalThis.n = (globalThis.n | 0) + 1'
+    fault "loses" lost "$turn; if (globalThis.n % 100) $say;"
+    fault "doubles" duplicates "$turn; $say; if (globalThis.n % 100 == 0) $say;"
+    fault "swaps" disorder "$turn; if (globalThis.n % 100 == 50) globalThis.held = value; else { $say; if (globalThis.held) server.publish(topic, globalThis.held); globalThis.held = null; }"
+else
+    echo "skipped: servers that lose, double or swap: Bun is not installed (make bench-peers-deps)"
+fi
+
 # ---- the suite: interrupted, resumed, kept ----
 
 suite() {

@@ -239,7 +239,9 @@ int main(int argc, char **argv) {
     report_print_machine(stdout);
     if (is_suite(&bench.options)) {
         struct suite_outcome outcome = suite_run(&bench.harness, &bench.options);
-        return !outcome.is_done ? EXIT_FAILED : outcome.is_invalid ? EXIT_INVALID : EXIT_DONE;
+        bench.is_invalid = outcome.is_invalid;
+        bench.is_missed = outcome.is_missed;
+        return exit_code_of(&bench, outcome.is_done);
     }
     bool done = run_all(&bench, argc, argv);
     for (size_t i = 0; i < bench.result_count; i++) {

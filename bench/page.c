@@ -6,6 +6,7 @@
 #include "bench/page.h"
 
 #include "bench/machine.h"
+#include "bench/page_part.h"
 #include "bench/page_style.h"
 #include "bench/svg.h"
 #include "bench/target.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define APART_S 3600 /* cells of one entry that are further apart than this are said to be */
 #define TARGETS_SHOWN 16
 #define NARROW_COLUMNS 3 /* so few targets leave room for the figures beside the plot */
 
@@ -70,49 +70,6 @@ static bool has_plan(const struct cells *cells, const struct plan *plan) {
     return has_target(cells, plan, NULL);
 }
 
-/* ---- small things ---- */
-
-static void put(FILE *out, const char *before, const char *text, const char *behind) {
-    fputs(before, out);
-    svg_write_text(out, text);
-    fputs(behind, out);
-}
-
-static const char *reason_of(const struct cell *cell) {
-    const char *skipped = cell_text(cell, "skipped");
-    return skipped[0] != '\0' ? skipped : cell_text(cell, "invalid");
-}
-
-/* A cell of a table: the value, a bar of its share of the largest; or a dash and why. */
-static void put_value(FILE *out, const struct cells *cells, const char *entry, const struct target *target, bool has,
-                      double value, double largest) {
-    char text[32];
-    const struct cell *cell = cells_find(cells, entry, target->name);
-    if (!has) {
-        put(out, "<td class=\"none\" title=\"", cell != NULL ? reason_of(cell) : "not run", "\">–</td>");
-        return;
-    }
-    svg_format(text, sizeof text, value);
-    fprintf(out, "<td%s>%s", target == target_at(0) ? " class=\"own\"" : "", text);
-    if (largest > 0 && value > 0) {
-        fprintf(out, "<i style=\"width:%.1f%%\"></i>", 90 * value / largest);
-    }
-    fputs("</td>", out);
-}
-
-static void put_ratio(FILE *out, double ratio, bool is_less_better, const char *of) {
-    if (ratio <= 0) {
-        fputs("<td class=\"none\">–</td>", out);
-        return;
-    }
-    bool ahead = is_less_better ? ratio <= 1 : ratio >= 1;
-    fprintf(out, "<td class=\"%s\">%.2f", ahead ? "good" : "bad", ratio);
-    if (of != NULL) {
-        put(out, " <small>", of, "</small>");
-    }
-    fputs("</td>", out);
-}
-
 /* ---- the summary ---- */
 
 static void put_summary_row(FILE *out, const struct cells *cells, const struct plan *plan, const struct entry *entry) {
@@ -129,26 +86,26 @@ static void put_summary_row(FILE *out, const struct cells *cells, const struct p
     largest = known > 1 ? largest : 0; /* nothing to compare it with */
     fprintf(out, "<tr><td><a href=\"#%s\">", entry->id);
     svg_write_text(out, entry->title);
-    put(out, "</a><br><small>", entry->metric, "");
-    put(out, standing.unit[0] != '\0' ? ", " : "", standing.unit,
-        entry->is_less_better ? ", less is better</small></td>" : "</small></td>");
+    page_put(out, "</a><br><small>", entry->metric, "");
+    page_put(out, standing.unit[0] != '\0' ? ", " : "", standing.unit,
+             entry->is_less_better ? ", less is better</small></td>" : "</small></td>");
     for (size_t i = 0; target_at(i) != NULL; i++) {
         if (has_target(cells, plan, target_at(i)->name)) {
-            put_value(out, cells, entry->id, target_at(i), standing.has[i], standing.values[i], largest);
+            page_put_value(out, cells, entry->id, target_at(i), standing.has[i], standing.values[i], largest);
         }
     }
-    put_ratio(out, standing.to_raw, entry->is_less_better, NULL);
+    page_put_ratio(out, standing.to_raw, entry->is_less_better, NULL);
     if (has_target(cells, plan, "bun") || has_target(cells, plan, "nats")) {
-        put_ratio(out, standing.to_best_peer, entry->is_less_better, standing.best_peer);
+        page_put_ratio(out, standing.to_best_peer, entry->is_less_better, standing.best_peer);
     }
-    put(out, "<td class=\"goal\">", entry->goal != NULL ? entry->goal : "", "</td></tr>\n");
+    page_put(out, "<td class=\"goal\">", entry->goal != NULL ? entry->goal : "", "</td></tr>\n");
 }
 
 static void put_target_heads(FILE *out, const struct cells *cells, const struct plan *plan) {
     for (size_t i = 0; target_at(i) != NULL; i++) {
         if (has_target(cells, plan, target_at(i)->name)) {
-            put(out, "<th title=\"", target_at(i)->about, "\">");
-            put(out, "", target_at(i)->name, "</th>");
+            page_put(out, "<th title=\"", target_at(i)->about, "\">");
+            page_put(out, "", target_at(i)->name, "</th>");
         }
     }
 }
@@ -200,21 +157,8 @@ static void put_curve_plot(FILE *out, const struct cells *cells, const struct en
     svg_write(out, &plot);
 }
 
-static const struct cell *fullest_of(const struct cells *cells, const char *entry) {
-    const struct cell *fullest = NULL;
-    size_t most = 0;
-    for (size_t i = 0; i < cells->count; i++) {
-        size_t size = json_object_size(json_object_get(cells->items[i].json, "metrics"));
-        if (strcmp(cell_text(&cells->items[i], "entry"), entry) == 0 && size > most) {
-            fullest = &cells->items[i];
-            most = size;
-        }
-    }
-    return fullest;
-}
-
 static void put_metrics(FILE *out, const struct cells *cells, const struct plan *plan, const struct entry *entry) {
-    const struct cell *fullest = fullest_of(cells, entry->id);
+    const struct cell *fullest = page_fullest(cells, entry->id);
     if (fullest == NULL) {
         return;
     }
@@ -227,61 +171,17 @@ static void put_metrics(FILE *out, const struct cells *cells, const struct plan 
         const char *unit = "";
         double value;
         cell_metric(fullest, name, &value, &unit);
-        put(out, "<tr><td>", name, " <small>");
-        put(out, "", unit, "</small></td>");
+        page_put(out, "<tr><td>", name, " <small>");
+        page_put(out, "", unit, "</small></td>");
         for (size_t i = 0; target_at(i) != NULL; i++) {
             if (has_target(cells, plan, target_at(i)->name)) {
                 bool has = cells_median(cells, entry->id, target_at(i)->name, -1, name, &value);
-                put_value(out, cells, entry->id, target_at(i), has, value, 0);
+                page_put_value(out, cells, entry->id, target_at(i), has, value, 0);
             }
         }
         fputs("</tr>\n", out);
     }
     fputs("</tbody></table>", out);
-}
-
-/* Why there are dashes, and which runs do not count. */
-static void put_notes(FILE *out, const struct cells *cells, const struct entry *entry) {
-    double first = 0;
-    double last = 0;
-    for (size_t i = 0; i < cells->count; i++) {
-        const struct cell *cell = &cells->items[i];
-        if (strcmp(cell_text(cell, "entry"), entry->id) != 0) {
-            continue;
-        }
-        double at = cell_number(cell, "at");
-        first = first == 0 || at < first ? at : first;
-        last = at > last ? at : last;
-        if (cell_is_valid(cell) || (cell_number(cell, "run") > 1 && cell_text(cell, "skipped")[0] != '\0')) {
-            continue;
-        }
-        bool skipped = cell_text(cell, "skipped")[0] != '\0';
-        fprintf(out, "<p class=\"note%s\">", skipped ? "" : " bad");
-        put(out, "", cell_text(cell, "target"), ": ");
-        if (entry->x_name != NULL) {
-            fprintf(out, "%.0f %s%s", cell_number(cell, "x"), entry->x_name, skipped ? ": " : ", ");
-        }
-        if (!skipped) {
-            fprintf(out, "run %.0f does not count: ", cell_number(cell, "run"));
-        }
-        put(out, "", reason_of(cell), "</p>\n");
-    }
-    if (last - first > APART_S) {
-        fprintf(out, "<p class=\"note bad\">These runs are up to %.1f hours apart: ratios between them mean less.</p>\n",
-                (last - first) / 3600);
-    }
-}
-
-static void put_entry_head(FILE *out, const struct cells *cells, const struct entry *entry) {
-    const struct cell *shown = cells_find(cells, entry->id, "ahora");
-    shown = shown != NULL && cell_is_valid(shown) ? shown : cells_find(cells, entry->id, NULL);
-    fprintf(out, "<div class=\"card\" id=\"%s\">", entry->id);
-    put(out, "<h3>", entry->title, "</h3>");
-    if (entry->x_name == NULL) {
-        put(out, "<p class=\"note\">", cell_text(shown, "setting"), "</p>");
-    }
-    put(out, "<p class=\"note\"><code>", cell_text(shown, "command"), "</code> · ");
-    put(out, "", cell_text(shown, "date"), "</p>\n");
 }
 
 static size_t count_targets(const struct cells *cells, const struct plan *plan) {
@@ -296,8 +196,8 @@ static void put_entry(FILE *out, const struct cells *cells, const struct plan *p
     if (cells_find(cells, entry->id, NULL) == NULL) {
         return;
     }
-    put_entry_head(out, cells, entry);
-    put_notes(out, cells, entry);
+    page_put_entry_head(out, cells, entry);
+    page_put_notes(out, cells, entry);
     size_t columns = count_targets(cells, plan);
     fputs("<div class=\"plots\"><div>", out);
     put_curve_plot(out, cells, entry);
@@ -308,59 +208,6 @@ static void put_entry(FILE *out, const struct cells *cells, const struct plan *p
     fputs(columns <= NARROW_COLUMNS ? "</details></div></div></div>\n" : "</details></div>\n", out);
 }
 
-/* ---- sweeps ---- */
-
-static void fill_sweep(struct svg_line *line, const struct cells *cells, const struct entry *entry, const char *target,
-                       const char *metric) {
-    for (size_t i = 0; i < POINTS_MAX && entry->points[i].options != NULL; i++) {
-        double value;
-        if (cells_median(cells, entry->id, target, entry->points[i].x, metric, &value)) {
-            line->x[line->count] = entry->points[i].x;
-            line->y[line->count++] = value;
-        }
-    }
-}
-
-static const char *unit_of(const struct cells *cells, const char *entry, const char *metric) {
-    const struct cell *cell = fullest_of(cells, entry);
-    const char *unit = "";
-    double value;
-    if (cell != NULL) {
-        cell_metric(cell, metric, &value, &unit);
-    }
-    return unit;
-}
-
-static void put_sweep_plot(FILE *out, const struct cells *cells, const struct entry *entry, const char *metric) {
-    static struct svg_plot plot;
-    char title[96];
-    snprintf(title, sizeof title, "%s, %s", metric, unit_of(cells, entry->id, metric));
-    plot = (struct svg_plot){.title = title, .x_label = entry->x_name, .y_label = "", .x_scale = SVG_LOG, .has_dots = true};
-    plot.y_scale = strcmp(metric, "server_memory") == 0 ? SVG_LOG : SVG_LINEAR; /* grows as far as what it is drawn over */
-    for (size_t i = 0; target_at(i) != NULL && plot.line_count < SVG_LINES_MAX; i++) {
-        struct svg_line *line = &plot.lines[plot.line_count];
-        line->name = target_at(i)->name;
-        line->style = (unsigned)i;
-        fill_sweep(line, cells, entry, line->name, metric);
-        plot.line_count += line->count > 0;
-    }
-    svg_write(out, &plot);
-}
-
-static void put_sweep(FILE *out, const struct cells *cells, const struct entry *entry) {
-    if (cells_find(cells, entry->id, NULL) == NULL) {
-        return;
-    }
-    put_entry_head(out, cells, entry);
-    put(out, "<p class=\"note\">Expected: ", entry->expected, "</p>\n");
-    put_notes(out, cells, entry);
-    fputs("<div class=\"plots\">", out);
-    for (size_t i = 0; i < METRICS_SHOWN_MAX && entry->plotted[i] != NULL; i++) {
-        put_sweep_plot(out, cells, entry, entry->plotted[i]);
-    }
-    fputs("</div></div>\n", out);
-}
-
 /* ---- the page ---- */
 
 static void put_versions(FILE *out, const struct cells *cells) {
@@ -368,9 +215,9 @@ static void put_versions(FILE *out, const struct cells *cells) {
         for (size_t c = 0; c < cells->count; c++) {
             const struct cell *cell = &cells->items[c];
             if (strcmp(cell_text(cell, "target"), target_at(i)->name) == 0 && cell_text(cell, "target_version")[0] != '\0') {
-                put(out, "<dt>", target_at(i)->name, "</dt>");
-                put(out, "<dd>", cell_text(cell, "target_version"), " <small>");
-                put(out, "", target_at(i)->about, "</small></dd>\n");
+                page_put(out, "<dt>", target_at(i)->name, "</dt>");
+                page_put(out, "<dd>", cell_text(cell, "target_version"), " <small>");
+                page_put(out, "", target_at(i)->about, "</small></dd>\n");
                 break;
             }
         }
@@ -392,9 +239,9 @@ static void put_head(FILE *out, const struct cells *cells) {
         "nothing was lost, doubled or out of order.</p>\n<dl>",
         out);
     machine_date(text, sizeof text);
-    put(out, "<dt>written</dt><dd>", text, "</dd>");
+    page_put(out, "<dt>written</dt><dd>", text, "</dd>");
     machine_text(text, sizeof text);
-    put(out, "<dt>machine</dt><dd>", text, "</dd>\n");
+    page_put(out, "<dt>machine</dt><dd>", text, "</dd>\n");
     put_versions(out, cells);
     fputs("</dl>\n", out);
 }
@@ -412,13 +259,13 @@ bool page_write(const char *path, const struct cells *cells) {
             continue;
         }
         bool sweeps = plan->entries[0].x_name != NULL;
-        put(out, "<h2>", plan->title, "</h2>\n");
+        page_put(out, "<h2>", plan->title, "</h2>\n");
         if (!sweeps) {
             put_summary(out, cells, plan);
         }
         for (size_t i = 0; i < plan->count; i++) {
             if (sweeps) {
-                put_sweep(out, cells, &plan->entries[i]);
+                page_put_sweep(out, cells, &plan->entries[i]);
             } else {
                 put_entry(out, cells, plan, &plan->entries[i]);
             }

@@ -8,6 +8,7 @@
 #include "bench/page.h"
 #include "bench/report.h"
 #include "bench/svg.h"
+#include "bench/threshold.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -191,6 +192,8 @@ static bool run_and_keep(struct suite *suite, const struct job *job, const char 
     suite->spent_ns += result->skipped == NULL ? clock_ns() - begin : 0;
     suite->measured += result->skipped == NULL;
     suite->outcome.is_invalid |= result->invalid != NULL;
+    suite->outcome.is_missed |= suite->options->threshold != NULL && result->skipped == NULL &&
+                                !threshold_holds(suite->options->threshold, result, stderr);
     if (fine) {
         struct cell_head head = {.entry = job->entry->id,
                                  .key = key,

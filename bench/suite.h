@@ -16,6 +16,7 @@
 struct suite_outcome {
     bool is_done;    /* false: something could not be run or written */
     bool is_invalid; /* some run does not count */
+    bool is_missed;  /* a threshold does not hold for something measured now */
 };
 
 /* options->scenarios are "suite" and the names of plans. False, with a message: no such plan. */

@@ -177,6 +177,9 @@ static bool run_once(struct bench *bench, const struct scenario *scenario, const
     if (result->skipped != NULL) {
         return true;
     }
+    if (run_is_interrupted()) {
+        return false;
+    }
     bench->is_invalid |= result->invalid != NULL;
     bench->is_missed |= bench->options.threshold != NULL && !threshold_holds(bench->options.threshold, result, stderr);
     return bench->options.hgrm == NULL || report_write_hgrm(bench->options.hgrm, result);
@@ -235,6 +238,8 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, run_interrupt);
+    signal(SIGTERM, run_interrupt);
     harness_init(&bench.harness, &bench.options);
     report_print_machine(stdout);
     if (is_suite(&bench.options)) {

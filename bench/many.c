@@ -43,6 +43,7 @@ struct found {
     double lost;
     double duplicates;
     double disorder;
+    double refused;
     char invalid[96];
 };
 
@@ -78,6 +79,7 @@ static void run_child(const struct scenario *scenario, const struct options *opt
         found.lost = value_of(result, "lost");
         found.duplicates = value_of(result, "duplicates");
         found.disorder = value_of(result, "disorder");
+        found.refused = value_of(result, "refused");
     }
     bool told = write(child_tells, &found, sizeof found) == (ssize_t)sizeof found;
     _exit(told ? 0 : 1);
@@ -124,6 +126,7 @@ static void add_found(struct found *sum, const struct found *one) {
     sum->lost += one->lost;
     sum->duplicates += one->duplicates;
     sum->disorder += one->disorder;
+    sum->refused += one->refused;
     if (sum->invalid[0] == '\0') {
         memcpy(sum->invalid, one->invalid, sizeof sum->invalid);
     }
@@ -169,6 +172,7 @@ static void put_all(struct result *result, const struct options *options, const 
     result_put(result, "lost", sum->lost, "");
     result_put(result, "duplicates", sum->duplicates, "");
     result_put(result, "disorder", sum->disorder, "");
+    result_put(result, "refused", sum->refused, "");
     if (sum->invalid[0] != '\0') {
         snprintf(result->skipped_text, sizeof result->skipped_text, "%s", sum->invalid);
         result->invalid = result->skipped_text;

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define NEARLY 0.9   /* as good: runs differ by that much */
 #define APART_S 3600 /* cells of one entry that are further apart than this are said to be */
 
 void page_put(FILE *out, const char *before, const char *text, const char *behind) {
@@ -44,8 +45,8 @@ void page_put_ratio(FILE *out, double ratio, bool is_less_better, const char *of
         fputs("<td class=\"none\">–</td>", out);
         return;
     }
-    bool ahead = is_less_better ? ratio <= 1 : ratio >= 1;
-    fprintf(out, "<td class=\"%s\">%.2f", ahead ? "good" : "bad", ratio);
+    double lead = is_less_better ? 1 / ratio : ratio;
+    fprintf(out, "<td class=\"%s\">%.2f", lead >= 1 ? "good" : lead >= NEARLY ? "even" : "bad", ratio);
     if (of != NULL) {
         page_put(out, " <small>", of, "</small>");
     }

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,21 @@ void run_fail(struct run *run, const char *why) {
 
 /* ---- the loop ---- */
 
+static volatile sig_atomic_t interrupted;
+
+void run_interrupt(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+bool run_is_interrupted(void) {
+    return interrupted != 0;
+}
+
 void run_poll(struct run *run, int64_t wait_ns) {
+    if (interrupted) {
+        run_fail(run, "interrupted");
+    }
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = {0, 0};
     if (wait_ns > SPIN_NS) {

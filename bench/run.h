@@ -135,6 +135,10 @@ struct run {
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result);
 void run_fini(struct run *run);
 
+/* From a signal: the run that goes on fails, its server is stopped and nothing is left behind. */
+void run_interrupt(int number);
+bool run_is_interrupted(void);
+
 /* Handles what there is, waiting at most `wait_ns` for it. */
 void run_poll(struct run *run, int64_t wait_ns);
 void run_fail(struct run *run, const char *why);

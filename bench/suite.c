@@ -194,6 +194,7 @@ static bool run_and_keep(struct suite *suite, const struct job *job, const char 
     suite->outcome.is_invalid |= result->invalid != NULL;
     suite->outcome.is_missed |= suite->options->threshold != NULL && result->skipped == NULL &&
                                 !threshold_holds(suite->options->threshold, result, stderr);
+    fine = fine && !run_is_interrupted();
     if (fine) {
         struct cell_head head = {.entry = job->entry->id,
                                  .key = key,

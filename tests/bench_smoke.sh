@@ -116,6 +116,21 @@ check "suite: the second time none is ($count kept)" measured 0
 rm -f "$out/suite/cells/a-fanout-raw-1.json"
 echo '{"half' >"$out/suite/cells/b-spread-raw-1.json"
 check "suite: one that is missing or damaged is measured again" measured 2
+# interrupted: a suite told to stop leaves neither a server nor a folder, and goes on later
+interrupted() {
+    rm -f "$out/suite/cells/"*
+    mkdir -p "$out/tmp"
+    TMPDIR=$out/tmp "$bench" suite bench --out "$out/suite" --target raw --no-pin --any-pace --duration 20s --runs 1 >/dev/null 2>&1 &
+    local pid=$!
+    until [ -n "$(ls "$out/tmp")" ]; do sleep 0.1; done
+    sleep 0.5
+    kill -INT "$pid"
+    wait "$pid"
+    [ $? -eq 1 ] && [ -z "$(ls "$out/tmp")" ] && [ "$(cells)" -eq 0 ] && [ -z "$(pgrep -P "$pid")" ]
+}
+
+check "suite: interrupted, nothing is left" interrupted
+check "suite: and it goes on" measured "$count"
 check "suite: nothing of it is left half written" test "$(find "$out/suite" -name '*.new' | wc -l)" -eq 0
 check "suite: the page is whole" grep -q '</html>' "$out/suite/report.html"
 

@@ -397,7 +397,11 @@ struct suite_outcome suite_run(const struct harness *harness, const struct optio
     }
     run_plans(&suite, true);
     bool ran = run_plans(&suite, false);
-    printf("%zu cells, %zu measured now, the others kept\n", suite.total, suite.measured);
+    if (run_is_interrupted()) {
+        printf("interrupted at %zu of %zu cells; the same command goes on from here\n", suite.done, suite.total);
+    } else {
+        printf("%zu cells, %zu measured now, the others kept\n", suite.total, suite.measured);
+    }
     suite.outcome.is_done = write_report(&suite) && ran;
     return suite.outcome;
 }

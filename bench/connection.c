@@ -35,6 +35,17 @@ static void watch(struct connection *connection, uint32_t events) {
     connection->events = events;
 }
 
+/* An address has 28,000 ports for one server; loopback has many addresses. */
+static void bind_source(const struct connection *connection) {
+    if (connection->source == 0) {
+        return;
+    }
+    int one = 1;
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + connection->source)};
+    setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    bind(connection->fd, (const struct sockaddr *)(const void *)&from, sizeof from);
+}
+
 bool connection_open(struct connection *connection, int epoll_fd, const struct sockaddr_in *to, const char *authority) {
     assert(connection->calls != NULL && connection->dialect != NULL);
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -46,6 +57,7 @@ bool connection_open(struct connection *connection, int epoll_fd, const struct s
     if (connection->receive_bytes > 0) {
         setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &connection->receive_bytes, sizeof connection->receive_bytes);
     }
+    bind_source(connection);
     const struct sockaddr *name = (const struct sockaddr *)(const void *)to;
     if (connect(connection->fd, name, sizeof *to) != 0 && errno != EINPROGRESS) {
         int error = errno;
@@ -58,8 +70,10 @@ bool connection_open(struct connection *connection, int epoll_fd, const struct s
     connection->connected = false;
     connection->upgraded = false;
     connection->tail_bytes = 0;
+    connection->carry = 0;
+    connection->keep = 0;
     buffer_init(&connection->out, OUT_BYTES_MAX);
-    dialect_put_upgrade(connection->dialect, &connection->out, authority);
+    dialect_put_upgrade(connection->dialect, &connection->out, authority, connection->topic);
     connection->events = EPOLLIN | EPOLLOUT;
     struct epoll_event event = {.events = connection->events, .data.ptr = connection};
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == 0;
@@ -103,7 +117,7 @@ void connection_flush(struct connection *connection) {
             buffer_consume(out, (size_t)sent);
         }
     }
-    if (out->bytes == 0 && !connection->upgraded) {
+    if (out->bytes == 0 && connection->dialect->framed && !connection->upgraded) {
         buffer_fini(out); /* thousands of connections send nothing more than a subscription */
         buffer_init(out, OUT_BYTES_MAX);
     }
@@ -133,8 +147,20 @@ static const uint8_t *take_head(struct connection *connection, const uint8_t *at
     return behind + 4;
 }
 
+/* Hands out a payload, with what was kept of the one before; it lies in front of `head`. */
+static void hand_out(struct connection *connection, uint8_t *head, uint8_t *payload, size_t bytes) {
+    size_t carry = connection->carry;
+    if (carry > 0) {
+        memmove(payload - carry, head - carry, carry);
+    }
+    connection->keep = 0;
+    connection->calls->on_frame(connection, span_of(payload - carry, carry + bytes));
+    connection->carry = connection->keep;
+}
+
 /* Hands out the complete frames; returns where the unfinished one starts. A server's frames are not masked. */
-static const uint8_t *take_frames(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+static const uint8_t *take_frames(struct connection *connection, uint8_t *at, const uint8_t *stop) {
+    at += connection->carry;
     while (stop - at >= 2 && connection_is_open(connection)) {
         size_t head = 2;
         uint64_t bytes = at[1];
@@ -160,23 +186,26 @@ static const uint8_t *take_frames(struct connection *connection, const uint8_t *
             end(connection, "closed by the server");
             return stop;
         }
-        connection->calls->on_frame(connection, span_of(at + head, bytes));
+        if ((at[0] & 0x0f) < 8) {
+            hand_out(connection, at, at + head, bytes);
+        }
         at += head + bytes;
     }
-    return at;
+    return at - connection->carry;
 }
 
-static const uint8_t *take(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
+static const uint8_t *take(struct connection *connection, uint8_t *at, const uint8_t *stop) {
     if (!connection->dialect->framed) {
+        connection->keep = 0;
         connection->calls->on_frame(connection, span_of(at, (size_t)(stop - at)));
-        return stop;
+        return stop - connection->keep;
     }
     if (!connection->upgraded) {
         const uint8_t *behind = take_head(connection, at, stop);
         if (behind == NULL) {
             return at;
         }
-        at = behind;
+        at += behind - at;
     }
     return take_frames(connection, at, stop);
 }

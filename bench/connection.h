@@ -9,6 +9,13 @@
  *
  * Reading goes into one buffer shared by all; only what is left of an unfinished frame is kept per connection. Writing is tried at
  * once, and what does not fit waits in `out` until the socket is writable.
+ *
+ * Streamed dialects may cut a message anywhere, also between two frames: then the end of one payload is moved in front of the next.
+ *
+ *     … payload A ][ head B ][ payload B …      on_frame(A) keeps its last bytes
+ *     …         kk  [ head B ][ payload B …
+ *     …              kk head B]                  moved over the head
+ *     …                     kk[ payload B …      on_frame(kk + B)
  */
 #ifndef BENCH_CONNECTION_H
 #define BENCH_CONNECTION_H
@@ -27,7 +34,9 @@ struct connection {
     const struct connection_calls *calls;
     const struct dialect *dialect;
     void *context;
-    int fd; /* -1: closed */
+    uint32_t topic;  /* where each topic has an address of its own */
+    uint32_t source; /* connect from 127.0.0.`source`; 0: as the kernel likes */
+    int fd;          /* -1: closed */
     int epoll_fd;
     uint32_t events;   /* what epoll watches */
     int receive_bytes; /* of the kernel's buffer; 0: as it likes */
@@ -36,6 +45,8 @@ struct connection {
     struct buffer out;
     uint8_t *tail; /* of an unfinished frame */
     uint32_t tail_bytes;
+    uint32_t keep;     /* set by on_frame, streamed dialects: so many bytes at its end are to come again with the next */
+    uint32_t carry;    /* so many bytes in front of the tail are such ones */
     uint64_t received; /* bytes */
     uint64_t reads;    /* that brought some */
 };

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-#include "bench/dialect.h"
+#include "bench/dialect_peer.h"
 
 #include "include/ahora/protocol.h"
 #include "proto/pack.h"
@@ -15,114 +15,7 @@
 
 #define MESSAGE_BYTES_MAX (64u << 20) /* of what waits to be sent on one connection */
 
-/* ---- phrases ---- */
-
-static void put_hole(const struct dialect *dialect, struct buffer *out) {
-    if (dialect->decimal) {
-        buffer_put_decimal(out, (int64_t)DIALECT_WIDE);
-    } else {
-        pack_put_int(out, (int64_t)DIALECT_WIDE);
-    }
-}
-
-/* Where the 8 bytes or 19 digits of the number start that put_hole is about to write. */
-static size_t hole_at(const struct dialect *dialect, const struct buffer *out) {
-    return out->bytes + !dialect->decimal;
-}
-
-static void put_pad(struct buffer *out, size_t bytes) {
-    uint8_t *pad = buffer_extend(out, bytes);
-    if (pad != NULL) {
-        memset(pad, 'x', bytes);
-    }
-}
-
-static void build_packed_document(struct dialect *dialect, size_t bytes) {
-    struct phrase *change = &dialect->change;
-    size_t start = change->bytes.bytes;
-    pack_put_map(&change->bytes, 3);
-    pack_put_key(&change->bytes, "#");
-    change->number_at = hole_at(dialect, &change->bytes);
-    put_hole(dialect, &change->bytes);
-    pack_put_key(&change->bytes, "t");
-    change->time_at = hole_at(dialect, &change->bytes);
-    put_hole(dialect, &change->bytes);
-    pack_put_key(&change->bytes, "pad");
-    size_t left = bytes - (change->bytes.bytes - start);
-    size_t head = left <= 32 ? 1 : left <= 257 ? 2 : 3;
-    static const char pad[UINT16_MAX] = {0};
-    assert(left <= sizeof pad);
-    pack_put_text(&change->bytes, span_of(pad, left - head));
-    memset(change->bytes.data + change->bytes.bytes - (left - head), 'x', left - head);
-}
-
-static void build_text_document(struct dialect *dialect, size_t bytes) {
-    struct phrase *change = &dialect->change;
-    size_t start = change->bytes.bytes;
-    buffer_put_text(&change->bytes, "{\"#\":");
-    change->number_at = hole_at(dialect, &change->bytes);
-    put_hole(dialect, &change->bytes);
-    buffer_put_text(&change->bytes, ",\"t\":");
-    change->time_at = hole_at(dialect, &change->bytes);
-    put_hole(dialect, &change->bytes);
-    buffer_put_text(&change->bytes, ",\"pad\":\"");
-    put_pad(&change->bytes, bytes - 2 - (change->bytes.bytes - start));
-    buffer_put_text(&change->bytes, "\"}");
-}
-
-static void build_packed(struct dialect *dialect, size_t document_bytes) {
-    struct buffer *head = &dialect->head.bytes;
-    pack_put_map(head, 4);
-    pack_put_key(head, "op");
-    pack_put_key(head, "pub");
-    pack_put_key(head, "id");
-    dialect->head.number_at = hole_at(dialect, head);
-    put_hole(dialect, head);
-    pack_put_key(head, "ack");
-    pack_put_key(head, dialect->ack);
-    pack_put_key(head, "changes");
-    pack_put_list(head, UINT16_MAX); /* always the form with two bytes of count */
-    dialect->head.count_at = head->bytes - 2;
-    struct buffer *change = &dialect->change.bytes;
-    pack_put_map(change, 3);
-    pack_put_key(change, "op");
-    pack_put_key(change, "set");
-    pack_put_key(change, "topic");
-    pack_put_key(change, TOPIC_PREFIX "0000000");
-    dialect->change.topic_at = change->bytes - TOPIC_DIGITS;
-    pack_put_key(change, "data");
-    build_packed_document(dialect, document_bytes);
-}
-
-static void build_text(struct dialect *dialect, size_t document_bytes) {
-    struct buffer *head = &dialect->head.bytes;
-    if (dialect->name == DIALECT_JSON) {
-        buffer_put_text(head, "{\"op\":\"pub\",\"id\":");
-        dialect->head.number_at = hole_at(dialect, head);
-        put_hole(dialect, head);
-        buffer_put_text(head, ",\"ack\":\"");
-        buffer_put_text(head, dialect->ack);
-        buffer_put_text(head, "\",\"changes\":[");
-    }
-    struct buffer *change = &dialect->change.bytes;
-    buffer_put_text(change, "{\"op\":\"set\",\"topic\":\"" TOPIC_PREFIX "0000000");
-    dialect->change.topic_at = change->bytes - TOPIC_DIGITS;
-    buffer_put_text(change, "\",\"data\":");
-    build_text_document(dialect, document_bytes);
-    buffer_put_byte(change, '}');
-}
-
-static void build_raw(struct dialect *dialect, size_t document_bytes) {
-    struct buffer *head = &dialect->head.bytes;
-    buffer_put(head, strcmp(dialect->ack, "none") == 0 ? "p00000000ccbbbb" : "P00000000ccbbbb", 15);
-    dialect->head.number_at = 1;
-    dialect->head.count_at = 9;
-    dialect->head.bytes_at = 11;
-    buffer_put_text(&dialect->change.bytes, "0000000");
-    build_packed_document(dialect, document_bytes);
-}
-
-static const struct dialect dialects[] = {
+static const struct dialect dialects[DIALECTS] = {
     [DIALECT_MSGPACK] = {.path = "/v1/ws", .subprotocol = AHORA_SUBPROTOCOL_MSGPACK, .framed = true, .opcode = 2},
     [DIALECT_JSON] = {.path = "/v1/ws",
                       .subprotocol = AHORA_SUBPROTOCOL_JSON,
@@ -131,23 +24,34 @@ static const struct dialect dialects[] = {
                       .decimal = true,
                       .separator = ",",
                       .tail = "]}"},
-    [DIALECT_NDJSON] = {.path = "/v1/publish", .decimal = true, .separator = "\n", .tail = "\n"},
+    [DIALECT_NDJSON] = {.path = "/v1/publish",
+                        .answering = ANSWERS_COUNTED,
+                        .chunked = true,
+                        .decimal = true,
+                        .separator = "\n",
+                        .tail = "\n"},
     [DIALECT_RAW] = {.path = "/", .subprotocol = "raw", .framed = true, .opcode = 2},
 };
 
 bool dialect_init(struct dialect *dialect, enum dialect_name name, size_t document_bytes, const char *ack) {
     assert(document_bytes >= DOCUMENT_BYTES_MIN);
-    *dialect = dialects[name];
+    static uint32_t made;
+    const struct peer_dialect *peer = peer_dialect_of(name);
+    *dialect = peer != NULL ? peer->base : dialects[name];
+    dialect->peer = peer;
+    dialect->number = ++made;
     dialect->name = name;
     dialect->ack = ack;
     buffer_init(&dialect->head.bytes, MESSAGE_BYTES_MAX);
     buffer_init(&dialect->change.bytes, MESSAGE_BYTES_MAX);
-    if (name == DIALECT_RAW) {
-        build_raw(dialect, document_bytes);
+    if (dialect->peer != NULL) {
+        dialect->peer->build(dialect, document_bytes);
+    } else if (name == DIALECT_RAW) {
+        dialect_build_raw(dialect, document_bytes);
     } else if (dialect->decimal) {
-        build_text(dialect, document_bytes);
+        dialect_build_text(dialect, document_bytes);
     } else {
-        build_packed(dialect, document_bytes);
+        dialect_build_packed(dialect, document_bytes);
     }
     return !dialect->head.bytes.failed && !dialect->change.bytes.failed;
 }
@@ -160,7 +64,7 @@ void dialect_fini(struct dialect *dialect) {
 /* ---- out ---- */
 
 /* A client's frame is masked (RFC 6455 section 5.3); a key of zeros is one, and costs nothing here. */
-static void put_frame_head(const struct dialect *dialect, struct buffer *out, size_t bytes) {
+void dialect_put_frame_head(const struct dialect *dialect, struct buffer *out, size_t bytes) {
     uint8_t head[14] = {(uint8_t)(0x80 | dialect->opcode)};
     size_t length_bytes = bytes < 126 ? 0 : bytes <= UINT16_MAX ? 2 : 8;
     head[1] = (uint8_t)(0x80 | (length_bytes == 0 ? bytes : length_bytes == 2 ? 126 : 127));
@@ -190,14 +94,22 @@ static void write_number(const struct dialect *dialect, uint8_t *at, uint64_t va
     }
 }
 
-void dialect_put_upgrade(const struct dialect *dialect, struct buffer *out, const char *authority) {
+void dialect_put_upgrade(const struct dialect *dialect, struct buffer *out, const char *authority, uint32_t topic) {
     char text[512];
+    char path[64];
+    if (!dialect->framed && !dialect->chunked) {
+        return;
+    }
+    snprintf(path, sizeof path, "%s", dialect->path);
+    if (dialect->has_topic_path) {
+        snprintf(path, sizeof path, "%s%0*" PRIu32, dialect->path, TOPIC_DIGITS, topic);
+    }
     if (dialect->framed) {
-        snprintf(
-            text, sizeof text,
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: YWhvcmEtYmVuY2gta2V5IQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-            dialect->path, authority, dialect->subprotocol);
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: YWhvcmEtYmVuY2gta2V5IQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                 path, authority, dialect->subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "",
+                 dialect->subprotocol != NULL ? dialect->subprotocol : "", dialect->subprotocol != NULL ? "\r\n" : "");
     } else {
         snprintf(
             text, sizeof text,
@@ -209,32 +121,62 @@ void dialect_put_upgrade(const struct dialect *dialect, struct buffer *out, cons
 
 /* A small message of text and maps, given as JSON would have it or packed. */
 static void put_small(const struct dialect *dialect, struct buffer *out, const struct buffer *message) {
-    put_frame_head(dialect, out, message->bytes);
+    if (dialect->framed) {
+        dialect_put_frame_head(dialect, out, message->bytes);
+    }
     buffer_put_span(out, buffer_span(message));
 }
 
-static void put_packed_subscribe(struct buffer *message, const char *topic, const char *since) {
-    pack_put_map(message, since != NULL ? 4 : 3);
+/* The topic has three segments; a star may stand for each, in 8 ways. */
+void dialect_write_pattern(char *out, size_t out_bytes, uint32_t topic, uint32_t stars) {
+    assert(stars < DIALECT_PATTERNS);
+    char number[16];
+    snprintf(number, sizeof number, "%0*" PRIu32, TOPIC_DIGITS, topic);
+    snprintf(out, out_bytes, "%s/%s/%s", (stars & 4) != 0 ? "*" : "stock", (stars & 2) != 0 ? "*" : "bench",
+             (stars & 1) != 0 ? "*" : number);
+}
+
+struct subscription {
+    uint32_t id;
+    const char *match;
+    const char *since;
+    int64_t every_ms;
+};
+
+static void put_packed_subscribe(struct buffer *message, const struct subscription *subscription) {
+    pack_put_map(message, 3u + (subscription->since != NULL) + (subscription->every_ms > 0));
     pack_put_key(message, "op");
     pack_put_key(message, "sub");
     pack_put_key(message, "id");
-    pack_put_int(message, 1);
+    pack_put_int(message, subscription->id);
     pack_put_key(message, "match");
-    pack_put_key(message, topic);
-    if (since != NULL) {
+    pack_put_key(message, subscription->match);
+    if (subscription->since != NULL) {
         pack_put_key(message, "since");
-        pack_put_key(message, since);
+        pack_put_key(message, subscription->since);
+    }
+    if (subscription->every_ms > 0) {
+        pack_put_key(message, "every_ms");
+        pack_put_int(message, subscription->every_ms);
     }
 }
 
-static void put_text_subscribe(struct buffer *message, const char *topic, const char *since) {
-    buffer_put_text(message, "\n{\"op\":\"sub\",\"id\":1,\"match\":\"");
-    buffer_put_text(message, topic);
-    if (since != NULL) {
-        buffer_put_text(message, "\",\"since\":\"");
-        buffer_put_text(message, since);
+static void put_text_subscribe(struct buffer *message, const struct subscription *subscription) {
+    buffer_put_text(message, "\n{\"op\":\"sub\",\"id\":");
+    buffer_put_decimal(message, subscription->id);
+    buffer_put_text(message, ",\"match\":\"");
+    buffer_put_text(message, subscription->match);
+    buffer_put_byte(message, '"');
+    if (subscription->since != NULL) {
+        buffer_put_text(message, ",\"since\":\"");
+        buffer_put_text(message, subscription->since);
+        buffer_put_byte(message, '"');
     }
-    buffer_put_text(message, "\"}");
+    if (subscription->every_ms > 0) {
+        buffer_put_text(message, ",\"every_ms\":");
+        buffer_put_decimal(message, subscription->every_ms);
+    }
+    buffer_put_byte(message, '}');
 }
 
 static void put_hello_message(const struct dialect *dialect, struct buffer *message) {
@@ -248,41 +190,67 @@ static void put_hello_message(const struct dialect *dialect, struct buffer *mess
 }
 
 void dialect_put_hello(const struct dialect *dialect, struct buffer *out) {
-    if (!dialect->framed || dialect->name == DIALECT_RAW) {
+    bool has_hello = dialect->peer != NULL ? dialect->peer->put_hello != NULL : dialect->framed && dialect->name != DIALECT_RAW;
+    if (!has_hello) {
         return;
     }
     struct buffer message;
     buffer_init(&message, MESSAGE_BYTES_MAX);
-    put_hello_message(dialect, &message);
-    put_small(dialect, out, &message);
-    buffer_fini(&message);
-}
-
-void dialect_put_subscribe(const struct dialect *dialect, struct buffer *out, uint32_t topic, const char *since) {
-    char name[64];
-    snprintf(name, sizeof name, TOPIC_PREFIX "%0*" PRIu32, TOPIC_DIGITS, topic);
-    struct buffer message;
-    buffer_init(&message, MESSAGE_BYTES_MAX);
-    if (dialect->name == DIALECT_RAW) {
-        buffer_put_byte(&message, 'S');
-        buffer_put_text(&message, name + strlen(TOPIC_PREFIX));
+    if (dialect->peer != NULL) {
+        dialect->peer->put_hello(dialect, &message);
     } else {
         put_hello_message(dialect, &message);
-        if (dialect->decimal) {
-            put_text_subscribe(&message, name, since);
-        } else {
-            put_packed_subscribe(&message, name, since);
-        }
     }
     put_small(dialect, out, &message);
     buffer_fini(&message);
 }
 
-void dialect_put_ping(const struct dialect *dialect, struct buffer *out, uint64_t id) {
-    assert(dialect->framed);
+static void put_subscriptions(const struct dialect *dialect, struct buffer *message, const struct interest *interest,
+                              const char *since) {
+    char match[64];
+    uint32_t count = interest->stars > 0 ? 1 : interest->count;
+    put_hello_message(dialect, message);
+    for (uint32_t i = 0; i < count; i++) {
+        struct subscription subscription = {.id = i + 1, .match = match, .since = since, .every_ms = interest->every_ms};
+        if (interest->match != NULL) {
+            subscription.match = interest->match;
+        } else {
+            dialect_write_pattern(match, sizeof match, interest->first + i, interest->stars);
+        }
+        if (dialect->decimal) {
+            put_text_subscribe(message, &subscription);
+        } else {
+            put_packed_subscribe(message, &subscription);
+        }
+    }
+}
+
+void dialect_put_subscribe(const struct dialect *dialect, struct buffer *out, const struct interest *interest,
+                           const char *since) {
+    char name[16];
     struct buffer message;
     buffer_init(&message, MESSAGE_BYTES_MAX);
-    if (dialect->name == DIALECT_RAW) {
+    snprintf(name, sizeof name, "%0*" PRIu32, TOPIC_DIGITS, interest->first);
+    if (dialect->peer != NULL) {
+        dialect->peer->put_subscribe(&message, name);
+    } else if (dialect->name == DIALECT_RAW) {
+        buffer_put_byte(&message, 'S');
+        buffer_put_text(&message, name);
+    } else {
+        put_subscriptions(dialect, &message, interest, since);
+    }
+    if (message.bytes > 0) {
+        put_small(dialect, out, &message);
+    }
+    buffer_fini(&message);
+}
+
+void dialect_put_ping(const struct dialect *dialect, struct buffer *out, uint64_t id) {
+    struct buffer message;
+    buffer_init(&message, MESSAGE_BYTES_MAX);
+    if (dialect->peer != NULL) {
+        buffer_put(&message, dialect->peer->question, dialect->peer->question_bytes);
+    } else if (dialect->name == DIALECT_RAW) {
         buffer_put_byte(&message, 'Q');
         uint8_t *at = buffer_extend(&message, 8);
         if (at != NULL) {
@@ -303,16 +271,29 @@ void dialect_put_ping(const struct dialect *dialect, struct buffer *out, uint64_
     buffer_fini(&message);
 }
 
+static void write_float(uint8_t *at, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    write_big_endian(at, bits, 8);
+}
+
 static uint64_t number_of_stamp(const struct stamp *stamp) {
     return (uint64_t)stamp->topic << COUNT_BITS | stamp->count;
 }
 
-static uint8_t *write_change(const struct dialect *dialect, uint8_t *at, const struct stamp *stamp) {
+static uint8_t *write_change(const struct dialect *dialect, uint8_t *at, const struct stamp *stamp, uint64_t mid) {
     const struct phrase *change = &dialect->change;
     memcpy(at, change->bytes.data, change->bytes.bytes);
     write_digits(at + change->topic_at, stamp->topic, TOPIC_DIGITS);
     write_number(dialect, at + change->number_at, number_of_stamp(stamp));
     write_number(dialect, at + change->time_at, (uint64_t)stamp->sent_ns);
+    if (change->lat_at > 0) {
+        write_float(at + change->lat_at, stamp->lat);
+        write_float(at + change->lon_at, stamp->lon);
+    }
+    if (change->mid_at > 0) {
+        write_big_endian(at + change->mid_at, 1 + mid % UINT16_MAX, 2);
+    }
     return at + change->bytes.bytes;
 }
 
@@ -339,8 +320,8 @@ void dialect_put_publish(const struct dialect *dialect, struct buffer *out, uint
     size_t tail = dialect->tail != NULL ? strlen(dialect->tail) : 0;
     size_t bytes = dialect->head.bytes.bytes + count * dialect->change.bytes.bytes + (count - 1) * between + tail;
     if (dialect->framed) {
-        put_frame_head(dialect, out, bytes);
-    } else {
+        dialect_put_frame_head(dialect, out, bytes);
+    } else if (dialect->chunked) {
         char chunk[24];
         snprintf(chunk, sizeof chunk, "%zx\r\n", bytes);
         buffer_put_text(out, chunk);
@@ -354,12 +335,12 @@ void dialect_put_publish(const struct dialect *dialect, struct buffer *out, uint
         if (i > 0 && between) {
             *at++ = (uint8_t)*dialect->separator;
         }
-        at = write_change(dialect, at, &stamps[i]);
+        at = write_change(dialect, at, &stamps[i], id * count + i);
     }
     if (tail > 0) {
         memcpy(at, dialect->tail, tail);
     }
-    if (!dialect->framed) {
+    if (dialect->chunked) {
         buffer_put_text(out, "\r\n");
     }
 }

@@ -4,9 +4,10 @@
  */
 
 /*
- * How the bench talks: ahora in MessagePack, JSON or NDJSON, or the raw yardstick's few bytes. Stateless but for phrases built once a run.
+ * How the bench talks: ahora in MessagePack, JSON or NDJSON, the raw yardstick's few bytes, or a peer's protocol (dialect_peer.c). Stateless
+ * but for phrases built once a run.
  *
- * Every document is {"#": n, "t": t, "pad": "xxx…"}. `n` holds topic and count, `t` the intended time of sending. Both have bit 62 set: then
+ * Every document is {"#": n, "t": t, "available": 7, "pad": "xxx…"}: a stock level, as its kind wants it. `n` holds topic and count, `t` the intended time of sending. Both have bit 62 set: then
  * they take 9 bytes of MessagePack and 19 digits of JSON whatever their value, a message is made by copying a phrase and writing
  * over known places, and read by looking for the mark "#" and reading behind it. Nothing is decoded per delivery.
  */
@@ -22,13 +23,29 @@
 #define TOPICS_MAX (UINT32_C(1) << TOPIC_BITS)
 #define DIALECT_WIDE (UINT64_C(1) << 62) /* set in every number, so that all have the same width */
 #define DIALECT_DIGITS 19                /* of any number from 2^62 to 2^63 - 1 */
-#define DOCUMENT_BYTES_MIN 64
+#define DOCUMENT_BYTES_MIN 48            /* packed */
+#define DOCUMENT_TEXT_BYTES_MIN 80       /* as JSON */
 
 enum dialect_name {
     DIALECT_MSGPACK,
     DIALECT_JSON,
     DIALECT_NDJSON, /* producers only */
     DIALECT_RAW,
+    DIALECT_MQTT,
+    DIALECT_NATS,
+    DIALECT_NATS_KV,
+    DIALECT_REDIS,
+    DIALECT_REDIS_KEPT, /* what is published is kept as the last value: SET */
+    DIALECT_NCHAN,      /* subscribers: WebSocket */
+    DIALECT_NCHAN_POST, /* producers: HTTP */
+    DIALECTS,
+};
+
+/* What a producer hears. */
+enum answering {
+    ANSWERS_NUMBERED, /* each message, by its id; with ack none a pong, by its id */
+    ANSWERS_COUNTED,  /* each change, in order */
+    ANSWERS_ASKED,    /* each question, in order: all before it has been taken in */
 };
 
 /* What a document says. */
@@ -36,6 +53,8 @@ struct stamp {
     uint32_t topic;
     uint64_t count; /* 1 for the first version of the topic */
     int64_t sent_ns;
+    double lat; /* of units on the move */
+    double lon;
 };
 
 /* Bytes with holes: where the numbers go. */
@@ -46,14 +65,34 @@ struct phrase {
     size_t time_at;
     size_t count_at; /* how many changes follow, 2 bytes */
     size_t bytes_at; /* raw: of one change, 4 bytes */
+    size_t mid_at;   /* MQTT: a packet's number, 2 bytes */
+    size_t lat_at;   /* of units on the move: two floats */
+    size_t lon_at;
+};
+
+struct peer_dialect;
+
+/* What a subscriber follows: topics `first` to `first + count - 1`. */
+struct interest {
+    uint32_t first;
+    uint32_t count;
+    uint32_t stars; /* 0: each topic by a subscription of its own; else the shape of one pattern for all, dialect_put_pattern */
+    int64_t every_ms;
+    const char *match; /* stands for the pattern if not NULL; borrowed */
 };
 
 struct dialect {
     enum dialect_name name;
+    const struct peer_dialect *peer; /* NULL: ahora, or raw */
+    enum answering answering;
+    bool chunked;     /* publishing over HTTP, each message a chunk */
     const char *path; /* of the upgrade, or of the POST */
     const char *subprotocol;
     bool decimal;
-    bool framed; /* WebSocket; otherwise chunks of HTTP */
+    bool framed;         /* WebSocket; otherwise plain bytes */
+    bool streamed;       /* a message may be cut anywhere, also between frames */
+    bool has_topic_path; /* each topic has an address of its own */
+    uint32_t number;     /* of this dialect, for names of its own */
     uint8_t opcode;
     const char *ack;
     struct phrase head; /* of a message of changes */
@@ -62,16 +101,25 @@ struct dialect {
     const char *tail;
 };
 
-/* document_bytes: of the whole document; ack: "none", "applied" or "durable". False if no memory or the document cannot be so small. */
+/* document_bytes: of the whole document; ack: "none", "applied" or "durable", borrowed. False if there is no memory. */
 bool dialect_init(struct dialect *dialect, enum dialect_name name, size_t document_bytes, const char *ack);
 void dialect_fini(struct dialect *dialect);
 
 /* ---- out: complete masked frames, or chunks ---- */
 
-void dialect_put_upgrade(const struct dialect *dialect, struct buffer *out, const char *authority);
+/* What a connection opens with; nothing for plain ones but NDJSON. */
+void dialect_put_upgrade(const struct dialect *dialect, struct buffer *out, const char *authority, uint32_t topic);
 
-/* hello and sub in one message. `since` is a token or NULL. */
-void dialect_put_subscribe(const struct dialect *dialect, struct buffer *out, uint32_t topic, const char *since);
+/* A client's frame head; its payload of so many bytes follows. */
+void dialect_put_frame_head(const struct dialect *dialect, struct buffer *out, size_t bytes);
+
+/* hello and each sub in one message. `since` is a token or NULL. */
+void dialect_put_subscribe(const struct dialect *dialect, struct buffer *out, const struct interest *interest,
+                           const char *since);
+
+/* The pattern that stands for the topic; with `stars` above 0, one of DIALECT_PATTERNS that select it and others too. */
+#define DIALECT_PATTERNS 8
+void dialect_write_pattern(char *out, size_t out_bytes, uint32_t topic, uint32_t stars);
 
 /* Only hello: what a producer starts with. */
 void dialect_put_hello(const struct dialect *dialect, struct buffer *out);

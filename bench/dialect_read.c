@@ -131,6 +131,9 @@ bool dialect_find_answer(const struct dialect *dialect, enum answer_kind kind, s
     if (dialect->name == DIALECT_RAW) {
         return find_raw_answer(kind, payload, at, number);
     }
+    if (dialect->peer != NULL) {
+        return false;
+    }
     const struct answer_marks *marks = dialect->decimal ? &text_marks[kind] : &packed_marks[kind];
     const uint8_t *end = payload.data + payload.bytes;
     const uint8_t *found = memmem(payload.data + *at, payload.bytes - *at, marks->mark, strlen(marks->mark));
@@ -152,7 +155,7 @@ bool dialect_find_epoch(const struct dialect *dialect, struct span payload, char
                                         : "\xa5"
                                           "epoch";
     const uint8_t *found = memmem(payload.data, payload.bytes, mark, strlen(mark));
-    if (found == NULL || dialect->name == DIALECT_RAW) {
+    if (found == NULL || dialect->name == DIALECT_RAW || dialect->peer != NULL) {
         return false;
     }
     found += strlen(mark) + !dialect->decimal; /* an epoch is shorter than 32 bytes: a head of one */

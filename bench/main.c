@@ -7,8 +7,9 @@
  * ahora-bench: puts a broker under load, checks that it keeps its promises meanwhile, and says how fast it was. Server on one core, load on
  * another; what is compared is run alternately, by one command.
  */
+#include "bench/harness.h"
 #include "bench/report.h"
-#include "bench/scenario.h"
+#include "bench/suite.h"
 #include "bench/threshold.h"
 
 #include "include/ahora/protocol.h"
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define RESULTS_MAX 512
@@ -33,13 +33,11 @@ enum exit_code {
 
 struct bench {
     struct options options;
-    const char *targets[TARGETS_MAX];
+    struct harness harness;
+    const struct target *targets[TARGETS_MAX];
     size_t target_count;
     struct result *results[RESULTS_MAX];
     size_t result_count;
-    char ahorad[512];
-    char raw[512];
-    char targets_text[64];
     bool is_failed;
     bool is_invalid;
     bool is_missed; /* a threshold */
@@ -48,7 +46,8 @@ struct bench {
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("usage: ahora-bench SCENARIO… [options]\n\n"
+    printf("usage: ahora-bench SCENARIO… [options]\n"
+           "       ahora-bench suite bench|peers|sweeps|report [--out DIR] [--fresh]\n\n"
            "Starts a broker on a free port, puts it under load, checks what arrives, and prints what it took.\n\nScenarios, or "
            "all:\n");
     for (size_t i = 0; scenario_at(i) != NULL; i++) {
@@ -106,55 +105,8 @@ static bool check_options(const struct options *options) {
            (options->threshold == NULL || threshold_is_valid(options->threshold));
 }
 
-static bool list_targets(struct bench *bench) {
-    snprintf(bench->targets_text, sizeof bench->targets_text, "%s",
-             bench->options.targets != NULL ? bench->options.targets : "ahora");
-    for (char *at = bench->targets_text, *comma; at != NULL; at = comma) {
-        comma = strchr(at, ',');
-        if (comma != NULL) {
-            *comma++ = '\0';
-        }
-        if (bench->target_count == TARGETS_MAX || (strcmp(at, "ahora") != 0 && strcmp(at, "raw") != 0)) {
-            fprintf(stderr, "ahora-bench: --target %s: want ahora, raw, or both\n", at);
-            return false;
-        }
-        bench->targets[bench->target_count++] = at;
-    }
-    return true;
-}
-
-/* The programs lie side by side. */
-static void find_programs(struct bench *bench) {
-    char self[400];
-    ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[bytes > 0 ? bytes : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-    snprintf(bench->ahorad, sizeof bench->ahorad, "%s/ahorad", self);
-    snprintf(bench->raw, sizeof bench->raw, "%s/ahora-bench-raw", self);
-}
-
-static void choose_cores(struct options *options) {
-    if (options->no_pin || sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-        options->server_core = -1;
-        options->load_core = -1;
-        return;
-    }
-    options->server_core = options->server_core < 0 ? 0 : options->server_core;
-    options->load_core = options->load_core < 0 ? 1 : options->load_core;
-    if (!core_pin((int)options->load_core)) {
-        fprintf(stderr, "ahora-bench: cannot pin to core %lld: going on without\n", (long long)options->load_core);
-    }
-}
-
-static void raise_file_limit(void) {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+static bool is_suite(const struct options *options) {
+    return options->scenario_count > 0 && strcmp(options->scenarios[0], "suite") == 0;
 }
 
 static bool prepare(struct bench *bench, int argc, char **argv) {
@@ -169,6 +121,9 @@ static bool prepare(struct bench *bench, int argc, char **argv) {
         fprintf(stderr, "ahora-bench: which scenario? See --help\n");
         return false;
     }
+    if (is_suite(options)) {
+        return check_options(options) && suite_names_are_valid(options);
+    }
     for (size_t i = 0; i < options->scenario_count; i++) {
         if (strcmp(options->scenarios[i], "all") != 0 && scenario_find(options->scenarios[i]) == NULL) {
             fprintf(stderr, "ahora-bench: %s: no such scenario; see --help\n", options->scenarios[i]);
@@ -176,32 +131,26 @@ static bool prepare(struct bench *bench, int argc, char **argv) {
         }
     }
     options->progress |= isatty(STDERR_FILENO) != 0;
-    return check_options(options) && list_targets(bench);
+    return check_options(options) &&
+           harness_list_targets(options->targets != NULL ? options->targets : "ahora", bench->targets, &bench->target_count);
 }
 
 /* ---- running ---- */
 
-static struct server_plan plan_of(const struct bench *bench, const char *target) {
-    const struct options *options = &bench->options;
-    bool is_raw = strcmp(target, "raw") == 0;
-    const char *ahorad = options->ahorad != NULL ? options->ahorad : bench->ahorad;
-    const char *raw = options->raw != NULL ? options->raw : bench->raw;
-    return (struct server_plan){
-        .is_raw = is_raw,
-        .program = is_raw ? raw : ahorad,
-        .arguments = is_raw ? NULL : options->server_arguments,
-        .prefix = options->prefix,
-        .url = options->url,
-        .pid = options->pid,
-        .core = (int)options->server_core,
-    };
+static bool is_scenario_of(const struct options *options, const char *argument) {
+    for (size_t i = 0; i < options->scenario_count; i++) {
+        if (options->scenarios[i] == argument) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What to type for this scenario alone. */
-static void write_command(struct result *result, int argc, char **argv, const char *scenario) {
+static void write_command(const struct options *options, struct result *result, int argc, char **argv, const char *scenario) {
     size_t used = (size_t)snprintf(result->command, sizeof result->command, "ahora-bench %s", scenario);
     for (int i = 1; i < argc && used < sizeof result->command; i++) {
-        if (argv[i][0] != '-' && (scenario_find(argv[i]) != NULL || strcmp(argv[i], "all") == 0)) {
+        if (is_scenario_of(options, argv[i])) {
             continue;
         }
         const char *quote = strpbrk(argv[i], " <>*") != NULL ? "'" : "";
@@ -209,7 +158,7 @@ static void write_command(struct result *result, int argc, char **argv, const ch
     }
 }
 
-static bool run_once(struct bench *bench, const struct scenario *scenario, const char *target, int number, int argc,
+static bool run_once(struct bench *bench, const struct scenario *scenario, const struct target *target, int number, int argc,
                      char **argv) {
     struct result *result = bench->result_count < RESULTS_MAX ? calloc(1, sizeof *result) : NULL;
     if (result == NULL) {
@@ -217,13 +166,19 @@ static bool run_once(struct bench *bench, const struct scenario *scenario, const
         return false;
     }
     bench->results[bench->result_count++] = result;
-    result->target = target;
     result->number = number;
-    write_command(result, argc, argv, scenario->name);
-    struct server_plan plan = plan_of(bench, target);
-    if (!scenario_run(scenario, &bench->options, &plan, result)) {
-        fprintf(stderr, "ahora-bench: %s on %s: %s\n", scenario->name, target, result->invalid);
-        bench->is_failed = true;
+    write_command(&bench->options, result, argc, argv, scenario->name);
+    if (!harness_run(&bench->harness, scenario, &bench->options, target, result)) {
+        bool skipped = result->skipped != NULL;
+        fprintf(stderr, "ahora-bench: %s on %s: %s%s\n", scenario->name, target->name, skipped ? "skipped: " : "",
+                skipped ? result->skipped : result->invalid);
+        bench->is_failed |= !skipped;
+    }
+    if (result->skipped != NULL) {
+        return true;
+    }
+    if (run_is_interrupted()) {
+        return false;
     }
     bench->is_invalid |= result->invalid != NULL;
     bench->is_missed |= bench->options.threshold != NULL && !threshold_holds(bench->options.threshold, result, stderr);
@@ -283,10 +238,16 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
-    find_programs(&bench);
-    choose_cores(&bench.options);
+    signal(SIGINT, run_interrupt);
+    signal(SIGTERM, run_interrupt);
+    harness_init(&bench.harness, &bench.options);
     report_print_machine(stdout);
+    if (is_suite(&bench.options)) {
+        struct suite_outcome outcome = suite_run(&bench.harness, &bench.options);
+        bench.is_invalid = outcome.is_invalid;
+        bench.is_missed = outcome.is_missed;
+        return exit_code_of(&bench, outcome.is_done);
+    }
     bool done = run_all(&bench, argc, argv);
     for (size_t i = 0; i < bench.result_count; i++) {
         free(bench.results[i]);

@@ -4,6 +4,7 @@
  */
 
 /* A producer: one connection that publishes, and hears what became of it. */
+#include "bench/dialect_peer.h"
 #include "bench/run.h"
 
 #include <assert.h>
@@ -13,9 +14,13 @@ static bool has_no_ack(const struct producer *producer) {
     return strcmp(producer->connection.dialect->ack, "none") == 0;
 }
 
+static bool is_always_answered(const struct producer *producer) {
+    return producer->connection.dialect->answering == ANSWERS_COUNTED;
+}
+
 /* All messages whose changes are among the first `changes_acked` have been answered. */
 static void advance(struct run *run, struct producer *producer) {
-    bool recorded = run->recording == RECORD_ACKS && !has_no_ack(producer);
+    bool recorded = run->recording == RECORD_ACKS && (!has_no_ack(producer) || is_always_answered(producer));
     while (producer->acked < producer->messages) {
         size_t next = (size_t)((producer->acked + 1) % WINDOW_MAX);
         if (producer->changes_after[next] > producer->changes_acked) {
@@ -43,6 +48,24 @@ static void on_answers(struct run *run, struct producer *producer, struct span p
     advance(run, producer);
 }
 
+/* Peers do not say which: the next change, or all that was sent before the next question. */
+static void on_counted(struct run *run, struct producer *producer, struct span payload) {
+    struct connection *connection = &producer->connection;
+    const struct dialect *dialect = connection->dialect;
+    size_t end = payload.bytes;
+    size_t errors = 0;
+    size_t count = dialect->peer->count_answers(dialect, payload, &end, &errors);
+    connection->keep = dialect->streamed ? (uint32_t)(payload.bytes - end) : 0;
+    run->refused += errors;
+    if (dialect->answering == ANSWERS_COUNTED) {
+        producer->changes_acked += count + errors;
+    }
+    for (; dialect->answering == ANSWERS_ASKED && count > 0 && producer->answered < producer->asked; count--) {
+        producer->changes_acked = producer->changes_asked[++producer->answered % WINDOW_MAX];
+    }
+    advance(run, producer);
+}
+
 /* A line of result for each change. Lines of the HTTP around them end with a carriage return before the line feed. */
 static void on_lines(struct run *run, struct producer *producer, struct span bytes) {
     const uint8_t *at = bytes.data;
@@ -62,10 +85,16 @@ static void on_frame(struct connection *connection, struct span payload) {
     struct producer *producer = (struct producer *)connection;
     size_t at = 0;
     uint64_t number;
+    const struct peer_dialect *peer = connection->dialect->peer;
+    if (peer != NULL) {
+        producer->is_open |= peer->welcome != NULL && memmem(payload.data, payload.bytes, peer->welcome, strlen(peer->welcome));
+        on_counted(run, producer, payload);
+        return;
+    }
     while (dialect_find_answer(connection->dialect, ANSWER_ERROR, payload, &at, &number)) {
         run->refused++;
     }
-    if (!connection->dialect->framed) {
+    if (connection->dialect->chunked) {
         on_lines(run, producer, payload);
     } else {
         on_answers(run, producer, payload, has_no_ack(producer) ? ANSWER_PONG : ANSWER_PUBLISHED);
@@ -74,8 +103,9 @@ static void on_frame(struct connection *connection, struct span payload) {
 
 static void on_open(struct connection *connection) {
     struct producer *producer = (struct producer *)connection;
+    const struct peer_dialect *peer = connection->dialect->peer;
     dialect_put_hello(connection->dialect, &connection->out);
-    producer->is_open = true;
+    producer->is_open = peer == NULL || peer->welcome == NULL;
     connection_flush(connection);
 }
 
@@ -98,15 +128,27 @@ bool producer_open(struct run *run, struct producer *producer, const struct dial
     return producer->is_open;
 }
 
-void producer_put(struct run *run, struct producer *producer, const struct stamp *stamps, uint32_t count) {
+/* Its answer is for all that has been put so far. */
+static void note_question(struct producer *producer) {
+    producer->changes_asked[++producer->asked % WINDOW_MAX] = producer->changes;
+}
+
+void producer_note(struct run *run, struct producer *producer, int64_t sent_ns, uint32_t count) {
     assert(producer->is_open);
     producer->messages++;
     producer->changes += count;
     run->tally.changes += count;
     size_t at = (size_t)(producer->messages % WINDOW_MAX);
-    producer->sent_ns[at] = stamps[0].sent_ns;
+    producer->sent_ns[at] = sent_ns;
     producer->changes_after[at] = producer->changes;
+}
+
+void producer_put(struct run *run, struct producer *producer, const struct stamp *stamps, uint32_t count) {
+    producer_note(run, producer, stamps[0].sent_ns, count);
     dialect_put_publish(producer->connection.dialect, &producer->connection.out, producer->messages, stamps, count);
+    if (producer->connection.dialect->answering == ANSWERS_ASKED && !has_no_ack(producer)) {
+        note_question(producer);
+    }
 }
 
 uint64_t producer_in_flight(const struct producer *producer) {
@@ -114,7 +156,12 @@ uint64_t producer_in_flight(const struct producer *producer) {
 }
 
 void producer_ask(struct producer *producer) {
-    if (has_no_ack(producer) && producer->connection.dialect->framed) {
-        dialect_put_ping(producer->connection.dialect, &producer->connection.out, producer->messages);
+    const struct dialect *dialect = producer->connection.dialect;
+    if (!has_no_ack(producer) || dialect->answering == ANSWERS_COUNTED) {
+        return;
+    }
+    dialect_put_ping(dialect, &producer->connection.out, producer->messages);
+    if (dialect->answering == ANSWERS_ASKED) {
+        note_question(producer);
     }
 }

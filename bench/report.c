@@ -5,46 +5,22 @@
 
 #include "bench/report.h"
 
+#include "bench/machine.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUNS_MAX 64
-
-/* ---- machine ---- */
-
-static void read_cpu_name(char *out, size_t out_bytes) {
-    char line[256];
-    snprintf(out, out_bytes, "unknown processor");
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
-            snprintf(out, out_bytes, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-            break;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-}
-
-static void read_date(char *out, size_t out_bytes) {
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(out, out_bytes, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
 
 void report_print_machine(FILE *out) {
     char cpu[128];
     char date[32];
     struct utsname system;
-    read_cpu_name(cpu, sizeof cpu);
-    read_date(date, sizeof date);
+    machine_cpu(cpu, sizeof cpu);
+    machine_date(date, sizeof date);
     uname(&system);
     fprintf(out, "ahora-bench %s, %s\n%ld cores, %s, %s %s\n", AHORA_VERSION, date, sysconf(_SC_NPROCESSORS_ONLN), cpu,
             system.sysname, system.release);
@@ -104,16 +80,27 @@ static size_t list_targets(const struct result *const *results, size_t count, co
     return found;
 }
 
+/* The yardstick, or whoever is last. */
+static size_t reference_of(const char *const *targets, size_t target_count) {
+    for (size_t i = 1; i < target_count; i++) {
+        if (strcmp(targets[i], "raw") == 0) {
+            return i;
+        }
+    }
+    return target_count - 1;
+}
+
 static void print_row(FILE *out, const struct result *const *results, size_t count, const char *const *targets,
                       size_t target_count, const struct metric *metric) {
     double first = 0;
     double last = 0;
+    size_t reference = reference_of(targets, target_count);
     bool has_first = false;
     bool has_last = false;
     fprintf(out, "  %-20s", metric->name);
     for (size_t i = 0; i < target_count; i++) {
         char text[32] = "-";
-        double value;
+        double value = 0;
         bool found = median_of(results, count, targets[i], metric->name, &value);
         if (found) {
             format_value(text, sizeof text, value);
@@ -123,8 +110,10 @@ static void print_row(FILE *out, const struct result *const *results, size_t cou
             first = value;
             has_first = found;
         }
-        last = value;
-        has_last = found;
+        if (i == reference) {
+            last = value;
+            has_last = found;
+        }
     }
     if (target_count > 1 && has_first && has_last && last != 0) {
         fprintf(out, " %9.3f", first / last);
@@ -144,11 +133,19 @@ void report_print_table(FILE *out, const struct result *const *results, size_t c
     for (size_t i = 0; i < target_count; i++) {
         fprintf(out, " %12s", targets[i]);
     }
-    fprintf(out, "%s\n", target_count > 1 ? "     ratio" : "");
-    for (size_t i = 0; i < results[0]->metric_count; i++) {
-        print_row(out, results, count, targets, target_count, &results[0]->metrics[i]);
+    fprintf(out, " %s%s\n", target_count > 1 ? "1st / " : "",
+            target_count > 1 ? targets[reference_of(targets, target_count)] : "");
+    const struct result *fullest = results[0];
+    for (size_t i = 1; i < count; i++) {
+        fullest = results[i]->metric_count > fullest->metric_count ? results[i] : fullest;
+    }
+    for (size_t i = 0; i < fullest->metric_count; i++) {
+        print_row(out, results, count, targets, target_count, &fullest->metrics[i]);
     }
     for (size_t i = 0; i < count; i++) {
+        if (results[i]->skipped != NULL && results[i]->number == 1) {
+            fprintf(out, "  skipped: %s: %s\n", results[i]->target, results[i]->skipped);
+        }
         if (results[i]->invalid != NULL) {
             fprintf(out, "  INVALID: run %d on %s: %s\n", results[i]->number, results[i]->target, results[i]->invalid);
         }
@@ -215,8 +212,8 @@ bool report_write_json(const char *path, const struct result *const *results, si
     if (out == NULL) {
         return false;
     }
-    read_cpu_name(cpu, sizeof cpu);
-    read_date(date, sizeof date);
+    machine_cpu(cpu, sizeof cpu);
+    machine_date(date, sizeof date);
     uname(&system);
     fprintf(out, "{\"version\":\"%s\",\"date\":\"%s\",\"cores\":%ld", AHORA_VERSION, date, sysconf(_SC_NPROCESSORS_ONLN));
     put_json_member(out, "cpu", cpu);

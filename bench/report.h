@@ -8,8 +8,7 @@
 #define BENCH_REPORT_H
 
 #include "bench/result.h"
-
-#define TARGETS_MAX 4
+#include "bench/target.h"
 
 /* Machine, kernel, versions and date, as lines. */
 void report_print_machine(FILE *out);

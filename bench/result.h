@@ -25,8 +25,10 @@ struct metric {
 struct result {
     const char *scenario;
     const char *target;
-    char setting[160]; /* "1 topic x 1000 subscribers, 32 in flight" */
-    char command[256];
+    char setting[200]; /* "1 topic x 1000 subscribers, 32 in flight" */
+    char command[300];
+    const char *skipped; /* why it was not run, or NULL */
+    char skipped_text[96];
     const char *invalid; /* why the run says nothing, or NULL */
     int number;          /* of the run, from 1 */
     struct metric metrics[METRICS_MAX];

@@ -21,6 +21,7 @@
 
 #define LATE_NS (10 * NS_PER_MS)    /* a change sent later than this after its time was late */
 #define LATE_SHARE_MAX 0.01         /* more of them make the run invalid */
+#define FILES_BESIDE 128            /* beside subscribers: producers, stores, listeners */
 #define PATIENCE_NS (10 * NS_PER_S) /* without any progress, after which a wait is given up */
 
 struct run;
@@ -30,6 +31,7 @@ struct topic {
     uint64_t progress;    /* sum over its subscribers of the version they are at */
     uint32_t subscribers; /* that read */
     bool is_listed;       /* in run->moved */
+    bool is_gone;         /* deleted: nobody need hold it */
 };
 
 enum subscriber_state {
@@ -42,10 +44,14 @@ enum subscriber_state {
 struct subscriber {
     struct connection connection; /* first */
     enum subscriber_state state;
-    uint32_t topic;
-    uint64_t version; /* the newest it holds */
-    uint64_t gaps;    /* versions it never saw */
-    uint64_t skipped; /* of these, told in `live` */
+    struct interest interest;
+    uint64_t version;   /* the newest it holds of its only topic */
+    uint64_t *versions; /* of its topics, if there are several */
+    uint32_t lives;     /* answers, while joining: one for each subscription */
+    bool is_confirmed;  /* a peer's */
+    bool is_untimed;    /* its deliveries say nothing: it is slow on purpose */
+    uint64_t gaps;      /* versions it never saw */
+    uint64_t skipped;   /* of these, told in `live` */
     uint64_t live_seq;
     int64_t started_ns; /* when it should have started to join */
     bool is_stalled;
@@ -61,6 +67,9 @@ struct producer {
     uint64_t changes_acked;
     uint32_t topic_next;
     uint8_t last_byte; /* NDJSON: of what was received */
+    uint64_t asked;    /* questions, and answers to them */
+    uint64_t answered;
+    uint64_t changes_asked[WINDOW_MAX]; /* sent before question n */
     /* of message number n, from 1, at n % WINDOW_MAX */
     int64_t sent_ns[WINDOW_MAX];
     uint64_t changes_after[WINDOW_MAX]; /* sent up to and with it */
@@ -88,13 +97,16 @@ struct tally {
 struct run {
     const struct options *options;
     struct server server;
-    struct dialect dialect; /* of subscribers, and of who seeds */
-    struct dialect producer_dialect;
+    const struct target *target;
+    struct dialect dialect; /* of subscribers */
+    struct dialect seed_dialect;
+    struct dialect *producer_dialects; /* each its own: some peers need names of their own */
     int epoll_fd;
     int64_t now_ns; /* as of the last event */
     struct topic *topics;
     uint32_t topic_count;
-    uint32_t *moved; /* topics that progressed since somebody looked */
+    uint32_t active_count; /* of those, the first so many are followed and change */
+    uint32_t *moved;       /* topics that progressed since somebody looked */
     uint32_t moved_count;
     struct subscriber *subscribers;
     uint32_t subscriber_count;
@@ -105,12 +117,14 @@ struct run {
     char epoch[40];
     enum recording recording;
     struct histogram *histogram;
+    struct histogram *joins; /* where joins go meanwhile, or NULL */
     struct tally tally;
     uint64_t duplicates;
     uint64_t inversions;
     uint64_t strays;     /* of a topic not asked for */
     uint64_t refused;    /* changes answered with an error */
     const char *failure; /* static; the first */
+    char skipped[96];    /* why this machine cannot run it; "" */
     const char *phase;   /* of the progress shown */
     int64_t phase_ns;    /* its begin */
     int64_t progress_ns; /* when a line was last shown */
@@ -121,14 +135,21 @@ struct run {
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result);
 void run_fini(struct run *run);
 
+/* From a signal: the run that goes on fails, its server is stopped and nothing is left behind. */
+void run_interrupt(int number);
+bool run_is_interrupted(void);
+
 /* Handles what there is, waiting at most `wait_ns` for it. */
 void run_poll(struct run *run, int64_t wait_ns);
 void run_fail(struct run *run, const char *why);
 
+/* Before there are subscribers: other topics than --topics says. */
+bool run_resize_topics(struct run *run, uint32_t count);
+
 /* Gives every topic a first version. */
 bool run_seed(struct run *run);
 
-/* Room for so many; number i follows topic i % topic_count. */
+/* Room for so many; number i follows topic i % topic_count, unless its interest is set before it joins. */
 bool run_make_subscribers(struct run *run, uint32_t count);
 
 /* Opens subscribers up to number `count`, `window` at once, or on schedule if `rate` > 0; until all are live. */
@@ -152,6 +173,9 @@ void run_note(struct run *run, const char *what, uint64_t work, double done);
 /* Fills in lost, duplicates, order and, for a run with a schedule, late; sets result->invalid. */
 void run_check(struct run *run, struct result *result);
 
+/* The same for a scenario that counted for itself. */
+void run_put_promises(const struct run *run, struct result *result, uint64_t lost, uint64_t conflated);
+
 /* What became of the time since run_mark. */
 struct tally run_tally(const struct run *run);
 
@@ -159,10 +183,19 @@ struct tally run_tally(const struct run *run);
 /* Resumes if it was live before. False, with errno, if no connection can be opened. */
 bool subscriber_join(struct run *run, struct subscriber *subscriber);
 void subscriber_leave(struct run *run, struct subscriber *subscriber);
+
+/* Between leaving and joining: comes back as somebody new. */
+void subscriber_forget(struct subscriber *subscriber);
+
+/* Before it joins. False: out of memory. */
+bool subscriber_follow(struct subscriber *subscriber, const struct interest *interest);
 void subscriber_set_stalled(struct run *run, struct subscriber *subscriber, bool stalled);
 
 /* ---- producer.c ---- */
 bool producer_open(struct run *run, struct producer *producer, const struct dialect *dialect);
+
+/* A message of `count` changes is about to be put: its number is producer->messages afterwards. */
+void producer_note(struct run *run, struct producer *producer, int64_t sent_ns, uint32_t count);
 
 /* Puts one message; sent by connection_flush. */
 void producer_put(struct run *run, struct producer *producer, const struct stamp *stamps, uint32_t count);

@@ -18,55 +18,108 @@ static const struct options common = {.topics = 1,
                                       .duration_ms = 6000,
                                       .warmup_ms = 1000,
                                       .ack = "none",
-                                      .encoding = "msgpack"};
+                                      .encoding = "msgpack",
+                                      .views = 1,
+                                      .traces = "../shared/data",
+                                      .trace = "service-bus"};
 
 static const struct scenario scenarios[] = {
     {"fanout",
      "one topic, many subscribers, several changes in flight: deliveries a second",
      "deliveries",
+     CAN_DELIVER,
      {.subscribers = 1000},
      play_window},
     {"pingfan",
      "the same with one change in flight: nothing can be batched",
      "deliveries",
+     CAN_DELIVER,
      {.subscribers = 1000, .window = 1},
      play_window},
     {"spread",
      "many topics with few subscribers each, several changes of each in flight",
      "deliveries",
+     CAN_DELIVER,
      {.topics = 100, .subscribers = 10},
      play_window},
-    {"latency", "changes on a schedule: how old they are when they arrive", "p99", {.topics = 1000, .rate = 5000}, play_rate},
+    {"latency",
+     "changes on a schedule: how old they are when they arrive",
+     "p99",
+     CAN_DELIVER,
+     {.topics = 1000, .rate = 5000},
+     play_rate},
     {"crowd",
      "ten thousand subscribers of one topic, ten changes a second on schedule",
      "p99",
+     CAN_DELIVER,
      {.subscribers = 10000, .rate = 10},
      play_rate},
     {"join",
      "connections that upgrade, say hello, subscribe, get the snapshot and become live",
      "cpu_per_join",
+     CAN_JOIN,
      {.count = 10000, .window = 64},
      play_join},
     {"idle",
-     "subscribed connections that hear nothing: memory of the server for each",
+     "subscribed connections that hear nothing: memory of the server for each, then one change to all",
      "pss_per_connection",
+     CAN_DELIVER,
      {.count = 10000, .window = 64},
      play_idle},
     {"ingest",
      "producers that publish as fast as they are answered",
      "accepted",
+     CAN_DELIVER,
      {.topics = 1000, .window = 32, .batch = 100, .ack = "applied"},
      play_ingest},
+    {"topics",
+     "topics that are held: memory of each, and how long until a broker that has them is ready again",
+     "memory_per_topic",
+     CAN_BE_AHORA,
+     {.topics = 1000000, .ack = "durable"},
+     play_topics},
     {"slow",
      "good readers beside some that have stopped reading",
      "p99",
+     CAN_SKIP,
      {.topics = 100, .subscribers = 10, .stalled = 10, .rate = 5000},
      play_slow},
     {"resume",
      "everybody comes back with a token after changes",
      "cpu_per_resume",
+     CAN_BE_AHORA,
      {.topics = 100, .subscribers = 50, .count = 1000, .window = 64, .ack = "applied"},
      play_resume},
+    {"churn",
+     "sessions come and go while topics change on schedule",
+     "p99",
+     CAN_JOIN | CAN_SKIP,
+     {.topics = 100, .subscribers = 10, .rate = 2000, .churn = 500},
+     play_churn},
+    {"wildcard",
+     "patterns over many topics, changes on schedule",
+     "p99",
+     CAN_BE_AHORA,
+     {.topics = 1000, .subscribers = 100, .rate = 500},
+     play_wildcard},
+    {"near",
+     "units on the move, and circles that follow what is in them",
+     "p99",
+     CAN_BE_AHORA,
+     {.topics = 10000, .subscribers = 10000, .rate = 5000, .radius = 500, .window = 64, .ack = "applied"},
+     play_near},
+    {"mix",
+     "a day in short: readers that come and go, dashboards on patterns, slow readers, several producers",
+     "p99",
+     CAN_BE_AHORA,
+     {.topics = 1000, .subscribers = 2, .producers = 4, .stalled = 50, .rate = 5000, .churn = 100},
+     play_mix},
+    {"replay",
+     "real events, replayed on schedule to subscribers of all",
+     "p99",
+     CAN_BE_AHORA,
+     {.subscribers = 20, .rate = 2000, .ack = "applied", .encoding = "json"},
+     play_replay},
 };
 
 const struct scenario *scenario_at(size_t index) {
@@ -82,25 +135,42 @@ const struct scenario *scenario_find(const char *name) {
     return NULL;
 }
 
+void scenario_describe(const struct scenario *scenario, const struct options *options, struct options *out) {
+    *out = *options;
+    options_fill(out, &scenario->defaults);
+    options_fill(out, &common);
+}
+
 bool scenario_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
                   struct result *result) {
-    struct options filled = *options;
-    options_fill(&filled, &scenario->defaults);
-    options_fill(&filled, &common);
+    struct options filled;
+    scenario_describe(scenario, options, &filled);
     if (filled.quick) {
         filled.duration_ms /= 3;
         filled.warmup_ms /= 2;
     }
-    struct run run;
+    struct run run = {.epoll_fd = -1};
     bool played = false;
     result->scenario = scenario->name;
+    if ((scenario->needs & ~plan->target->abilities) != 0) {
+        result->skipped = plan->target->cannot;
+        return false;
+    }
+    if (strcmp(filled.ack, "durable") == 0 && (plan->target->abilities & CAN_BE_AHORA) == 0) {
+        result->skipped = "started in its favour, without a disk: nothing is durable";
+        return false;
+    }
     if (run_init(&run, &filled, plan, result)) {
         played = scenario->play(&run, result);
     }
     if (filled.progress) {
         fprintf(stderr, "\r%70s\r", "");
     }
-    if (!played && result->invalid == NULL) {
+    if (!played && run.skipped[0] != '\0') {
+        snprintf(result->skipped_text, sizeof result->skipped_text, "%s", run.skipped);
+        result->skipped = result->skipped_text;
+    }
+    if (!played && result->invalid == NULL && result->skipped == NULL) {
         result->invalid = run.failure != NULL ? run.failure : "the server could not be prepared";
     }
     run_fini(&run);

@@ -16,6 +16,7 @@ struct scenario {
     const char *name;
     const char *about;
     const char *main_metric; /* what `about` promises to measure first */
+    unsigned needs;          /* of enum ability */
     struct options defaults;
     bool (*play)(struct run *run, struct result *result);
 };
@@ -23,7 +24,10 @@ struct scenario {
 const struct scenario *scenario_at(size_t index); /* NULL behind the last */
 const struct scenario *scenario_find(const char *name);
 
-/* Starts the server, plays, checks, stops it. False: nothing could be measured, and it has been said why. */
+/* The options it runs with: what was given, then its own defaults, then everybody's. */
+void scenario_describe(const struct scenario *scenario, const struct options *options, struct options *out);
+
+/* Starts the server, plays, checks, stops it. False: nothing could be measured; result->skipped or result->invalid says why. */
 bool scenario_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
                   struct result *result);
 
@@ -36,6 +40,18 @@ bool play_slow(struct run *run, struct result *result);
 bool play_join(struct run *run, struct result *result);
 bool play_idle(struct run *run, struct result *result);
 bool play_resume(struct run *run, struct result *result);
+bool play_topics(struct run *run, struct result *result);
+
+/* scenario_live.c */
+bool play_churn(struct run *run, struct result *result);
+bool play_wildcard(struct run *run, struct result *result);
+bool play_mix(struct run *run, struct result *result);
+
+/* scenario_near.c */
+bool play_near(struct run *run, struct result *result);
+
+/* scenario_replay.c */
+bool play_replay(struct run *run, struct result *result);
 
 /* scenario_ingest.c */
 bool play_ingest(struct run *run, struct result *result);

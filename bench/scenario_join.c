@@ -4,6 +4,7 @@
  */
 
 /* Scenarios about connections: joining, being there, coming back. */
+#include "bench/many.h"
 #include "bench/scenario.h"
 
 #include <stdio.h>
@@ -94,6 +95,10 @@ bool play_idle(struct run *run, struct result *result) {
     result_put(result, "pss_per_connection", (double)(after.pss_bytes - before.pss_bytes) / count, "bytes");
     result_put(result, "rss_per_connection", (double)(after.rss_bytes - before.rss_bytes) / count, "bytes");
     result_put(result, "joins", count / seconds, "/s");
+    if (!many_wait()) {
+        run_fail(run, "another process failed");
+        return false;
+    }
     change_all(run, result);
     result_put_percentiles(result);
     run_check(run, result);
@@ -148,4 +153,39 @@ bool play_resume(struct run *run, struct result *result) {
     result_put_percentiles(result);
     run_check(run, result);
     return joined;
+}
+
+/* Topics and nothing else; then the same store again. Bytes of documents are part of it: they are named beside. */
+bool play_topics(struct run *run, struct result *result) {
+    const struct options *options = run->options;
+    snprintf(result->setting, sizeof result->setting, "%lld topics of %lld bytes, stored; then a start with them",
+             (long long)options->topics, (long long)options->size);
+    settle(run);
+    struct server_memory before = server_memory_read(&run->server);
+    run_mark(run, RECORD_NOTHING);
+    int64_t begin = clock_ns();
+    if (!run_seed(run)) {
+        return false;
+    }
+    double seconds = (double)(clock_ns() - begin) / 1e9;
+    struct tally tally = run_tally(run);
+    settle(run);
+    struct server_memory after = server_memory_read(&run->server);
+    double topics = (double)options->topics;
+    result_put(result, "memory_per_topic", (double)(after.pss_bytes - before.pss_bytes) / topics, "bytes");
+    result_put(result, "document", (double)options->size, "bytes");
+    result_put(result, "created", topics / seconds, "/s");
+    put_cpu(result, &tally, "cpu_per_topic", topics);
+    int64_t ready_ns = server_restart(&run->server);
+    if (ready_ns < 0) {
+        run_fail(run, "the server did not come back");
+        return false;
+    }
+    result_put(result, "ready", (double)ready_ns / 1e6, "ms");
+    int64_t seq = server_seq(&run->server);
+    result_put(result, "unaccounted", topics - (double)seq, "");
+    struct server_memory again = server_memory_read(&run->server);
+    result_put(result, "memory_again", (double)again.pss_bytes / topics, "bytes");
+    run_check(run, result);
+    return true;
 }

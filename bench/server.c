@@ -30,7 +30,11 @@
 bool core_pin(int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET((size_t)core, &set);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (core < 0 || i == core) {
+            CPU_SET((size_t)i, &set);
+        }
+    }
     return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
@@ -71,8 +75,12 @@ static bool http_get(const struct server *server, const char *path, char *out, s
     return have > 0;
 }
 
+static bool is_ahora(const struct server *server) {
+    return (server->target->abilities & CAN_BE_AHORA) != 0;
+}
+
 static bool is_ready(const struct server *server) {
-    if (server->is_raw) {
+    if (!is_ahora(server)) {
         int fd = dial(server);
         if (fd >= 0) {
             close(fd);
@@ -85,7 +93,7 @@ static bool is_ready(const struct server *server) {
 
 int64_t server_seq(const struct server *server) {
     char answer[16384];
-    if (server->is_raw || !http_get(server, "/v1/status", answer, sizeof answer)) {
+    if (!is_ahora(server) || !http_get(server, "/v1/status", answer, sizeof answer)) {
         return -1;
     }
     const char *seq = strstr(answer, "\"seq\":");
@@ -139,17 +147,49 @@ static void add_words(struct words *words, const char *text) {
     words->items[words->count] = NULL;
 }
 
-static void collect_words(const struct server *server, const struct server_plan *plan, struct words *words) {
-    char text[512];
+static bool write_config(const struct target *target, const struct target_places *places) {
+    char text[4096];
+    if (!target_expand(target->config, places, text, sizeof text)) {
+        return false;
+    }
+    FILE *file = fopen(places->config, "w");
+    if (file == NULL) {
+        return false;
+    }
+    bool written = fputs(text, file) >= 0;
+    return fclose(file) == 0 && written;
+}
+
+/* Only this version's ahorad has them all; a peer gets what its line in the table says. */
+static bool collect_words(const struct server *server, const struct server_plan *plan, struct words *words) {
+    char text[1024];
+    char config[160];
+    const struct target *target = plan->target;
     add_words(words, plan->prefix);
     add_words(words, plan->program);
-    snprintf(text, sizeof text, "--listen %s", server->authority);
-    add_words(words, text);
-    if (!plan->is_raw) {
-        snprintf(text, sizeof text, "--data %s/data --log-level warn", server->directory);
+    snprintf(config, sizeof config, "%s/config", server->directory);
+    if (target->arguments == NULL) {
+        snprintf(text, sizeof text, "--listen %s", server->authority);
         add_words(words, text);
     }
-    add_words(words, plan->arguments);
+    if (is_ahora(server)) {
+        snprintf(text, sizeof text, "--data %s/data --log-level warn", server->directory);
+        add_words(words, text);
+        add_words(words, plan->arguments);
+    }
+    struct target_places places = {.directory = server->directory,
+                                   .config = config,
+                                   .peers = plan->peers,
+                                   .port = ntohs(server->address.sin_port),
+                                   .port_beside = pick_port()};
+    if (target->config != NULL && !write_config(target, &places)) {
+        return false;
+    }
+    if (target->arguments != NULL && !target_expand(target->arguments, &places, text, sizeof text)) {
+        return false;
+    }
+    add_words(words, target->arguments != NULL ? text : NULL);
+    return true;
 }
 
 /* In the child: only what is safe after fork. Never returns. */
@@ -177,7 +217,7 @@ static void print_log(const struct server *server) {
     snprintf(path, sizeof path, "%s/log", server->directory);
     FILE *file = fopen(path, "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        fprintf(stderr, "  %s: %s", server->program, line);
+        fprintf(stderr, "  %s: %s", server->target->name, line);
     }
     if (file != NULL) {
         fclose(file);
@@ -199,9 +239,26 @@ static bool wait_until_ready(struct server *server) {
         }
         clock_sleep_ns(POLL_NS);
     }
-    fprintf(stderr, "ahora-bench: %s did not get ready\n", server->program);
+    fprintf(stderr, "ahora-bench: %s did not get ready\n", server->target->name);
     print_log(server);
     return false;
+}
+
+/* The process itself; its directory and address are there. */
+static bool launch(struct server *server, const struct server_plan *plan) {
+    struct words words = {.count = 0};
+    if (!collect_words(server, plan, &words)) {
+        fprintf(stderr, "ahora-bench: cannot write what %s starts with\n", server->target->name);
+        return false;
+    }
+    pid_t self = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_child(server, plan->core, words.items, self);
+    }
+    server->pid = pid > 0 ? pid : 0;
+    server->watched = server->pid;
+    return pid > 0;
 }
 
 static bool spawn(struct server *server, const struct server_plan *plan) {
@@ -213,16 +270,7 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
         return false;
     }
     set_address(server, htonl(INADDR_LOOPBACK), pick_port());
-    struct words words = {.count = 0};
-    collect_words(server, plan, &words);
-    pid_t self = getpid();
-    pid_t pid = fork();
-    if (pid == 0) {
-        run_child(server, plan->core, words.items, self);
-    }
-    server->pid = pid > 0 ? pid : 0;
-    server->watched = server->pid;
-    return pid > 0;
+    return launch(server, plan);
 }
 
 /* host:port, ws://host:port or http://host:port, with an IPv4 address. */
@@ -248,7 +296,7 @@ static bool use_url(struct server *server, const struct server_plan *plan) {
 }
 
 bool server_start(struct server *server, const struct server_plan *plan) {
-    *server = (struct server){.is_raw = plan->is_raw, .program = plan->program};
+    *server = (struct server){.target = plan->target, .plan = plan};
     if (plan->url != NULL ? !use_url(server, plan) : !spawn(server, plan)) {
         return false;
     }
@@ -271,7 +319,7 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
     return remove(path);
 }
 
-void server_stop(struct server *server) {
+static void end_process(struct server *server) {
     if (server->pid != 0) {
         kill(server->pid, SIGTERM);
         for (int64_t until = clock_ns() + STOP_NS; clock_ns() < until && !has_ended(server);) {
@@ -279,57 +327,26 @@ void server_stop(struct server *server) {
         }
     }
     if (server->pid != 0) {
-        fprintf(stderr, "ahora-bench: %s does not stop, killed\n", server->program);
+        fprintf(stderr, "ahora-bench: %s does not stop, killed\n", server->target->name);
         kill(server->pid, SIGKILL);
         waitpid(server->pid, NULL, 0);
         server->pid = 0;
     }
+}
+
+int64_t server_restart(struct server *server) {
+    if (server->pid == 0) {
+        return -1;
+    }
+    end_process(server);
+    int64_t begin = clock_ns();
+    return launch(server, server->plan) && wait_until_ready(server) ? clock_ns() - begin : -1;
+}
+
+void server_stop(struct server *server) {
+    end_process(server);
     if (server->directory[0] != '\0') {
         nftw(server->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
         server->directory[0] = '\0';
     }
-}
-
-/* ---- what it costs ---- */
-
-int64_t server_cpu_ns(const struct server *server) {
-    char path[64];
-    char line[1024] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)server->watched);
-    FILE *file = server->watched != 0 ? fopen(path, "r") : NULL;
-    if (file == NULL) {
-        return 0;
-    }
-    bool read = fgets(line, sizeof line, file) != NULL;
-    fclose(file);
-    const char *at = read ? strrchr(line, ')') : NULL; /* the name may hold blanks; behind it: state is field 3 */
-    for (int field = 2; at != NULL && field < 14; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    if (at == NULL) {
-        return 0;
-    }
-    char *rest;
-    uint64_t user = strtoull(at, &rest, 10);
-    uint64_t system = strtoull(rest, NULL, 10);
-    return (int64_t)((user + system) * (uint64_t)NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
-struct server_memory server_memory_read(const struct server *server) {
-    struct server_memory memory = {0, 0};
-    char path[64];
-    char line[256];
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)server->watched);
-    FILE *file = server->watched != 0 ? fopen(path, "r") : NULL;
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "Pss:", 4) == 0) {
-            memory.pss_bytes = strtoll(line + 4, NULL, 10) * 1024;
-        } else if (strncmp(line, "Rss:", 4) == 0) {
-            memory.rss_bytes = strtoll(line + 4, NULL, 10) * 1024;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return memory;
 }

@@ -10,24 +10,29 @@
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
+#include "bench/target.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+struct server_plan;
+
 struct server {
-    const char *program; /* "ahorad", for messages */
+    const struct target *target;
     struct sockaddr_in address;
-    char authority[64];  /* host:port */
-    char directory[128]; /* "": none */
-    pid_t pid;           /* 0: not ours */
-    pid_t watched;       /* whose /proc is read; 0: nobody's */
-    bool is_raw;
+    char authority[64];             /* host:port */
+    char directory[128];            /* "": none */
+    const struct server_plan *plan; /* borrowed: it is started again by it */
+    pid_t pid;                      /* 0: not ours */
+    pid_t watched;                  /* whose /proc is read, with its children; 0: nobody's */
 };
 
 struct server_plan {
-    bool is_raw;
+    const struct target *target;
     const char *program;   /* path of the binary */
+    const char *peers;     /* folder of what npm installed */
     const char *arguments; /* more, separated by blanks; may be NULL */
     const char *prefix;    /* a command to run it under (perf record …), or NULL */
     const char *url;       /* use this one instead of starting any */
@@ -43,6 +48,9 @@ struct server_memory {
 /* Starts it and waits until it is ready. False after a message on stderr; server_stop is still to be called. */
 bool server_start(struct server *server, const struct server_plan *plan);
 
+/* Ends it and starts it again on the same port with the same store. Nanoseconds until it was ready; -1: it is not ours, or did not get so. */
+int64_t server_restart(struct server *server);
+
 /* SIGTERM, waits, SIGKILL if need be; removes the directory. */
 void server_stop(struct server *server);
 
@@ -53,7 +61,7 @@ struct server_memory server_memory_read(const struct server *server);
 /* The broker's seq, from /v1/status; -1 if it did not say. */
 int64_t server_seq(const struct server *server);
 
-/* Ties the calling thread to a core; false if the machine does not let it. */
+/* Ties the calling thread, and what it starts, to a core; -1: to none. False if the machine does not let it. */
 bool core_pin(int core);
 
 #endif

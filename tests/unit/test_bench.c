@@ -26,7 +26,9 @@ static struct span payload_of(const struct buffer *frame) {
 }
 
 static void put_three(enum dialect_name name, size_t size, struct dialect *dialect, struct buffer *out) {
-    const struct stamp stamps[] = {{0, 1, 1}, {0x23, 0x2323, 0x23232323}, {TOPICS_MAX - 1, 0xffffffffff, INT64_MAX >> 2}};
+    const struct stamp stamps[] = {{.topic = 0, .count = 1, .sent_ns = 1},
+                                   {.topic = 0x23, .count = 0x2323, .sent_ns = 0x23232323},
+                                   {.topic = TOPICS_MAX - 1, .count = 0xffffffffff, .sent_ns = INT64_MAX >> 2}};
     assert_true(dialect_init(dialect, name, size, "applied"));
     buffer_init(out, 1 << 20);
     dialect_put_publish(dialect, out, 7, stamps, 3);
@@ -97,7 +99,7 @@ static void a_cut_document_is_not_found(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct dialect dialect;
         struct buffer out;
-        const struct stamp stamp = {1, 2, 3};
+        const struct stamp stamp = {.topic = 1, .count = 2, .sent_ns = 3};
         assert_true(dialect_init(&dialect, names[i], 128, "none"));
         buffer_init(&out, 1 << 20);
         dialect_put_publish(&dialect, &out, 1, &stamp, 1);

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every scenario of the bench for a moment, against the real broker and the yardstick: nothing is lost, doubled or out of order, and a plan
+# that was interrupted goes on where it stopped. Says nothing about speed. Peers that are installed take part, others are skipped.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+bench=$build/ahora-bench
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+passed=0
+failed=0
+promises='lost=0,duplicates=0,disorder=0,refused=0'
+
+# check NAME COMMAND...: succeeds
+check() {
+    local name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok    $name $(grep -oE 'skipped: .*' "$out/log" | sort -u | head -3 | tr '\n' ';')"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        cat "$out/log"
+    fi
+}
+
+# play SCENARIO OPTIONS...: a moment of it, with its promises
+play() {
+    check "$*" "$bench" "$@" --no-pin --any-pace --warmup 50ms --duration 200ms --threshold "$promises"
+}
+
+both="--target ahora,raw"
+play fanout $both -c 50
+play fanout $both -c 50 --encoding json
+play pingfan $both -c 50
+play spread $both -t 20 -c 5
+play latency $both -t 50 -R 1000
+play latency -t 64 --views 8 --count 16 -R 1000
+play latency $both -t 2000 --active 100 -R 1000
+play crowd $both -c 500 -R 20
+play join $both -n 300
+play idle $both -n 300
+play idle -n 50 --source 9
+play idle -n 200 --brokers 3
+for ack in none applied durable; do
+    for encoding in msgpack json ndjson; do
+        play ingest --ack $ack --encoding $encoding -b 10 -p 1
+    done
+    play ingest --ack $ack -b 10 -p 4
+done
+play ingest --target raw --ack none -p 4
+play topics -t 5000
+play slow $both -t 20 -c 2 --stalled 2 -R 1000
+play resume -t 10 -c 20 -n 100
+play churn $both -t 10 -c 10 -R 500 --churn 100
+play wildcard -t 50 -c 8 -R 200
+play wildcard -t 1 -c 16 --patterns 8 -R 200
+play near -t 500 -c 100 -R 500 --radius 2000
+play mix -t 40 -R 500 --churn 50 --stalled 5
+play replay -R 1000
+
+peers=bun,nats,nats-kv,redis,nchan,mosquitto
+play fanout --target $peers -c 20 -w 4
+play latency --target $peers -t 20 -R 500
+play join --target $peers -n 50
+play idle --target $peers -n 50
+play ingest --target $peers -b 5 --ack applied -t 100
+play ingest --target $peers -b 5 --ack none -p 2 -t 100
+
+# ---- the check checked: a server that loses, doubles or swaps one delivery in a hundred ----
+
+# fault NAME METRIC SCRIPT: what replaces the Bun server's publish; the run must not count, and say what it saw
+fault() {
+    local peers=$out/faulty
+    mkdir -p "$peers"
+    ln -sfn "$(realpath "$build/peers")/node_modules" "$peers/node_modules"
+    sed "s/server.publish(topic, value);/$3/" "$build/peers/bun_server.js" >"$peers/bun_server.js"
+    "$bench" latency --target bun --peers "$peers" -t 1 -c 10 -R 500 --no-pin --any-pace --warmup 50ms --duration 500ms >"$out/fault" 2>&1
+    check "a server that $1 is found out" grep -qE "^  $2 +[1-9]" "$out/fault"
+}
+
+if [ -x "$build/peers/node_modules/bun/bin/bun.exe" ]; then
+    say='server.publish(topic, value)'
+    turn='globalThis.n = (globalThis.n | 0) + 1'
+    fault "loses" lost "$turn; if (globalThis.n % 100) $say;"
+    fault "doubles" duplicates "$turn; $say; if (globalThis.n % 100 == 0) $say;"
+    fault "swaps" disorder "$turn; if (globalThis.n % 100 == 50) globalThis.held = value; else { $say; if (globalThis.held) server.publish(topic, globalThis.held); globalThis.held = null; }"
+else
+    echo "skipped: servers that lose, double or swap: Bun is not installed (make bench-peers-deps)"
+fi
+
+# ---- the suite: interrupted, resumed, kept ----
+
+suite() {
+    "$bench" suite bench --out "$out/suite" --target raw --no-pin --any-pace --warmup 10ms --duration 50ms -t 5 -c 5 -n 20 -R 500 \
+        --stalled 1 --churn 50 --runs 1
+}
+
+# measured COUNT: a run of the suite measures so many cells anew
+measured() {
+    local line
+    line=$(suite | grep 'measured now') || return 1
+    echo "$line"
+    [[ $line == *", $1 measured now"* ]]
+}
+
+cells() { find "$out/suite/cells" -name '*.json' | wc -l; }
+
+check "suite: the first time all are measured" suite
+count=$(cells)
+check "suite: the second time none is ($count kept)" measured 0
+rm -f "$out/suite/cells/a-fanout-raw-1.json"
+echo '{"half' >"$out/suite/cells/b-spread-raw-1.json"
+check "suite: one that is missing or damaged is measured again" measured 2
+# interrupted: a suite told to stop leaves neither a server nor a folder, and goes on later
+interrupted() {
+    rm -f "$out/suite/cells/"*
+    mkdir -p "$out/tmp"
+    TMPDIR=$out/tmp "$bench" suite bench --out "$out/suite" --target raw --no-pin --any-pace --duration 20s --runs 1 >/dev/null 2>&1 &
+    local pid=$!
+    until [ -n "$(ls "$out/tmp")" ]; do sleep 0.1; done
+    sleep 0.5
+    kill -INT "$pid"
+    wait "$pid"
+    [ $? -eq 1 ] && [ -z "$(ls "$out/tmp")" ] && [ "$(cells)" -eq 0 ] && [ -z "$(pgrep -P "$pid")" ]
+}
+
+check "suite: interrupted, nothing is left" interrupted
+check "suite: and it goes on" measured "$count"
+check "suite: nothing of it is left half written" test "$(find "$out/suite" -name '*.new' | wc -l)" -eq 0
+check "suite: the page is whole" grep -q '</html>' "$out/suite/report.html"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

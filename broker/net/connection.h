@@ -12,7 +12,8 @@
  *     ▲                         │ (the answer may begin here)      │                (our side shut, theirs awaited)
  *     └─────────────────────────┴──────────── written, kept ───────┘
  *
- * Requests behind the current one wait in `in`; it is bounded, and not read further while full.
+ * Requests behind the current one wait in `in`; it is bounded, and not read further while full. Nor is the next head looked at, or
+ * anything read, while much of the answers before it is unsent: who asks and does not read holds up nobody else.
  */
 #ifndef NET_CONNECTION_H
 #define NET_CONNECTION_H
@@ -51,7 +52,8 @@ struct connection {
     struct deadline deadline;
     int deadline_class; /* -1: none set */
     struct address_count *count;
-    struct buffer in;
+    struct buffer in;  /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
+    size_t in_from;    /* in HEAD the next request begins here */
     size_t in_at;      /* the body decoder stands here */
     size_t piece_left; /* content in front of in_at that the exchange has not taken */
     struct http_body body;

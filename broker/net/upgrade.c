@@ -71,10 +71,11 @@ const struct handler api_websocket = {.body = BODY_NONE, .begin = begin};
 void upgrade_give(struct connection *connection) {
     struct broker *broker = connection->broker;
     struct buffer bytes = connection->in;
-    size_t head_bytes = connection->in_at;
+    struct span request = {bytes.data + connection->in_from, bytes.bytes - connection->in_from};
+    size_t head_bytes = connection->in_at - connection->in_from;
     struct address_count *count;
     memset(&connection->in, 0, sizeof connection->in);
     int fd = connection_give(connection, &count);
-    websocket_adopt(broker, fd, count, buffer_span(&bytes), head_bytes);
+    websocket_adopt(broker, fd, count, request, head_bytes);
     buffer_fini(&bytes);
 }

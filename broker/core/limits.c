@@ -22,6 +22,8 @@ void limits_default(struct limits *limits) {
         .subscriptions_max = 1000,
         .patterns_max = 64,
         .view_topics_max = 10 * 1000 * 1000,
+        .views_max = 1000 * 1000,
+        .places_max = 20 * 1000 * 1000,
         .every_ms_max = 60 * 60 * 1000,
         .hello_ms = 5000,
         .beat_ms = 15000,

@@ -22,6 +22,8 @@ struct limits {
     size_t subscriptions_max;   /* per session; 1,000 */
     size_t patterns_max;        /* per subscription; 64 */
     size_t view_topics_max;     /* topics one view may hold; 10 million */
+    size_t views_max;           /* different patterns that are followed; 1 million: about 700 MB with one topic each */
+    size_t places_max;          /* topics in all views together; 20 million: about 1.6 GB */
     int64_t every_ms_max;       /* 1 hour */
     int64_t hello_ms;           /* hello must arrive within; 5 s */
     int64_t beat_ms;            /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */

@@ -11,7 +11,7 @@
 
 struct metrics {
     /* gauges */
-    uint64_t sessions, subscriptions, subscriptions_live, views, topics, removals, documents_bytes, keys;
+    uint64_t sessions, subscriptions, subscriptions_live, views, places, topics, removals, documents_bytes, keys;
     /* counters */
     uint64_t sessions_total;
     uint64_t messages_in; /* protocol messages received */

@@ -16,7 +16,7 @@ bool views_init(struct views *views, struct ledger *ledger, const struct table_k
 }
 
 void views_fini(struct views *views) {
-    assert(views->count == 0);
+    assert(views->count == 0 && views->place_count == 0);
     tree_found_fini(&views->found);
     if (views->patterns.root != NULL) {
         tree_fini(&views->patterns);
@@ -45,7 +45,7 @@ static struct view *view_create(const struct name *pattern, int64_t floor) {
     return view;
 }
 
-static struct place *place_create(struct view *view, struct topic *topic) {
+static struct place *place_create(struct views *views, struct view *view, struct topic *topic) {
     struct place *place = malloc(sizeof *place);
     if (place == NULL) {
         return NULL;
@@ -54,10 +54,12 @@ static struct place *place_create(struct view *view, struct topic *topic) {
     list_append(&view->order, &place->spot.link);
     list_append(&topic->watches, &place->of_topic);
     view->place_count++;
+    views->place_count++;
     return place;
 }
 
-static void place_destroy(struct place *place) {
+static void place_destroy(struct views *views, struct place *place) {
+    views->place_count--;
     place->view->place_count--;
     link_remove(&place->spot.link);
     link_remove(&place->of_topic);
@@ -71,7 +73,7 @@ static struct place *first_place(struct view *view) {
 static void view_destroy(struct views *views, struct view *view) {
     assert(view->cursor_count == 0);
     for (struct place *place; (place = first_place(view)) != NULL;) {
-        place_destroy(place);
+        place_destroy(views, place);
     }
     assert(list_is_empty(&view->order));
     link_remove(&view->dirty);
@@ -99,12 +101,14 @@ static enum ahora_code fill(struct views *views, struct view *view) {
     enum ahora_code code = found.failed ? AHORA_OVERLOADED : AHORA_OK;
     if (found.count > views->ledger->limits->view_topics_max) {
         code = AHORA_TOO_MANY;
+    } else if (views->place_count + found.count > views->ledger->limits->places_max) {
+        code = AHORA_OVERLOADED;
     }
     if (code == AHORA_OK && found.count > 1) {
         qsort(found.values, found.count, sizeof *found.values, by_seq);
     }
     for (size_t i = 0; i < found.count && code == AHORA_OK; i++) {
-        code = place_create(view, found.values[i]) == NULL ? AHORA_OVERLOADED : AHORA_OK;
+        code = place_create(views, view, found.values[i]) == NULL ? AHORA_OVERLOADED : AHORA_OK;
     }
     tree_found_fini(&found);
     return code;
@@ -119,7 +123,7 @@ enum ahora_code views_take(struct views *views, const struct name *pattern, stru
         *view = node->value;
         return AHORA_OK;
     }
-    *view = view_create(pattern, views->ledger->seq_floor);
+    *view = views->count < views->ledger->limits->views_max ? view_create(pattern, views->ledger->seq_floor) : NULL;
     if (*view == NULL) {
         tree_drop(&views->patterns, node);
         return AHORA_OVERLOADED;
@@ -173,7 +177,7 @@ static bool enter(struct views *views, struct topic *topic) {
     tree_match(&views->patterns, &name, &views->found);
     for (size_t i = 0; i < views->found.count; i++) {
         struct view *view = views->found.values[i];
-        if (!holds(view, topic) && place_create(view, topic) == NULL) {
+        if (!holds(view, topic) && place_create(views, view, topic) == NULL) {
             return false;
         }
     }
@@ -204,13 +208,12 @@ void view_end_turn(struct view *view) {
 }
 
 void views_forget(struct views *views, struct topic *topic) {
-    (void)views;
     while (!list_is_empty(&topic->watches)) {
         struct place *place = CONTAINER_OF(topic->watches.next, struct place, of_topic);
         if (place->seq > place->view->floor) {
             place->view->floor = place->seq;
         }
-        place_destroy(place);
+        place_destroy(views, place);
     }
 }
 

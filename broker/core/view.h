@@ -77,6 +77,7 @@ struct views {
     struct tree patterns;
     struct link dirty;
     size_t count;
+    size_t place_count;      /* in all of them */
     struct tree_found found; /* reused */
 };
 
@@ -85,7 +86,8 @@ void views_fini(struct views *views);                                           
 
 /*
  * The view of a pattern, made if nobody follows it yet: cost O(n log n) in its topics, the first time. The caller places a cursor or calls
- * view_release. AHORA_OVERLOADED: no memory; AHORA_TOO_MANY: more topics than one view may hold.
+ * view_release. AHORA_OVERLOADED: no memory, or as many views or places as there may be; AHORA_TOO_MANY: more topics
+ * than one view may hold. A topic that is created later has its places in any case: no view may miss it.
  */
 enum ahora_code views_take(struct views *views, const struct name *pattern, struct view **view);
 void view_release(struct views *views, struct view *view); /* destroys it if no cursor is left */

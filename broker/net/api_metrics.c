@@ -33,6 +33,7 @@ static const struct row core_rows[] = {
     CORE(subscriptions, true, "subscriptions", "Subscriptions now"),
     CORE(subscriptions_live, true, "subscriptions_live", "Subscriptions that have everything"),
     CORE(views, true, "views", "Views now"),
+    CORE(places, true, "places", "Topics in all views together"),
     CORE(topics, true, "topics", "Topics now"),
     CORE(removals, true, "removals", "Removals remembered for resume"),
     CORE(documents_bytes, true, "documents_bytes", "Bytes of all documents"),

@@ -102,6 +102,10 @@ static void divide(struct config *config, size_t shards) {
         int64_t part = *sums[i] / (int64_t)shards;
         *sums[i] = part > 0 ? part : 1;
     }
+    size_t *const held[] = {&config->core.views_max, &config->core.places_max};
+    for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+        *held[i] = *held[i] / shards > 0 ? *held[i] / shards : 1;
+    }
 }
 
 static size_t count_shards(const struct broker *broker) {

@@ -57,6 +57,8 @@ const struct config_key config_keys[] = {
     CORE(subscriptions_max, CONFIG_NUMBER, 1, 1000000, "subscriptions of one session"),
     CORE(patterns_max, CONFIG_NUMBER, 1, 64, "patterns of one subscription"),
     CORE(view_topics_max, CONFIG_NUMBER, 1, MANY, "topics one subscription may follow"),
+    CORE(views_max, CONFIG_NUMBER, 1, MANY, "different patterns that are followed"),
+    CORE(places_max, CONFIG_NUMBER, 1, MANY, "topics in the views of all followed patterns together"),
     CORE(every_ms_max, CONFIG_DURATION, 1, 24 * HOUR_MS, "the longest `every_ms`"),
     CORE(hello_ms, CONFIG_DURATION, 100, HOUR_MS, "`hello` must arrive within"),
     CORE(beat_ms, CONFIG_DURATION, 100, HOUR_MS, "idle sessions hear a beat so often"),

@@ -111,6 +111,7 @@ static void finish(struct exchange *exchange) {
 void exchange_answer(struct exchange *exchange, const struct answer *answer) {
     assert(!exchange->begun);
     bool bodyless = answer->status == 304;
+    exchange->connection->keep_alive &= connection_reads_rest(exchange->connection);
     put_head(exchange, answer, bodyless ? -1 : (int64_t)answer->body.bytes);
     if (exchange->head.method != HTTP_HEAD && !bodyless) {
         buffer_put_span(&exchange->connection->out, answer->body);

@@ -22,7 +22,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LINE_SPARE_BYTES 4096 /* a line is a change: the document with its topic, key and so on */
 #define BATCH_LINES_MAX 512
 #define BATCH_BYTES_MAX (1u << 20)
 #define RESULTS_BYTES_MAX (1u << 20) /* of one batch: 512 errors of 2 KB */
@@ -240,7 +239,7 @@ static void lines_ticket(struct exchange *exchange, struct ticket *ticket) {
 static void lines_begin(struct exchange *exchange) {
     struct lines *lines = exchange->state;
     struct broker *broker = exchange->broker;
-    size_t line_bytes_max = core_limits(broker->core)->document_bytes_max * 2 + LINE_SPARE_BYTES;
+    size_t line_bytes_max = core_limits(broker->core)->document_bytes_max * 2 + CONTENT_SPARE_BYTES;
     struct buffer ack;
     bool malformed = false;
     list_init(&lines->waiting);

@@ -275,13 +275,13 @@ static void adjust_begin(struct exchange *exchange) {
     ((struct topic_call *)exchange->state)->op = CHANGE_ADJUST;
 }
 
-#define CHANGE_HANDLER(mode, begins)                                                                                           \
+#define CHANGE_HANDLER(mode, document, begins)                                                                                 \
     {                                                                                                                          \
-        .body = mode, .state_bytes = sizeof(struct topic_call), .begin = begins, .end = change_end, .ticket = on_ticket,       \
-        .release = release                                                                                                     \
+        .body = mode, .is_document = document, .state_bytes = sizeof(struct topic_call), .begin = begins, .end = change_end,   \
+        .ticket = on_ticket, .release = release                                                                                \
     }
 
-const struct handler api_topic_put = CHANGE_HANDLER(BODY_WHOLE, put_begin);
-const struct handler api_topic_patch = CHANGE_HANDLER(BODY_WHOLE, patch_begin);
-const struct handler api_topic_delete = CHANGE_HANDLER(BODY_NONE, delete_begin);
-const struct handler api_topic_adjust = CHANGE_HANDLER(BODY_WHOLE, adjust_begin);
+const struct handler api_topic_put = CHANGE_HANDLER(BODY_WHOLE, true, put_begin);
+const struct handler api_topic_patch = CHANGE_HANDLER(BODY_WHOLE, true, patch_begin);
+const struct handler api_topic_delete = CHANGE_HANDLER(BODY_NONE, false, delete_begin);
+const struct handler api_topic_adjust = CHANGE_HANDLER(BODY_WHOLE, true, adjust_begin);

@@ -253,8 +253,10 @@ static void drop_used(struct connection *connection) {
     }
 }
 
-/* An answer that came before its body: read the rest if that is little and certain to come, else close behind the answer. */
-static bool is_worth_reading(const struct connection *connection) {
+bool connection_reads_rest(const struct connection *connection) {
+    if (connection->body.state == HTTP_BODY_END) {
+        return true;
+    }
     const struct exchange *exchange = connection->exchange;
     bool will_come = !exchange->head.expects_continue || exchange->continued;
     return connection->keep_alive && will_come && connection->body.state == HTTP_BODY_PLAIN &&
@@ -272,7 +274,7 @@ static bool read_body(struct connection *connection) {
         }
         return true;
     }
-    if (connection->exchange->answered && !is_worth_reading(connection)) {
+    if (connection->exchange->answered && !connection_reads_rest(connection)) {
         connection->keep_alive = false;
         set_state(connection, CONNECTION_ANSWER);
         return true;

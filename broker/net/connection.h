@@ -78,6 +78,10 @@ void connection_close(struct connection *connection);
 void connections_drain(struct broker *broker);
 void connections_close(struct broker *broker);
 
+/* Behind an answer that is whole, is the rest of the request's body read to keep the connection? Only if that is little and certain to
+   come. */
+bool connection_reads_rest(const struct connection *connection);
+
 /* Bytes in `out` that the socket has not taken. */
 size_t connection_pending(const struct connection *connection);
 

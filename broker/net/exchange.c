@@ -22,7 +22,6 @@ struct exchange *exchange_create(struct connection *connection) {
         exchange->broker = connection->broker;
         buffer_init(&exchange->bytes, (size_t)connection->broker->config.header_bytes_max);
         buffer_init(&exchange->path, (size_t)connection->broker->config.header_bytes_max);
-        buffer_init(&exchange->body, (size_t)connection->broker->config.body_bytes_max);
     }
     return exchange;
 }
@@ -82,13 +81,21 @@ static bool take_slot(struct exchange *exchange, size_t *used) {
     return true;
 }
 
+/* A document as JSON is rarely twice as long as it is packed; a line of a stream has as much room. */
+static size_t body_bytes_max(const struct exchange *exchange) {
+    size_t bytes_max = (size_t)exchange->broker->config.body_bytes_max;
+    size_t document_max = 2 * exchange->broker->config.core.document_bytes_max + CONTENT_SPARE_BYTES;
+    return exchange->handler->is_document && document_max < bytes_max ? document_max : bytes_max;
+}
+
 /* A stream works from its first line on, and takes its slot at once; it is one of another kind, so that streams which dawdle are in
    nobody's way but each other's. */
 static bool admit_body(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     bool has_body = exchange->connection->body.state != HTTP_BODY_END;
     exchange->has_body = has_body && exchange->handler->body == BODY_WHOLE;
-    if (exchange->has_body && exchange->head.content_length > broker->config.body_bytes_max) {
+    exchange->body.bytes_max = body_bytes_max(exchange);
+    if (exchange->has_body && exchange->head.content_length > (int64_t)exchange->body.bytes_max) {
         exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
         return false;
     }

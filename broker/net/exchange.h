@@ -28,6 +28,7 @@ enum body_mode {
 struct handler {
     const struct handler *(*choose)(const struct http_head *head); /* another handler does it, chosen by the head */
     enum body_mode body;
+    bool is_document;                         /* the body is one document: it need not be longer than one may be as JSON */
     size_t state_bytes;                       /* of `state`, zeroed before `begin` */
     void (*begin)(struct exchange *exchange); /* the head is there */
     void (*take)(struct exchange *exchange,
@@ -38,6 +39,9 @@ struct handler {
     void (*room)(struct exchange *exchange);                          /* is_stream: everything written has left */
     void (*release)(struct exchange *exchange);                       /* gone, answered or not */
 };
+
+/* Around a document in a body or a line: white space; the topic, key and so on of a change. */
+#define CONTENT_SPARE_BYTES 4096
 
 struct exchange {
     struct connection *connection;

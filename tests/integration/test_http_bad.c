@@ -118,6 +118,55 @@ static void a_body_announced_too_large_is_413_before_it_comes(void **state) {
                               RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"),
                               false),
                      413);
+    struct http_response
+        response; /* longer than any document, and than what is read to keep the connection: it says that it closes */
+    static const char put[] = "PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
+    char value[16] = "";
+    http_exchange(broker->port, put, sizeof put - 1, false, PATIENCE_MS, &response);
+    assert_int_equal(response.status, 413);
+    assert_true(http_response_header(&response, "Connection", value, sizeof value));
+    assert_string_equal(value, "close");
+    http_response_fini(&response);
+}
+
+/* Up to 64 KiB as MessagePack, it may have 132 KiB as JSON, however it comes. */
+static void a_document_need_not_be_longer_than_it_may_be(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes body = {0};
+    struct bytes chunked = {0};
+    bytes_printf(&body, "{\"a\":1%*s}", 132 * 1024 - 7, "");
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/stock/1/a", NULL, bytes_text(&body), &response), 201);
+    http_response_fini(&response);
+    bytes_printf(&chunked,
+                 "PUT /v1/topics/stock/1/b HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "%zx\r\n%s \r\n0\r\n\r\n",
+                 bytes_size(&body) + 1, bytes_text(&body));
+    assert_int_equal(exchange(broker, bytes_data(&chunked), bytes_size(&chunked), false), 413);
+    bytes_fini(&body);
+    bytes_fini(&chunked);
+}
+
+/* 2 MB that would be 700,000 values, of which each needs a hundred bytes. */
+static void too_many_values_are_refused_unread(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes body = {0};
+    bytes_append_text(&body, "{\"changes\":[");
+    for (int i = 0; i < 300000; i++) {
+        bytes_append_text(&body, i == 0 ? "{}" : ",{}");
+    }
+    bytes_append_text(&body, "]}");
+    int64_t before = scene_memory_kb(broker);
+    scene_problem(broker, "POST", "/v1/publish", "Content-Type: application/json\r\n", bytes_text(&body), 413, "too_large");
+    assert_true(scene_memory_kb(broker) < before + 16 * 1024);
+    struct wire wire;
+    scene_open(&wire, broker, CODEC_JSON);
+    assert_true(wire_send_payload(&wire, bytes_data(&body), bytes_size(&body)));
+    scene_expect_error(&wire, "too_large", 0);
+    json_t *none = wire_receive(&wire, PATIENCE_MS);
+    assert_null(none);
+    assert_int_equal(wire.close_code, 1009);
+    wire_fini(&wire);
+    bytes_fini(&body);
 }
 
 static void a_head_sent_byte_by_byte_runs_into_its_deadline(void **state) {
@@ -174,7 +223,7 @@ static void silence_and_a_half_sent_body_run_into_their_deadlines(void **state) 
 static void a_body_that_trickles_in_is_cut(void **state) {
     scene_configure("HTTP_BODY_MS", "500");
     struct broker_process *broker = scene_start(state);
-    static const char head[] = "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{";
+    static const char head[] = "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{";
     int fd = http_connect(broker->port, 0);
     assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
     char block[4096];
@@ -393,6 +442,8 @@ int main(void) {
         CASE(random_bytes_do_no_harm),
         CASE(an_oversized_head_is_431),
         CASE(a_body_announced_too_large_is_413_before_it_comes),
+        CASE(a_document_need_not_be_longer_than_it_may_be),
+        CASE(too_many_values_are_refused_unread),
         CASE(a_head_sent_byte_by_byte_runs_into_its_deadline),
         CASE(silence_and_a_half_sent_body_run_into_their_deadlines),
         CASE(a_body_that_trickles_in_is_cut),

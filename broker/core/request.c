@@ -327,24 +327,6 @@ static void handle_get(struct core *core, struct session *session, const struct 
 
 /* ---- pub ---- */
 
-/* Takes `count` changes off the session's allowance, a bucket of one second. How long to wait if it has not so many; 0: taken. */
-static int64_t take_allowance(struct core *core, struct session *session, int64_t count) {
-    const int64_t rate = core->limits.publish_rate_max;
-    if (rate == 0) {
-        return 0;
-    }
-    int64_t filled = session->allowance + (core->mono_ms - session->allowance_ms) * rate / 1000;
-    if (filled != session->allowance) {
-        session->allowance_ms = core->mono_ms;
-        session->allowance = filled < rate ? filled : rate;
-    }
-    if (session->allowance <= 0) {
-        return (1 - session->allowance) * 1000 / rate + 1;
-    }
-    session->allowance -= count; /* may go below zero: the next one waits longer */
-    return 0;
-}
-
 /* `kept`: results that are known already. */
 static struct publication *publication_create(struct session *session, const struct request *request, struct span kept) {
     struct publication *publication = malloc(sizeof *publication + kept.bytes);
@@ -402,7 +384,7 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
         return;
     }
-    int64_t retry_ms = take_allowance(core, session, request->change_count);
+    int64_t retry_ms = allowance_take(&session->allowance, core->limits.publish_rate_max, core->mono_ms, request->change_count);
     if (retry_ms > 0) {
         const struct reply reply = {.op = REPLY_ERROR,
                                     .id = request->id,

@@ -31,8 +31,7 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
         .encoding = encoding,
         .number = ++core->session_numbers,
         .greeted = encoding == ENCODING_SSE,
-        .allowance = core->limits.publish_rate_max,
-        .allowance_ms = core->mono_ms,
+        .allowance = {core->limits.publish_rate_max, core->mono_ms},
     };
     memcpy(session->principal, principal, principal_bytes);
     session->principal[principal_bytes] = '\0';

@@ -71,7 +71,7 @@ static void publish_end(struct exchange *exchange) {
     detail = read_publish(buffer_span(&body), &publish);
     if (detail != NULL) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, detail);
-    } else {
+    } else if (exchange_may_publish(exchange, publish.change_count)) {
         buffer_init(&call->results, RESULTS_BYTES_MAX);
         call->packed =
             content_is(&exchange->head, "application/msgpack") || content_is(&exchange->head, "application/vnd.msgpack");

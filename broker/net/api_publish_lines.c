@@ -157,6 +157,7 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
         buffer_fini(&list);
         return false;
     }
+    exchange->connection->allowance.left -= count; /* no more than there were: is_full has looked */
     struct publish wanted = {"anonymous", buffer_span(&list), count, false, lines->ack};
     enum ahora_code code = core_publish(exchange->broker->core, &wanted, &batch->results, &batch->ticket);
     buffer_fini(&list);
@@ -203,10 +204,18 @@ static bool is_full(const struct exchange *exchange, const struct lines *lines) 
            connection_pending(exchange->connection) > WAITING_BYTES_MAX;
 }
 
+/* A stream that is faster than it may be is not refused: it waits. */
+static bool is_too_fast(struct exchange *exchange, const struct lines *lines) {
+    exchange->is_paced = exchange_publishes_left(exchange) <= (int64_t)lines->change_count;
+    return exchange->is_paced;
+}
+
 static void lines_take(struct exchange *exchange, struct span *piece) {
     struct lines *lines = exchange->state;
     struct span line;
-    while (piece->bytes > 0 && !is_full(exchange, lines)) {
+    bool was_paced = exchange->is_paced;
+    exchange->is_paced = false;
+    while (piece->bytes > 0 && !is_full(exchange, lines) && !is_too_fast(exchange, lines)) {
         enum ndjson_item item = ndjson_next(&lines->ndjson, piece, &line);
         if (item == NDJSON_NONE) {
             break;
@@ -215,6 +224,7 @@ static void lines_take(struct exchange *exchange, struct span *piece) {
             return;
         }
     }
+    exchange->broker->metrics.streams_paced += exchange->is_paced && !was_paced;
     if (publish(exchange, lines)) {
         tell(exchange, lines);
     }

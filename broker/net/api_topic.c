@@ -192,7 +192,7 @@ static void change_topic(struct exchange *exchange, const struct name *name, str
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "a query parameter is malformed");
     } else if (!read_key(exchange, &change)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "Idempotency-Key must have 1 to 64 bytes");
-    } else if (read_conditions(exchange, topic, &change)) {
+    } else if (read_conditions(exchange, topic, &change) && exchange_may_publish(exchange, 1)) {
         publish(exchange, &change, ack);
     }
 }

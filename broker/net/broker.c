@@ -156,11 +156,14 @@ void broker_destroy_follower(struct broker *broker) {
 
 /* ---- the loop ---- */
 
+/* How often a stream of lines that publishes too fast looks whether it may go on. */
+#define PACE_MS 50
+
 bool broker_open_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
         [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
         [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
-        [DEADLINE_CLOSE] = broker->config.close_ms,
+        [DEADLINE_CLOSE] = broker->config.close_ms,   [DEADLINE_PACE] = PACE_MS,
     };
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);

@@ -65,7 +65,7 @@ const struct config_key config_keys[] = {
     CORE(outbox_bytes_max, CONFIG_BYTES, KIB, GIB,
          "answers a session has not read yet; beyond it nothing more is read from it"),
     CORE(publishes_max, CONFIG_NUMBER, 1, 1000000, "publishes of one session that wait for the disk"),
-    CORE(publish_rate_max, CONFIG_NUMBER, 0, MANY, "changes a second of one session; 0: unlimited"),
+    CORE(publish_rate_max, CONFIG_NUMBER, 0, MANY, "changes a second of one session or HTTP connection; 0: unlimited"),
     CORE(get_items_max, CONFIG_NUMBER, 1, 1000000, "items of one `get`"),
     CORE(get_bytes_max, CONFIG_BYTES, KIB, GIB, "bytes of one `get` answer"),
     CORE(block_bytes, CONFIG_BYTES, KIB, MIB, "changes of one view are laid into messages of about this size"),

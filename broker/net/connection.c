@@ -361,7 +361,8 @@ static int body_deadline(const struct connection *connection) {
     if (exchange->answered || exchange->handler->body != BODY_STREAM) {
         return DEADLINE_BODY;
     }
-    return connection->piece_left > 0 && connection_pending(connection) == 0 ? -1 : DEADLINE_STALL;
+    bool waits_for_us = connection->piece_left > 0 && connection_pending(connection) == 0;
+    return !waits_for_us ? DEADLINE_STALL : exchange->is_paced ? DEADLINE_PACE : -1;
 }
 
 static int deadline_wanted(const struct connection *connection) {
@@ -470,8 +471,13 @@ static void on_event(uv_poll_t *handle, int status, int events) {
 static void on_deadline(struct deadline *deadline) {
     struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
     struct net_metrics *metrics = &connection->broker->metrics;
-    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body, &metrics->timeouts_idle,
-                                                  &metrics->timeouts_stall, &metrics->timeouts_close};
+    if (deadline->class == DEADLINE_PACE) {
+        connection->deadline_class = -1;
+        connection_process(connection);
+        return;
+    }
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body,  &metrics->timeouts_idle,
+                                                  &metrics->timeouts_stall,  &metrics->timeouts_close, NULL};
     ++*counters[deadline->class];
     connection->deadline_class = -1;
     bool is_half = connection->exchange != NULL && !connection->exchange->begun;
@@ -521,6 +527,7 @@ void connection_open(struct broker *broker, int fd, struct address_count *count)
     connection->broker = broker;
     connection->fd = fd;
     connection->count = count;
+    allowance_init(&connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
     connection->poll.data = connection;
     connection->deadline.on_expired = on_deadline;
     connection->deadline_class = DEADLINE_HEADER;

@@ -242,6 +242,24 @@ void exchange_on_ticket(struct ticket *ticket) {
     connection_touch(connection);
 }
 
+bool exchange_may_publish(struct exchange *exchange, int64_t count) {
+    struct broker *broker = exchange->broker;
+    int64_t retry_ms =
+        allowance_take(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms, count);
+    if (retry_ms > 0) {
+        broker->metrics.publishes_limited++;
+        exchange_problem(exchange, &(struct problem){.code = AHORA_RATE_LIMITED,
+                                                     .detail = "this connection publishes faster than it may",
+                                                     .retry_ms = retry_ms});
+    }
+    return retry_ms == 0;
+}
+
+int64_t exchange_publishes_left(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    return allowance_left(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
+}
+
 bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed) {
     struct span query = exchange->head.query;
     struct span key;

@@ -61,6 +61,7 @@ struct exchange {
     bool chunked;        /* the answer is */
     bool answered;       /* the answer is whole */
     bool is_stream;      /* the answer lasts until one side closes (Server-Sent Events) */
+    bool is_paced;       /* a stream of lines that waits until its connection may publish again */
     bool upgrading;      /* the connection is to become a WebSocket */
 };
 
@@ -78,6 +79,12 @@ void exchange_on_room(struct exchange *exchange);
 void exchange_on_ticket(struct ticket *ticket);
 
 /* ---- reading the request ---- */
+
+/* Takes `count` changes off what the connection may publish (limits.publish_rate_max). False: it is too fast, and has been answered. */
+bool exchange_may_publish(struct exchange *exchange, int64_t count);
+
+/* How many it may publish now; 0 or less: it has to wait. */
+int64_t exchange_publishes_left(struct exchange *exchange);
 
 /* Decodes the first query parameter of that name into `out`. False: absent (out empty) or malformed (*malformed). */
 bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed);

@@ -108,6 +108,20 @@ static void send_continue(struct exchange *exchange) {
     buffer_put(&exchange->connection->out, text, sizeof text - 1);
 }
 
+/* To a page of another origin this is the answer that lets its browser ask what it wants to ask (the Fetch standard's preflight). */
+static void answer_options(struct exchange *exchange, const char *allow) {
+    char headers[512];
+    if (!origin_admit(exchange)) {
+        return;
+    }
+    int used = snprintf(headers, sizeof headers, "Allow: %s\r\n", allow);
+    if (exchange->origin.bytes > 0) {
+        snprintf(headers + used, sizeof headers - (size_t)used, "Access-Control-Allow-Methods: %s\r\n" ORIGIN_PREFLIGHT_HEADERS,
+                 allow);
+    }
+    exchange_answer(exchange, &(struct answer){.status = 204, .headers = headers});
+}
+
 static bool find_route(struct exchange *exchange) {
     if (has_encoded_slash(exchange->head.path) || !http_percent_decode(exchange->head.path, false, &exchange->path)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "the path is malformed");
@@ -124,6 +138,10 @@ static bool find_route(struct exchange *exchange) {
     }
     if (match.allow[0] == '\0') {
         exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+        return false;
+    }
+    if (exchange->head.method == HTTP_OPTIONS) {
+        answer_options(exchange, match.allow);
         return false;
     }
     char headers[96];
@@ -165,6 +183,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
                          &(struct problem){.status = 417, .code = AHORA_BAD_MESSAGE, .detail = "unknown expectation"});
         return;
     }
+    origin_read(exchange);
     if (!find_route(exchange) || !origin_admit(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
         return;
     }

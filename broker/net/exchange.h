@@ -51,6 +51,7 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
+    struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */
     struct buffer body;
     size_t body_counted; /* of broker->bodies_bytes */

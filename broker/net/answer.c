@@ -135,7 +135,7 @@ static void put_problem(struct buffer *out, const struct problem *problem, int s
         buffer_put_text(out, ",\"errors\":");
         json_put(out, problem->errors);
     }
-    if (problem->seq > 0) {
+    if (problem->seq > 0 || problem->code == AHORA_CONFLICT) { /* there 0 says something: the topic does not exist */
         buffer_put_text(out, ",\"seq\":");
         buffer_put_decimal(out, problem->seq);
     }

@@ -424,6 +424,12 @@ static bool must_wait(const struct core *core, const struct session *session, co
     return (session->posted_count > 0 && asks) || is_ahead(core, request);
 }
 
+/* Also if it is malformed. */
+static bool says_hello(struct span message) {
+    struct pack_reader reader = pack_reader_of(pack_find(message, "op"));
+    return pack_peek(&reader) == PACK_TEXT && span_is(pack_read_text(&reader), "hello");
+}
+
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
@@ -433,7 +439,8 @@ bool request_handle(struct core *core, struct session *session, struct span mess
     }
     core->metrics.messages_in++;
     if (!session->greeted && (code != AHORA_OK || request.op != REQUEST_HELLO)) {
-        refuse(core, session, request.id, AHORA_BAD_MESSAGE, "the first message must be a hello");
+        const bool is_malformed = code != AHORA_OK && says_hello(message);
+        refuse(core, session, request.id, AHORA_BAD_MESSAGE, is_malformed ? detail : "the first message must be a hello");
         session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
         return true;
     }

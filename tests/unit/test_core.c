@@ -546,6 +546,16 @@ static void a_beat_does_not_promise_what_a_paced_subscription_waits_for(void **s
 
 /* ---- drain ---- */
 
+static void a_malformed_hello_is_told_what_is_wrong(void **state) {
+    struct rig *rig = *state;
+    struct session *session = open_session(rig);
+    say(rig, session, "{\"op\":\"hello\",\"token\":5}");
+    const char *heard = hear(rig, session);
+    assert_non_null(strstr(heard, "\"code\":\"bad_message\""));
+    assert_non_null(strstr(heard, "`token`"));
+    assert_closed(session, AHORA_CLOSE_BAD_MESSAGE, "bad_message");
+}
+
 static void draining_spreads_the_return_of_browsers(void **state) {
     struct rig *rig = *state;
     struct session *streams[2];
@@ -668,6 +678,7 @@ int main(void) {
         TEST(an_idle_session_hears_a_beat),
         TEST(a_beat_does_not_promise_what_a_paced_subscription_waits_for),
         TEST(draining_spreads_the_return_and_refuses_what_comes),
+        TEST(a_malformed_hello_is_told_what_is_wrong),
         TEST(draining_spreads_the_return_of_browsers),
         TEST(tickets_come_when_their_promise_holds),
         TEST(a_kicked_session_gets_its_answers_and_nothing_of_later_turns),

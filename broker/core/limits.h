@@ -22,7 +22,7 @@ struct limits {
     size_t subscriptions_max;   /* per session; 1,000 */
     size_t patterns_max;        /* per subscription; 64 */
     size_t view_topics_max;     /* topics one view may hold; 10 million */
-    size_t views_max;           /* different patterns that are followed; 1 million: about 700 MB with one topic each */
+    size_t views_max;           /* different patterns that are followed; 1 million: about 500 MB */
     size_t places_max;          /* topics in all views together; 20 million: about 1.6 GB */
     int64_t every_ms_max;       /* 1 hour */
     int64_t hello_ms;           /* hello must arrive within; 5 s */

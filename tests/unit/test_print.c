@@ -76,8 +76,10 @@ static void fields_are_shown_so(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_can_be_seen_is_shown_as_it_is), cmocka_unit_test(what_drives_a_terminal_is_not),
-        cmocka_unit_test(what_turns_text_around_is_not),      cmocka_unit_test(half_a_character_does_no_harm),
+        cmocka_unit_test(what_can_be_seen_is_shown_as_it_is),
+        cmocka_unit_test(what_drives_a_terminal_is_not),
+        cmocka_unit_test(what_turns_text_around_is_not),
+        cmocka_unit_test(half_a_character_does_no_harm),
         cmocka_unit_test(fields_are_shown_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Made-up changes of a small town for `ahora pub -l`, one JSON object a line, about 20 a second, until nobody reads them.
-# Usage: awk -v start=UNIX_SECONDS -v nights="2026-05-01 2026-05-02 ..." -f demo.awk
+# Usage: awk -v nights="2026-05-01 2026-05-02 ..." -f demo.awk
 # It knows what it published, so it never sells what is not there; it begins by setting every document anew.
 
 function emit(op, topic, data) {
@@ -16,8 +16,14 @@ function pick(n) { # 1 to n
     return 1 + int(rand() * n)
 }
 
+function now(seconds) { # a tick takes longer than it sleeps, so the clock is asked
+    "date +%s" | getline seconds
+    close("date +%s")
+    return seconds
+}
+
 function instant(seconds_ahead) { # Unix milliseconds
-    return sprintf("%.0f", (start + ticks * 0.05 + seconds_ahead) * 1000)
+    return sprintf("%.0f", (now() + seconds_ahead) * 1000)
 }
 
 # ---- stock: 4 products in 6 branches, sold one by one ----
@@ -28,21 +34,30 @@ function stock_set(p, b) {
          available[p, b], available[p, b], price[p]))
 }
 
-function stock_step(p, b, pieces) {
+function stock_step(p, b) {
     p = pick(4)
     b = pick(6)
     if (available[p, b] > 0) {
         available[p, b]--
         emit("adjust", "stock/" sku[p] "/" branch[b], "\"available\":-1,\"on_hand\":-1")
-        if (available[p, b] == 0)
-            emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":" instant(20))
-    } else if (rand() < 0.3) {
-        pieces = 5 + pick(8)
-        available[p, b] = pieces
-        emit("adjust", "stock/" sku[p] "/" branch[b], sprintf("\"available\":%d,\"on_hand\":%d", pieces, pieces))
-        emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":null")
+        if (available[p, b] == 0) {
+            restock_s[p, b] = now() + 20
+            emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":" instant(25))
+        }
     } else
         courier_step()
+}
+
+# Before the time that was told.
+function stock_refill(seconds, p, b, pieces) {
+    for (p = 1; p <= 4; p++)
+        for (b = 1; b <= 6; b++)
+            if (available[p, b] == 0 && restock_s[p, b] <= seconds) {
+                pieces = 5 + pick(8)
+                available[p, b] = pieces
+                emit("adjust", "stock/" sku[p] "/" branch[b], sprintf("\"available\":%d,\"on_hand\":%d", pieces, pieces))
+                emit("patch", "stock/" sku[p] "/" branch[b], "\"restock_at\":null")
+            }
 }
 
 # ---- room: 3 types for 14 nights; a stay takes or gives back one room on each of its nights ----
@@ -189,6 +204,8 @@ BEGIN {
     dock_capacity = 16
     set_all()
     for (ticks = 0; ; ticks++) {
+        if (ticks % 16 == 0)
+            stock_refill(now())
         dice = rand()
         if (dice < 0.50)
             courier_step()

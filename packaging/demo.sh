@@ -15,6 +15,9 @@ port=${AHORA_PORT:-7600}
 url=http://127.0.0.1:$port
 broker=
 feed=
+told=
+data=$build/demo-data-$port
+log=$build/demo-$port.log
 
 for program in ahorad ahora; do
     [ -x "$build/$program" ] || {
@@ -30,10 +33,12 @@ if [ $? -ne 2 ]; then
     exit 1
 fi
 
+# However often it is asked to.
 stop() {
     [ -n "$feed" ] && kill -s TERM -- "-$feed" 2>/dev/null
     feed=
-    [ -n "$broker" ] && kill -TERM "$broker" 2>/dev/null
+    [ -n "$broker" ] && [ -z "$told" ] && kill -TERM "$broker" 2>/dev/null
+    told=yes
 }
 trap stop INT TERM HUP
 
@@ -46,7 +51,7 @@ wait_for_broker() {
     done
 }
 
-setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$build/demo-data" 2>"$build/demo-broker.log" &
+setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$data" 2>"$log" &
 broker=$!
 
 tries=0
@@ -55,8 +60,8 @@ until "$build/ahora" status -s "$url" >/dev/null 2>&1; do
     if ! kill -0 "$broker" 2>/dev/null || [ "$tries" -gt 300 ]; then
         stop
         wait_for_broker
-        echo "the broker did not become ready; the end of its log, $build/demo-broker.log:" >&2
-        tail -n 20 "$build/demo-broker.log" >&2
+        echo "the broker did not become ready; the end of its log, $log:" >&2
+        tail -n 20 "$log" >&2
         [ "$code" -ne 0 ] || code=1
         exit "$code"
     fi
@@ -71,9 +76,9 @@ done
 # Begins again when the pipe breaks: the broker may be restarted under it.
 # shellcheck disable=SC2016
 setsid sh -c 'while :; do
-        awk -v start="$(date +%s)" -v nights="$1" -f "$2" | "$3" pub -l -s "$4" >/dev/null 2>"$5"
+        awk -v nights="$1" -f "$2" | "$3" pub -l -s "$4" >/dev/null 2>"$5"
         sleep 1
-    done' feed "$nights" "$here/demo.awk" "$build/ahora" "$url" "$build/demo-feed.log" 2>/dev/null &
+    done' feed "$nights" "$here/demo.awk" "$build/ahora" "$url" "$build/demo-feed-$port.log" 2>/dev/null &
 feed=$!
 
 cat <<TEXT
@@ -84,10 +89,10 @@ ahora is running, with a made-up town publishing into it.
   try    $build/ahora sub -s $url 'order/*'
          $build/ahora sub -s $url 'stock/4711/*'
 
-Log: $build/demo-broker.log   Data: $build/demo-data   Ctrl-C ends it.
+Log: $log   Data: $data   Ctrl-C ends it.
 TEXT
 
 wait_for_broker
 stop
-[ "$code" -eq 0 ] || echo "the broker ended with exit code $code; its log is $build/demo-broker.log" >&2
+[ "$code" -eq 0 ] || echo "the broker ended with exit code $code; its log is $log" >&2
 exit "$code"

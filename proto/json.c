@@ -38,6 +38,25 @@ static bool is_shallow(struct span text, unsigned depth_max) {
     return true;
 }
 
+/* Each value but the first stands behind a comma or an opening bracket. */
+static bool is_modest(struct span text, size_t values_max) {
+    size_t values = 1;
+    bool in_text = false;
+
+    for (size_t i = 0; i < text.bytes && values <= values_max; i++) {
+        uint8_t byte = text.data[i];
+
+        if (in_text) {
+            in_text = byte != '"';
+            i += byte == '\\';
+        } else {
+            in_text = byte == '"';
+            values += byte == ',' || byte == '[' || byte == '{';
+        }
+    }
+    return values <= values_max;
+}
+
 static const char *value_put(struct buffer *out, const json_t *value);
 
 static const char *list_put(struct buffer *out, const json_t *list) {
@@ -123,6 +142,11 @@ static enum ahora_code refuse(enum ahora_code code, const char *text, const char
 }
 
 enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer *out, const char **detail) {
+    return json_to_pack_bounded(text, depth_max, SIZE_MAX, out, detail);
+}
+
+enum ahora_code json_to_pack_bounded(struct span text, unsigned depth_max, size_t values_max, struct buffer *out,
+                                     const char **detail) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     size_t before = out->bytes;
     json_error_t error;
@@ -137,6 +161,9 @@ enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer
     }
     if (!is_shallow(text, depth_max)) {
         return refuse(AHORA_BAD_MESSAGE, pack_fault_text(PACK_TOO_DEEP), detail);
+    }
+    if (values_max < SIZE_MAX && !is_modest(text, values_max)) {
+        return refuse(AHORA_TOO_LARGE, "holds too many values", detail);
     }
     json_t *value = json_loadb(text.bytes == 0 ? "" : (const char *)text.data, text.bytes, flags, &error);
     if (value == NULL && json_error_code(&error) == json_error_out_of_memory) {

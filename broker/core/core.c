@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker/core/follow.h"
+#include "broker/core/smallest.h"
 #include "broker/core/state.h"
 
 /* Work of one core_tick, so that a flood of deadlines does not stall what is live. */
@@ -354,17 +355,6 @@ bool core_names_hold(const struct name *names, size_t count, const struct name *
     return false;
 }
 
-static int compare_paths(struct span a, struct span b) {
-    int order = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
-    return order != 0 ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
-}
-
-static int by_path(const void *a, const void *b) {
-    const struct topic *const *left = a;
-    const struct topic *const *right = b;
-    return compare_paths(topic_path(*left), topic_path(*right));
-}
-
 bool filter_passes(const struct filter *filter, struct span document) {
     struct point point;
     if (filter->where != NULL && !where_matches(filter->where, document)) {
@@ -374,18 +364,34 @@ bool filter_passes(const struct filter *filter, struct span document) {
            (point_of_document(document, &point) && point_chord(&point, &filter->circle->centre) <= filter->circle->chord);
 }
 
-/* Keeps what exists, passes, comes after `after` and is not there twice (patterns may overlap). The topics are sorted. */
-static size_t thin_out(struct topic **topics, size_t count, const struct filter *filter, struct span after) {
+/* What passes, in the order it has. */
+static size_t keep_passing(struct topic **topics, size_t count, const struct filter *filter) {
+    if (filter->where == NULL && filter->circle == NULL) {
+        return count;
+    }
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        bool repeats = kept > 0 && topics[kept - 1] == topics[i];
-        if (!repeats && !topic_is_removed(topics[i]) &&
-            (after.data == NULL || compare_paths(topic_path(topics[i]), after) > 0) &&
-            filter_passes(filter, document_span(topics[i]->document))) {
+        if (!topic_is_removed(topics[i]) && filter_passes(filter, document_span(topics[i]->document))) {
             topics[kept++] = topics[i];
         }
     }
     return kept;
+}
+
+/* Patterns may overlap. The topics are sorted. */
+static size_t drop_repeated(struct topic **topics, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || topics[kept - 1] != topics[i]) {
+            topics[kept++] = topics[i];
+        }
+    }
+    return kept;
+}
+
+/* One more than the limit tells whether there are more; each may be there once for each pattern. */
+static size_t keep_for(size_t limit, size_t patterns) {
+    return limit == 0 || limit >= SIZE_MAX / patterns ? SIZE_MAX : (limit + 1) * patterns;
 }
 
 enum ahora_code core_select(struct core *core, const struct name *patterns, size_t count, struct span after, size_t limit,
@@ -406,11 +412,10 @@ enum ahora_code core_select_where(struct core *core, const struct name *patterns
         tree_found_fini(&found);
         return AHORA_OVERLOADED;
     }
-    if (found.count > 1) {
-        qsort(found.values, found.count, sizeof *found.values, by_path);
-    }
     *out = (struct selection){.topics = (struct topic **)(void *)found.values};
-    out->count = thin_out(out->topics, found.count, filter, after);
+    out->count = keep_passing(out->topics, found.count, filter);
+    out->count = smallest_select(out->topics, out->count, after, keep_for(limit, count));
+    out->count = drop_repeated(out->topics, out->count);
     out->more = limit > 0 && out->count > limit;
     out->count = out->more ? limit : out->count;
     for (size_t i = 0; i < out->count; i++) {
@@ -449,5 +454,6 @@ const struct metrics *core_metrics(struct core *core) {
     metrics->views = core->views.count;
     metrics->views_narrowed = core->views.narrowed_count;
     metrics->view_looks = core->views.looks;
+    metrics->places = core->views.place_count;
     return metrics;
 }

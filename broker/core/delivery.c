@@ -37,6 +37,10 @@ static struct span encode_sse(struct core *core, const struct reply *reply, int6
         buffer_put_text(text, "\nid: ");
         token_put(text, core->epoch, seq);
     }
+    if (reply->op == REPLY_BYE) { /* browsers come back by themselves: they are spread as other clients are */
+        buffer_put_text(text, "\nretry: ");
+        buffer_put_decimal(text, reply->retry_ms);
+    }
     buffer_put_text(text, "\ndata: ");
     json_put(text, buffer_span(&core->message));
     buffer_put_text(text, "\n\n");

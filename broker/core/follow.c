@@ -194,6 +194,7 @@ static bool follow(struct ledger *ledger, const struct change *theirs) {
     topic_hold(ledger, topic, theirs->document);
     topic->seq = theirs->seq;
     topic->seq_before = theirs->seq_before;
+    topic->seq_created = theirs->seq_before == 0 ? theirs->seq : topic->seq_created;
     topic->at = theirs->at;
     topic->why = (uint8_t)theirs->why;
     topic->stale = theirs->stale;

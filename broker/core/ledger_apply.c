@@ -256,7 +256,9 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
     if (!exists(attempt) && ledger->topic_count >= ledger->limits->topics_max) {
         return refuse(AHORA_TOO_MANY, "the broker holds as many topics as it may");
     }
-    if (ledger->documents_bytes + data_bytes > ledger->limits->documents_bytes_max) {
+    size_t held_bytes = exists(attempt) ? attempt->topic->document->bytes : 0;
+    bool grows = data_bytes > held_bytes; /* what does not is taken also if we hold too much: so it becomes less */
+    if (grows && ledger->documents_bytes - held_bytes + data_bytes > ledger->limits->documents_bytes_max) {
         return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
     }
     size_t record_bytes = record_bytes_max(attempt->name.text.bytes, attempt->key.bytes, data_bytes);

@@ -22,6 +22,8 @@ void limits_default(struct limits *limits) {
         .subscriptions_max = 1000,
         .patterns_max = 64,
         .view_topics_max = 10 * 1000 * 1000,
+        .views_max = 1000 * 1000,
+        .places_max = 20 * 1000 * 1000,
         .every_ms_max = 60 * 60 * 1000,
         .where_conditions_max = 16,
         .where_values_max = 64,

@@ -22,6 +22,8 @@ struct limits {
     size_t subscriptions_max;    /* per session; 1,000 */
     size_t patterns_max;         /* per subscription; 64 */
     size_t view_topics_max;      /* topics one view may hold; 10 million */
+    size_t views_max;            /* different patterns that are followed; 1 million: about 500 MB */
+    size_t places_max;           /* topics in all views together; 20 million: about 1.6 GB */
     int64_t every_ms_max;        /* 1 hour */
     size_t where_conditions_max; /* of one `where`; 16: each is looked at for each change that may enter its view */
     size_t where_values_max;     /* of one `in`; 64 */

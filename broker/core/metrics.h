@@ -11,7 +11,8 @@
 
 struct metrics {
     /* gauges */
-    uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, topics, removals, documents_bytes, keys;
+    uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, places, topics, removals, documents_bytes,
+        keys;
     /* counters */
     uint64_t sessions_total;
     uint64_t messages_in; /* protocol messages received */

@@ -222,7 +222,7 @@ static enum ahora_code fill(struct views *views, struct view *view) {
 /* ---- making and ending ---- */
 
 static struct view *create(struct views *views, struct view *base, struct where *where, const struct circle *circle) {
-    struct view *view = view_create(&base->pattern, base->floor);
+    struct view *view = view_create(views, &base->pattern, base->floor);
     struct narrowed *narrowed = view == NULL ? NULL : calloc(1, sizeof *narrowed);
     struct near *near = narrowed == NULL || circle == NULL ? NULL : near_create(circle);
     if (narrowed == NULL || (circle != NULL && near == NULL)) {

@@ -435,24 +435,6 @@ static void handle_get(struct core *core, struct session *session, const struct 
 
 /* ---- pub ---- */
 
-/* Takes `count` changes off the session's allowance, a bucket of one second. How long to wait if it has not so many; 0: taken. */
-static int64_t take_allowance(struct core *core, struct session *session, int64_t count) {
-    const int64_t rate = core->limits.publish_rate_max;
-    if (rate == 0) {
-        return 0;
-    }
-    int64_t filled = session->allowance + (core->mono_ms - session->allowance_ms) * rate / 1000;
-    if (filled != session->allowance) {
-        session->allowance_ms = core->mono_ms;
-        session->allowance = filled < rate ? filled : rate;
-    }
-    if (session->allowance <= 0) {
-        return (1 - session->allowance) * 1000 / rate + 1;
-    }
-    session->allowance -= count; /* may go below zero: the next one waits longer */
-    return 0;
-}
-
 /* `kept`: results that are known already. */
 static struct publication *publication_create(struct session *session, const struct request *request, struct span kept) {
     struct publication *publication = malloc(sizeof *publication + kept.bytes);
@@ -510,7 +492,7 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
         return;
     }
-    int64_t retry_ms = take_allowance(core, session, request->change_count);
+    int64_t retry_ms = allowance_take(&session->allowance, core->limits.publish_rate_max, core->mono_ms, request->change_count);
     if (retry_ms > 0) {
         const struct reply reply = {.op = REPLY_ERROR,
                                     .id = request->id,
@@ -550,6 +532,12 @@ static bool must_wait(const struct core *core, const struct session *session, co
     return (session->posted_count > 0 && asks) || is_ahead(core, request);
 }
 
+/* Also if it is malformed. */
+static bool says_hello(struct span message) {
+    struct pack_reader reader = pack_reader_of(pack_find(message, "op"));
+    return pack_peek(&reader) == PACK_TEXT && span_is(pack_read_text(&reader), "hello");
+}
+
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
@@ -559,7 +547,8 @@ bool request_handle(struct core *core, struct session *session, struct span mess
     }
     core->metrics.messages_in++;
     if (!session->greeted && (code != AHORA_OK || request.op != REQUEST_HELLO)) {
-        refuse(core, session, request.id, AHORA_BAD_MESSAGE, "the first message must be a hello");
+        const bool is_malformed = code != AHORA_OK && says_hello(message);
+        refuse(core, session, request.id, AHORA_BAD_MESSAGE, is_malformed ? detail : "the first message must be a hello");
         session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
         return true;
     }

@@ -31,8 +31,7 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
         .encoding = encoding,
         .number = ++core->session_numbers,
         .greeted = encoding == ENCODING_SSE,
-        .allowance = core->limits.publish_rate_max,
-        .allowance_ms = core->mono_ms,
+        .allowance = {core->limits.publish_rate_max, core->mono_ms},
     };
     memcpy(session->principal, principal, principal_bytes);
     session->principal[principal_bytes] = '\0';
@@ -313,7 +312,11 @@ static bool take_line(struct core *core, struct session *session, struct span *i
     if (!is_blank(line)) {
         const char *detail = NULL;
         buffer_clear(&core->inbound, core->limits.block_bytes);
-        if (json_to_pack(line, AHORA_DEPTH_MAX, &core->inbound, &detail) != AHORA_OK) {
+        enum ahora_code code = json_to_pack_bounded(line, AHORA_DEPTH_MAX, JSON_VALUES_MAX, &core->inbound, &detail);
+        if (code == AHORA_TOO_LARGE) {
+            session_reply_error(core, session, 0, code, detail);
+            session_kick(core, session, AHORA_CLOSE_TOO_BIG, ahora_code_name(code));
+        } else if (code != AHORA_OK) {
             refuse_bytes(core, session, detail);
         } else if (!request_handle(core, session, buffer_span(&core->inbound))) {
             return false;

@@ -16,6 +16,7 @@
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
 
+#include "broker/base/allowance.h"
 #include "broker/base/arena.h"
 #include "broker/base/heap.h"
 #include "broker/core/core.h"
@@ -117,9 +118,8 @@ struct session {
     uint32_t cursor_count; /* of all its subscriptions */
     uint32_t near_count;   /* subscriptions with a circle */
     uint32_t publication_count;
-    uint32_t posted_count; /* of these, on their way to the ledger */
-    int64_t allowance;     /* publish rate: changes left */
-    int64_t allowance_ms;  /* when it was last filled */
+    uint32_t posted_count;      /* of these, on their way to the ledger */
+    struct allowance allowance; /* of changes */
     uint64_t number;
     int close_code;
     const char *close_reason;

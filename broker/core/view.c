@@ -24,7 +24,7 @@ void views_begin_turn(struct views *views) {
 }
 
 void views_fini(struct views *views) {
-    assert(views->count == 0);
+    assert(views->count == 0 && views->place_count == 0);
     views_begin_turn(views);
     tree_found_fini(&views->left);
     tree_found_fini(&views->found);
@@ -34,12 +34,12 @@ void views_fini(struct views *views) {
     *views = (struct views){0};
 }
 
-struct view *view_create(const struct name *pattern, int64_t floor) {
+struct view *view_create(struct views *views, const struct name *pattern, int64_t floor) {
     struct view *view = malloc(sizeof *view + pattern->text.bytes);
     if (view == NULL) {
         return NULL;
     }
-    *view = (struct view){.turn.kind = SPOT_TURN, .pattern = *pattern, .floor = floor};
+    *view = (struct view){.views = views, .turn.kind = SPOT_TURN, .pattern = *pattern, .floor = floor};
     memcpy(view->text, pattern->text.data, pattern->text.bytes);
     view->pattern.text.data = (const uint8_t *)view->text;
     for (unsigned i = 0; i < pattern->count; i++) {
@@ -66,10 +66,12 @@ struct place *place_create(struct view *view, struct topic *topic, size_t bytes)
     list_append(&view->order, &place->spot.link);
     list_append(&topic->watches, &place->of_topic);
     view->place_count++;
+    view->views->place_count++;
     return place;
 }
 
 void place_destroy(struct place *place) {
+    place->view->views->place_count--;
     if (place->view->narrowed != NULL) {
         narrow_place_gone(place);
     }
@@ -131,6 +133,8 @@ static enum ahora_code fill(struct views *views, struct view *view) {
     enum ahora_code code = found.failed ? AHORA_OVERLOADED : AHORA_OK;
     if (found.count > views->ledger->limits->view_topics_max) {
         code = AHORA_TOO_MANY;
+    } else if (views->place_count + found.count > views->ledger->limits->places_max) {
+        code = AHORA_OVERLOADED;
     }
     if (code == AHORA_OK && found.count > 1) {
         qsort(found.values, found.count, sizeof *found.values, by_seq);
@@ -152,7 +156,7 @@ enum ahora_code views_take(struct views *views, const struct name *pattern, stru
         *view = node->value;
         return AHORA_OK;
     }
-    *view = view_create(pattern, views->ledger->seq_floor);
+    *view = views->count < views->ledger->limits->views_max ? view_create(views, pattern, views->ledger->seq_floor) : NULL;
     if (*view == NULL) {
         tree_drop(&views->patterns, node);
         return AHORA_OVERLOADED;

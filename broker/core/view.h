@@ -70,6 +70,7 @@ struct narrowed;
 struct near;
 
 struct view {
+    struct views *views;
     struct tree_node *node;           /* its pattern's end in views.patterns; NULL if it narrows another */
     struct narrowing *narrowing;      /* the views that narrow this one; NULL: none */
     struct narrowed *narrowed;        /* how it narrows another; NULL: it holds all that its pattern selects */
@@ -101,6 +102,7 @@ struct views {
     uint64_t shows;          /* changes shown; a narrowed view remembers the last one that looked at it */
     uint64_t looks;          /* narrowed views that a change was held against: what the indexes keep small */
     uint64_t visited;        /* topics looked at to make and move views */
+    size_t place_count;      /* in all of them */
     struct tree_found found; /* reused */
     struct tree_found
         left; /* topics that left a view in this turn: kept until the next, because who is told of it asks about them */
@@ -111,7 +113,8 @@ void views_fini(struct views *views);                                           
 
 /*
  * The view of a pattern, made if nobody follows it yet: cost O(n log n) in its topics, the first time. The caller places a cursor or calls
- * view_release. AHORA_OVERLOADED: no memory; AHORA_TOO_MANY: more topics than one view may hold.
+ * view_release. AHORA_OVERLOADED: no memory, or as many views or places as there may be; AHORA_TOO_MANY: more topics
+ * than one view may hold. A topic that is created later has its places in any case: no view may miss it.
  */
 enum ahora_code views_take(struct views *views, const struct name *pattern, struct view **view);
 void view_release(struct views *views, struct view *view); /* destroys it if no cursor is left */
@@ -149,8 +152,8 @@ struct place *view_place_after(struct view *view, struct link *link);
 
 /* ---- for narrow.c and near.c ---- */
 
-struct view *view_create(const struct name *pattern, int64_t floor); /* NULL: no memory */
-bool view_is_live(const struct view *view);                          /* some cursor gets changes at once */
+struct view *view_create(struct views *views, const struct name *pattern, int64_t floor); /* NULL: no memory */
+bool view_is_live(const struct view *view);                                               /* some cursor gets changes at once */
 
 /* A zeroed place of `bytes` (it comes first in a longer struct) in the view's order and the topic's watches; NULL: no memory. */
 struct place *place_create(struct view *view, struct topic *topic, size_t bytes);

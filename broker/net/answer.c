@@ -6,6 +6,7 @@
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
 #include "broker/net/exchange.h"
+#include "broker/net/origin.h"
 #include "proto/json.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@ struct status_text {
 static const struct status_text status_texts[] = {
     {200, "OK"},
     {201, "Created"},
+    {204, "No Content"},
     {304, "Not Modified"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
@@ -88,6 +90,7 @@ static void put_head(struct exchange *exchange, const struct answer *answer, int
     if (answer->headers != NULL) {
         buffer_put_text(out, answer->headers);
     }
+    origin_put_headers(exchange, out);
     if (!keep) {
         buffer_put_text(out, "Connection: close\r\n");
     } else if (exchange->head.minor == 0) {
@@ -110,7 +113,8 @@ static void finish(struct exchange *exchange) {
 
 void exchange_answer(struct exchange *exchange, const struct answer *answer) {
     assert(!exchange->begun);
-    bool bodyless = answer->status == 304;
+    bool bodyless = answer->status == 304 || answer->status == 204;
+    exchange->connection->keep_alive &= connection_reads_rest(exchange->connection);
     put_head(exchange, answer, bodyless ? -1 : (int64_t)answer->body.bytes);
     if (exchange->head.method != HTTP_HEAD && !bodyless) {
         buffer_put_span(&exchange->connection->out, answer->body);
@@ -131,7 +135,7 @@ static void put_problem(struct buffer *out, const struct problem *problem, int s
         buffer_put_text(out, ",\"errors\":");
         json_put(out, problem->errors);
     }
-    if (problem->seq > 0) {
+    if (problem->seq > 0 || problem->code == AHORA_CONFLICT) { /* there 0 says something: the topic does not exist */
         buffer_put_text(out, ",\"seq\":");
         buffer_put_decimal(out, problem->seq);
     }

@@ -52,6 +52,12 @@ static const char *read_publish(struct span body, struct publish *publish) {
     if (publish->change_count == 0 || publish->change_count > AHORA_CHANGES_MAX) {
         return "`changes` must hold 1 to 1000 changes";
     }
+    for (uint32_t i = 0; i < publish->change_count; i++) { /* as with `pub`: a change may be wrong, but it must be one */
+        if (pack_peek(&changes) != PACK_MAP) {
+            return "`changes` must be a list of maps";
+        }
+        pack_skip(&changes);
+    }
     if (!read_flag(pack_find(body, "atomic"), &publish->atomic)) {
         return "`atomic` must be true or false";
     }
@@ -71,7 +77,7 @@ static void publish_end(struct exchange *exchange) {
     detail = read_publish(buffer_span(&body), &publish);
     if (detail != NULL) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, detail);
-    } else {
+    } else if (exchange_may_publish(exchange, publish.change_count)) {
         buffer_init(&call->results, RESULTS_BYTES_MAX);
         call->packed =
             content_is(&exchange->head, "application/msgpack") || content_is(&exchange->head, "application/vnd.msgpack");

@@ -22,7 +22,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LINE_SPARE_BYTES 4096 /* a line is a change: the document with its topic, key and so on */
 #define BATCH_LINES_MAX 512
 #define BATCH_BYTES_MAX (1u << 20)
 #define RESULTS_BYTES_MAX (1u << 20) /* of one batch: 512 errors of 2 KB */
@@ -158,6 +157,7 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
         buffer_fini(&list);
         return false;
     }
+    exchange->connection->allowance.left -= count; /* no more than there were: is_full has looked */
     struct publish wanted = {"anonymous", buffer_span(&list), count, false, lines->ack};
     enum ahora_code code = core_publish(exchange->broker->core, &wanted, &batch->results, &batch->ticket);
     buffer_fini(&list);
@@ -204,10 +204,18 @@ static bool is_full(const struct exchange *exchange, const struct lines *lines) 
            connection_pending(exchange->connection) > WAITING_BYTES_MAX;
 }
 
+/* A stream that is faster than it may be is not refused: it waits. */
+static bool is_too_fast(struct exchange *exchange, const struct lines *lines) {
+    exchange->is_paced = exchange_publishes_left(exchange) <= (int64_t)lines->change_count;
+    return exchange->is_paced;
+}
+
 static void lines_take(struct exchange *exchange, struct span *piece) {
     struct lines *lines = exchange->state;
     struct span line;
-    while (piece->bytes > 0 && !is_full(exchange, lines)) {
+    bool was_paced = exchange->is_paced;
+    exchange->is_paced = false;
+    while (piece->bytes > 0 && !is_full(exchange, lines) && !is_too_fast(exchange, lines)) {
         enum ndjson_item item = ndjson_next(&lines->ndjson, piece, &line);
         if (item == NDJSON_NONE) {
             break;
@@ -216,6 +224,7 @@ static void lines_take(struct exchange *exchange, struct span *piece) {
             return;
         }
     }
+    exchange->broker->metrics.streams_paced += exchange->is_paced && !was_paced;
     if (publish(exchange, lines)) {
         tell(exchange, lines);
     }
@@ -240,7 +249,7 @@ static void lines_ticket(struct exchange *exchange, struct ticket *ticket) {
 static void lines_begin(struct exchange *exchange) {
     struct lines *lines = exchange->state;
     struct broker *broker = exchange->broker;
-    size_t line_bytes_max = core_limits(broker->core)->document_bytes_max * 2 + LINE_SPARE_BYTES;
+    size_t line_bytes_max = core_limits(broker->core)->document_bytes_max * 2 + CONTENT_SPARE_BYTES;
     struct buffer ack;
     bool malformed = false;
     list_init(&lines->waiting);

@@ -18,7 +18,8 @@ struct topic_call {
     struct ticket ticket;
     struct buffer results; /* the core's, told when the ticket says so */
     bool waiting;
-    bool existed;
+    bool existed;       /* when the request was complete, */
+    int64_t seq_before; /* and this was the newest seq */
 };
 
 static void put_etag_header(struct broker *broker, int64_t seq, struct buffer *out) {
@@ -69,7 +70,9 @@ static void get_end(struct exchange *exchange) {
     loop_store_changes(exchange->broker);
     const struct topic *topic = core_get(exchange->broker->core, &name);
     if (topic == NULL) {
-        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is no such topic now");
+        const char *detail = "there is no such topic now";
+        enum ahora_code code = core_parse_pattern(exchange->rest, &name, &detail); /* is its kind known? */
+        exchange_refuse(exchange, code == AHORA_OK ? AHORA_NOT_FOUND : code, detail);
         return;
     }
     answer_topic(exchange, topic);
@@ -106,28 +109,27 @@ static bool read_ack(struct exchange *exchange, enum ack *ack) {
     return good && !malformed;
 }
 
-/* If-Match and If-None-Match become if_seq; what can be refused before the core is asked is refused here. */
-static bool read_conditions(struct exchange *exchange, const struct topic *topic, struct change_request *change) {
+/* No topic has it, so the core refuses the change; unless its key is known, which comes first. */
+#define SEQ_OF_NONE AHORA_SEQ_MAX
+
+/* If-Match and If-None-Match become if_seq. */
+static void read_conditions(const struct exchange *exchange, const struct topic *topic, struct change_request *change) {
     int64_t seq = topic != NULL ? topic->seq : 0;
-    struct core *core = exchange->broker->core;
-    if (http_header_find(&exchange->head, "if-match").data != NULL) {
-        if (!etag_choose(&exchange->head, core, seq, &change->if_seq)) {
-            exchange_problem(
-                exchange, &(struct problem){.code = AHORA_CONFLICT, .detail = "If-Match names no version of ours", .seq = seq});
-            return false;
-        }
-        change->has_if_seq = true;
-    }
+    const struct core *core = exchange->broker->core;
     struct span none = http_header_find(&exchange->head, "if-none-match");
+    if (http_header_find(&exchange->head, "if-match").data != NULL) {
+        change->has_if_seq = true;
+        if (!etag_choose(&exchange->head, core, seq, &change->if_seq)) {
+            change->if_seq = SEQ_OF_NONE;
+        }
+    }
     if (none.data != NULL && span_is(none, "*")) {
         change->has_if_seq = true;
         change->if_seq = 0;
     } else if (none.data != NULL && seq > 0 && etag_lists(&exchange->head, "if-none-match", core, seq, true)) {
-        exchange_problem(exchange,
-                         &(struct problem){.code = AHORA_CONFLICT, .detail = "If-None-Match names this version", .seq = seq});
-        return false;
+        change->has_if_seq = true;
+        change->if_seq = SEQ_OF_NONE;
     }
-    return true;
 }
 
 static bool read_key(struct exchange *exchange, struct change_request *change) {
@@ -188,11 +190,13 @@ static void change_topic(struct exchange *exchange, const struct name *name, str
     loop_store_changes(exchange->broker);
     const struct topic *topic = core_get(exchange->broker->core, name);
     call->existed = topic != NULL;
+    call->seq_before = core_seq(exchange->broker->core);
     if (!read_query(exchange, &change) || !read_ack(exchange, &ack)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "a query parameter is malformed");
     } else if (!read_key(exchange, &change)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "Idempotency-Key must have 1 to 64 bytes");
-    } else if (read_conditions(exchange, topic, &change)) {
+    } else if (exchange_may_publish(exchange, 1)) {
+        read_conditions(exchange, topic, &change);
         publish(exchange, &change, ack);
     }
 }
@@ -213,8 +217,19 @@ static void change_end(struct exchange *exchange) {
     buffer_fini(&data);
 }
 
-static void answer_seq(struct exchange *exchange, int64_t seq) {
+/* Did the change of this seq bring the topic into being? So the first answer of a known key is given again, as long as that topic is there; once
+   it is gone, only what is new can tell. */
+static bool has_created(const struct exchange *exchange, int64_t seq) {
     const struct topic_call *call = exchange->state;
+    struct name name;
+    const struct topic *topic = NULL;
+    if (call->op == CHANGE_SET && name_parse_topic(exchange->rest, &name, NULL) == AHORA_OK) {
+        topic = core_get(exchange->broker->core, &name);
+    }
+    return topic != NULL ? topic->seq_created == seq : call->op == CHANGE_SET && !call->existed && seq > call->seq_before;
+}
+
+static void answer_seq(struct exchange *exchange, int64_t seq) {
     struct buffer headers;
     struct buffer body;
     buffer_init(&headers, 256);
@@ -226,7 +241,7 @@ static void answer_seq(struct exchange *exchange, int64_t seq) {
     buffer_put_text(&body, ",\"seq\":");
     buffer_put_decimal(&body, seq);
     buffer_put_text(&body, "}\n");
-    bool created = !call->existed && call->op != CHANGE_DELETE;
+    bool created = has_created(exchange, seq);
     exchange_answer(exchange, &(struct answer){.status = created ? 201 : 200,
                                                .type = "application/json",
                                                .headers = headers.data != NULL ? (const char *)headers.data : "",
@@ -275,13 +290,13 @@ static void adjust_begin(struct exchange *exchange) {
     ((struct topic_call *)exchange->state)->op = CHANGE_ADJUST;
 }
 
-#define CHANGE_HANDLER(mode, begins)                                                                                           \
+#define CHANGE_HANDLER(mode, document, begins)                                                                                 \
     {                                                                                                                          \
-        .body = mode, .state_bytes = sizeof(struct topic_call), .begin = begins, .end = change_end, .ticket = on_ticket,       \
-        .release = release                                                                                                     \
+        .body = mode, .is_document = document, .state_bytes = sizeof(struct topic_call), .begin = begins, .end = change_end,   \
+        .ticket = on_ticket, .release = release                                                                                \
     }
 
-const struct handler api_topic_put = CHANGE_HANDLER(BODY_WHOLE, put_begin);
-const struct handler api_topic_patch = CHANGE_HANDLER(BODY_WHOLE, patch_begin);
-const struct handler api_topic_delete = CHANGE_HANDLER(BODY_NONE, delete_begin);
-const struct handler api_topic_adjust = CHANGE_HANDLER(BODY_WHOLE, adjust_begin);
+const struct handler api_topic_put = CHANGE_HANDLER(BODY_WHOLE, true, put_begin);
+const struct handler api_topic_patch = CHANGE_HANDLER(BODY_WHOLE, true, patch_begin);
+const struct handler api_topic_delete = CHANGE_HANDLER(BODY_NONE, false, delete_begin);
+const struct handler api_topic_adjust = CHANGE_HANDLER(BODY_WHOLE, true, adjust_begin);

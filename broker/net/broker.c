@@ -102,6 +102,10 @@ static void divide(struct config *config, size_t shards) {
         int64_t part = *sums[i] / (int64_t)shards;
         *sums[i] = part > 0 ? part : 1;
     }
+    size_t *const held[] = {&config->core.views_max, &config->core.places_max};
+    for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+        *held[i] = *held[i] / shards > 0 ? *held[i] / shards : 1;
+    }
 }
 
 static size_t count_shards(const struct broker *broker) {
@@ -152,11 +156,14 @@ void broker_destroy_follower(struct broker *broker) {
 
 /* ---- the loop ---- */
 
+/* How often a stream of lines that publishes too fast looks whether it may go on. */
+#define PACE_MS 50
+
 bool broker_open_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
         [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
         [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
-        [DEADLINE_CLOSE] = broker->config.close_ms,
+        [DEADLINE_CLOSE] = broker->config.close_ms,   [DEADLINE_PACE] = PACE_MS,
     };
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);

@@ -135,6 +135,7 @@ static void set_state(struct connection *connection, enum connection_state state
    wait for theirs. */
 static bool linger(struct connection *connection) {
     buffer_clear(&connection->in, 0);
+    connection->in_from = 0;
     connection->in_at = 0;
     connection->piece_left = 0;
     if (connection_pending(connection) > 0 && !connection->ended) {
@@ -151,26 +152,33 @@ static bool linger(struct connection *connection) {
     return false;
 }
 
-/* The next one is another request's, also if it is of the same class. */
+/* The next one is another request's, also if it is of the same class. But whoever takes no answers is not given new time for asking. */
 static void forget_deadline(struct connection *connection) {
-    deadline_clear(&connection->deadline);
-    connection->deadline_class = -1;
+    if (connection->deadline_class != DEADLINE_STALL) {
+        deadline_clear(&connection->deadline);
+        connection->deadline_class = -1;
+    }
 }
 
-static bool read_head(struct connection *connection) {
-    struct broker *broker = connection->broker;
-    /* RFC 9112 section 2.2: an empty line in front of a request is to be ignored. */
-    while (connection->in.bytes >= 2 && memcmp(connection->in.data, "\r\n", 2) == 0) {
-        buffer_consume(&connection->in, 2);
+static bool is_choked(const struct connection *connection) {
+    return connection_pending(connection) >= OUT_FULL_BYTES;
+}
+
+static struct span unread(const struct connection *connection) {
+    return span_of(connection->in.data + connection->in_from, connection->in.bytes - connection->in_from);
+}
+
+/* RFC 9112 section 2.2: an empty line in front of a request is to be ignored. */
+static void skip_empty_lines(struct connection *connection) {
+    struct span rest = unread(connection);
+    while (rest.bytes >= 2 && memcmp(rest.data, "\r\n", 2) == 0) {
+        rest = span_of(rest.data + 2, rest.bytes - 2);
     }
-    size_t bytes = http_head_end(buffer_span(&connection->in));
-    size_t bytes_max = (size_t)broker->config.header_bytes_max;
-    if (bytes == 0 && connection->in.bytes <= bytes_max) {
-        if (connection->ended) {
-            connection_close(connection);
-        }
-        return false;
-    }
+    connection->in_from = connection->in.bytes - rest.bytes;
+    connection->in_at = connection->in_from;
+}
+
+static bool begin_exchange(struct connection *connection, struct span head, bool is_too_large) {
     struct exchange *exchange = exchange_create(connection);
     if (exchange == NULL) {
         connection_close(connection);
@@ -178,15 +186,33 @@ static bool read_head(struct connection *connection) {
     }
     connection->exchange = exchange;
     forget_deadline(connection);
-    connection->in_at = bytes == 0 || bytes > bytes_max ? connection->in.bytes : bytes;
+    connection->in_at = connection->in_from + head.bytes;
     connection->piece_left = 0;
     set_state(connection, CONNECTION_BODY);
-    if (bytes == 0 || bytes > bytes_max) {
+    if (is_too_large) {
         exchange_refuse_head(exchange, 431, "the request head is too large");
-        return true;
+    } else {
+        exchange_begin(exchange, head);
     }
-    exchange_begin(exchange, (struct span){connection->in.data, bytes});
     return true;
+}
+
+static bool read_head(struct connection *connection) {
+    if (is_choked(connection)) {
+        return false;
+    }
+    skip_empty_lines(connection);
+    struct span rest = unread(connection);
+    size_t bytes = http_head_end(rest);
+    size_t bytes_max = (size_t)connection->broker->config.header_bytes_max;
+    if (bytes == 0 && rest.bytes <= bytes_max) {
+        if (connection->ended && connection_pending(connection) == 0) {
+            connection_close(connection);
+        }
+        return false;
+    }
+    bool is_too_large = bytes == 0 || bytes > bytes_max;
+    return begin_exchange(connection, span_of(rest.data, is_too_large ? rest.bytes : bytes), is_too_large);
 }
 
 /* Content goes to the exchange, or nowhere if it is answered already. */
@@ -212,19 +238,25 @@ static bool decode(struct connection *connection) {
     return moved || found;
 }
 
+/* Many requests may have come together: the rest is moved to the front once for all of them, by drop_used. */
+static void pass_used(struct connection *connection) {
+    connection->in_from = connection->in_at - connection->piece_left;
+}
+
 static void drop_used(struct connection *connection) {
-    size_t used = connection->in_at - connection->piece_left;
-    if (used > 0) {
-        buffer_consume(&connection->in, used);
-        connection->in_at -= used;
-    }
+    pass_used(connection);
+    buffer_consume(&connection->in, connection->in_from);
+    connection->in_at -= connection->in_from;
+    connection->in_from = 0;
     if (connection->in.bytes == 0) {
         buffer_clear(&connection->in, KEEP_BYTES);
     }
 }
 
-/* An answer that came before its body: read the rest if that is little and certain to come, else close behind the answer. */
-static bool is_worth_reading(const struct connection *connection) {
+bool connection_reads_rest(const struct connection *connection) {
+    if (connection->body.state == HTTP_BODY_END) {
+        return true;
+    }
     const struct exchange *exchange = connection->exchange;
     bool will_come = !exchange->head.expects_continue || exchange->continued;
     return connection->keep_alive && will_come && connection->body.state == HTTP_BODY_PLAIN &&
@@ -242,7 +274,7 @@ static bool read_body(struct connection *connection) {
         }
         return true;
     }
-    if (connection->exchange->answered && !is_worth_reading(connection)) {
+    if (connection->exchange->answered && !connection_reads_rest(connection)) {
         connection->keep_alive = false;
         set_state(connection, CONNECTION_ANSWER);
         return true;
@@ -268,7 +300,7 @@ static bool answer(struct connection *connection) {
             connection_close(connection);
             return false;
         }
-        return connection_pending(connection) < OUT_FULL_BYTES && exchange_produce(exchange);
+        return !is_choked(connection) && exchange_produce(exchange);
     }
     connection->keep_alive &= connection->broker->phase != PHASE_DRAINING;
     exchange_destroy(exchange);
@@ -304,6 +336,9 @@ static bool wants_reading(const struct connection *connection) {
     if (connection->state == CONNECTION_BODY && connection->piece_left > 0) {
         return false; /* the exchange wants no more for now */
     }
+    if (connection->state == CONNECTION_HEAD && is_choked(connection)) {
+        return false;
+    }
     return connection->state == CONNECTION_LINGER || connection->in.bytes < IN_READ_MAX;
 }
 
@@ -326,7 +361,8 @@ static int body_deadline(const struct connection *connection) {
     if (exchange->answered || exchange->handler->body != BODY_STREAM) {
         return DEADLINE_BODY;
     }
-    return connection->piece_left > 0 && connection_pending(connection) == 0 ? -1 : DEADLINE_STALL;
+    bool waits_for_us = connection->piece_left > 0 && connection_pending(connection) == 0;
+    return !waits_for_us ? DEADLINE_STALL : exchange->is_paced ? DEADLINE_PACE : -1;
 }
 
 static int deadline_wanted(const struct connection *connection) {
@@ -345,10 +381,12 @@ static int deadline_wanted(const struct connection *connection) {
     return -1;
 }
 
-/* Header, body and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte. */
-static void update_deadline(struct connection *connection, bool moved) {
+/* Header, body and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte that is
+   taken from us; while a body comes, also with every one that we take. */
+static void update_deadline(struct connection *connection, bool moved, bool sent) {
     int class = deadline_wanted(connection);
-    if (class == connection->deadline_class && !(class == DEADLINE_STALL && moved)) {
+    bool goes_on = class == DEADLINE_STALL && (sent || (moved && connection->state == CONNECTION_BODY));
+    if (class == connection->deadline_class && !goes_on) {
         return;
     }
     connection->deadline_class = class;
@@ -365,26 +403,24 @@ void connection_process(struct connection *connection) {
         return;
     }
     connection->busy = true;
-    bool moved = send_out(connection);
+    bool sent = send_out(connection);
     int rounds = 0;
     while (rounds < ROUNDS_MAX && step(connection)) {
-        moved = true;
         rounds++;
         if (connection->state != CONNECTION_CLOSED && connection->exchange != NULL && connection->exchange->upgrading) {
             connection->busy = false;
             upgrade_give(connection);
             return;
         }
-        if (connection->state == CONNECTION_HEAD || connection->in_at == connection->in.bytes) {
-            drop_used(connection);
-        }
+        pass_used(connection);
     }
     connection->busy = false;
     if (connection->state == CONNECTION_CLOSED) {
         return;
     }
     drop_used(connection);
-    moved |= send_out(connection);
+    bool was_choked = is_choked(connection);
+    sent |= send_out(connection);
     if (connection->shut && connection->ended) {
         connection_close(connection);
         return;
@@ -392,13 +428,13 @@ void connection_process(struct connection *connection) {
     if (connection->exchange != NULL && connection->exchange->is_stream && connection_pending(connection) == 0) {
         exchange_on_room(connection->exchange);
     }
-    if (rounds == ROUNDS_MAX ||
+    if (rounds == ROUNDS_MAX || (was_choked && !is_choked(connection)) ||
         (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 && !connection->shut) ||
         (connection->ended && connection->state == CONNECTION_LINGER)) {
         connection_touch(connection);
     }
     update_events(connection);
-    update_deadline(connection, moved);
+    update_deadline(connection, rounds > 0, sent);
 }
 
 static void read_some(struct connection *connection) {
@@ -435,8 +471,13 @@ static void on_event(uv_poll_t *handle, int status, int events) {
 static void on_deadline(struct deadline *deadline) {
     struct connection *connection = CONTAINER_OF(deadline, struct connection, deadline);
     struct net_metrics *metrics = &connection->broker->metrics;
-    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body, &metrics->timeouts_idle,
-                                                  &metrics->timeouts_stall, &metrics->timeouts_close};
+    if (deadline->class == DEADLINE_PACE) {
+        connection->deadline_class = -1;
+        connection_process(connection);
+        return;
+    }
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body,  &metrics->timeouts_idle,
+                                                  &metrics->timeouts_stall,  &metrics->timeouts_close, NULL};
     ++*counters[deadline->class];
     connection->deadline_class = -1;
     bool is_half = connection->exchange != NULL && !connection->exchange->begun;
@@ -486,6 +527,7 @@ void connection_open(struct broker *broker, int fd, struct address_count *count)
     connection->broker = broker;
     connection->fd = fd;
     connection->count = count;
+    allowance_init(&connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
     connection->poll.data = connection;
     connection->deadline.on_expired = on_deadline;
     connection->deadline_class = DEADLINE_HEADER;

@@ -12,11 +12,13 @@
  *     ▲                         │ (the answer may begin here)      │                (our side shut, theirs awaited)
  *     └─────────────────────────┴──────────── written, kept ───────┘
  *
- * Requests behind the current one wait in `in`; it is bounded, and not read further while full.
+ * Requests behind the current one wait in `in`; it is bounded, and not read further while full. Nor is the next head looked at, or
+ * anything read, while much of the answers before it is unsent: who asks and does not read holds up nobody else.
  */
 #ifndef NET_CONNECTION_H
 #define NET_CONNECTION_H
 
+#include "broker/base/allowance.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/http_body.h"
 #include "broker/net/limits.h"
@@ -51,9 +53,11 @@ struct connection {
     struct deadline deadline;
     int deadline_class; /* -1: none set */
     struct address_count *count;
-    struct buffer in;
-    size_t in_at;      /* the body decoder stands here */
-    size_t piece_left; /* content in front of in_at that the exchange has not taken */
+    struct allowance allowance; /* of changes */
+    struct buffer in;           /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
+    size_t in_from;             /* in HEAD the next request begins here */
+    size_t in_at;               /* the body decoder stands here */
+    size_t piece_left;          /* content in front of in_at that the exchange has not taken */
     struct http_body body;
     struct buffer out;
     size_t out_at; /* sent up to here */
@@ -75,6 +79,10 @@ void connection_close(struct connection *connection);
 /* Drain: connections between two requests are closed, the others after their answer. */
 void connections_drain(struct broker *broker);
 void connections_close(struct broker *broker);
+
+/* Behind an answer that is whole, is the rest of the request's body read to keep the connection? Only if that is little and certain to
+   come. */
+bool connection_reads_rest(const struct connection *connection);
 
 /* Bytes in `out` that the socket has not taken. */
 size_t connection_pending(const struct connection *connection);

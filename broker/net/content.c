@@ -58,7 +58,7 @@ enum ahora_code content_read_body(struct exchange *exchange, unsigned depth_max,
             buffer_put_span(out, body);
         }
     } else if (is_json(&exchange->head)) {
-        code = json_to_pack(body, depth_max, out, detail);
+        code = json_to_pack_bounded(body, depth_max, JSON_VALUES_MAX, out, detail);
     } else {
         exchange_problem(exchange, &(struct problem){.status = 415,
                                                      .code = AHORA_BAD_MESSAGE,

@@ -22,7 +22,6 @@ struct exchange *exchange_create(struct connection *connection) {
         exchange->broker = connection->broker;
         buffer_init(&exchange->bytes, (size_t)connection->broker->config.header_bytes_max);
         buffer_init(&exchange->path, (size_t)connection->broker->config.header_bytes_max);
-        buffer_init(&exchange->body, (size_t)connection->broker->config.body_bytes_max);
     }
     return exchange;
 }
@@ -82,13 +81,21 @@ static bool take_slot(struct exchange *exchange, size_t *used) {
     return true;
 }
 
+/* A document as JSON is rarely twice as long as it is packed; a line of a stream has as much room. */
+static size_t body_bytes_max(const struct exchange *exchange) {
+    size_t bytes_max = (size_t)exchange->broker->config.body_bytes_max;
+    size_t document_max = 2 * exchange->broker->config.core.document_bytes_max + CONTENT_SPARE_BYTES;
+    return exchange->handler->is_document && document_max < bytes_max ? document_max : bytes_max;
+}
+
 /* A stream works from its first line on, and takes its slot at once; it is one of another kind, so that streams which dawdle are in
    nobody's way but each other's. */
 static bool admit_body(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     bool has_body = exchange->connection->body.state != HTTP_BODY_END;
     exchange->has_body = has_body && exchange->handler->body == BODY_WHOLE;
-    if (exchange->has_body && exchange->head.content_length > broker->config.body_bytes_max) {
+    exchange->body.bytes_max = body_bytes_max(exchange);
+    if (exchange->has_body && exchange->head.content_length > (int64_t)exchange->body.bytes_max) {
         exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
         return false;
     }
@@ -99,6 +106,20 @@ static void send_continue(struct exchange *exchange) {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     exchange->continued = true;
     buffer_put(&exchange->connection->out, text, sizeof text - 1);
+}
+
+/* To a page of another origin this is the answer that lets its browser ask what it wants to ask (the Fetch standard's preflight). */
+static void answer_options(struct exchange *exchange, const char *allow) {
+    char headers[512];
+    if (!origin_admit(exchange)) {
+        return;
+    }
+    int used = snprintf(headers, sizeof headers, "Allow: %s\r\n", allow);
+    if (exchange->origin.bytes > 0) {
+        snprintf(headers + used, sizeof headers - (size_t)used, "Access-Control-Allow-Methods: %s\r\n" ORIGIN_PREFLIGHT_HEADERS,
+                 allow);
+    }
+    exchange_answer(exchange, &(struct answer){.status = 204, .headers = headers});
 }
 
 static bool find_route(struct exchange *exchange) {
@@ -117,6 +138,10 @@ static bool find_route(struct exchange *exchange) {
     }
     if (match.allow[0] == '\0') {
         exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+        return false;
+    }
+    if (exchange->head.method == HTTP_OPTIONS) {
+        answer_options(exchange, match.allow);
         return false;
     }
     char headers[96];
@@ -158,6 +183,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
                          &(struct problem){.status = 417, .code = AHORA_BAD_MESSAGE, .detail = "unknown expectation"});
         return;
     }
+    origin_read(exchange);
     if (!find_route(exchange) || !origin_admit(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
         return;
     }
@@ -233,6 +259,24 @@ void exchange_on_ticket(struct ticket *ticket) {
     struct connection *connection = exchange->connection;
     exchange->handler->ticket(exchange, ticket);
     connection_touch(connection);
+}
+
+bool exchange_may_publish(struct exchange *exchange, int64_t count) {
+    struct broker *broker = exchange->broker;
+    int64_t retry_ms =
+        allowance_take(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms, count);
+    if (retry_ms > 0) {
+        broker->metrics.publishes_limited++;
+        exchange_problem(exchange, &(struct problem){.code = AHORA_RATE_LIMITED,
+                                                     .detail = "this connection publishes faster than it may",
+                                                     .retry_ms = retry_ms});
+    }
+    return retry_ms == 0;
+}
+
+int64_t exchange_publishes_left(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    return allowance_left(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
 }
 
 bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed) {

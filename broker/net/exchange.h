@@ -28,6 +28,7 @@ enum body_mode {
 struct handler {
     const struct handler *(*choose)(const struct http_head *head); /* another handler does it, chosen by the head */
     enum body_mode body;
+    bool is_document;                         /* the body is one document: it need not be longer than one may be as JSON */
     size_t state_bytes;                       /* of `state`, zeroed before `begin` */
     void (*begin)(struct exchange *exchange); /* the head is there */
     void (*take)(struct exchange *exchange,
@@ -39,6 +40,9 @@ struct handler {
     void (*release)(struct exchange *exchange);                       /* gone, answered or not */
 };
 
+/* Around a document in a body or a line: white space; the topic, key and so on of a change. */
+#define CONTENT_SPARE_BYTES 4096
+
 struct exchange {
     struct connection *connection;
     struct broker *broker;
@@ -47,6 +51,7 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
+    struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */
     struct buffer body;
     size_t body_counted; /* of broker->bodies_bytes */
@@ -57,6 +62,7 @@ struct exchange {
     bool chunked;        /* the answer is */
     bool answered;       /* the answer is whole */
     bool is_stream;      /* the answer lasts until one side closes (Server-Sent Events) */
+    bool is_paced;       /* a stream of lines that waits until its connection may publish again */
     bool upgrading;      /* the connection is to become a WebSocket */
 };
 
@@ -74,6 +80,12 @@ void exchange_on_room(struct exchange *exchange);
 void exchange_on_ticket(struct ticket *ticket);
 
 /* ---- reading the request ---- */
+
+/* Takes `count` changes off what the connection may publish (limits.publish_rate_max). False: it is too fast, and has been answered. */
+bool exchange_may_publish(struct exchange *exchange, int64_t count);
+
+/* How many it may publish now; 0 or less: it has to wait. */
+int64_t exchange_publishes_left(struct exchange *exchange);
 
 /* Decodes the first query parameter of that name into `out`. False: absent (out empty) or malformed (*malformed). */
 bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed);

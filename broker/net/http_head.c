@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"};
+static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"};
 
 const char *http_method_name(enum http_method method) {
     assert(method < HTTP_METHODS);

@@ -23,7 +23,8 @@ enum http_method {
     HTTP_PUT,
     HTTP_PATCH,
     HTTP_DELETE,
-    HTTP_OTHER, /* well-formed, but nothing here takes it */
+    HTTP_OPTIONS, /* answered for every path that there is, with what it takes */
+    HTTP_OTHER,   /* well-formed, but nothing here takes it */
     HTTP_METHODS,
 };
 

@@ -88,6 +88,32 @@ bool origin_host_is_known(struct span host, const char *allowed) {
     return host.bytes > 0 && !is_domain(without_port(host));
 }
 
+/* Without a Host (HTTP/1.0) it is no browser. */
+static bool is_host_known(const struct exchange *exchange, struct span host) {
+    const struct config *config = &exchange->broker->config;
+    return config->insecure_open || host.data == NULL || origin_host_is_known(host, config->allowed_origins);
+}
+
+void origin_read(struct exchange *exchange) {
+    struct span host = http_header_find(&exchange->head, "host");
+    struct span origin = http_header_find(&exchange->head, "origin");
+    if (origin.bytes > 0 && is_host_known(exchange, host) &&
+        origin_is_admitted(origin, host, exchange->broker->config.allowed_origins)) {
+        exchange->origin = origin;
+    }
+}
+
+void origin_put_headers(const struct exchange *exchange, struct buffer *out) {
+    if (http_header_find(&exchange->head, "origin").data != NULL) {
+        buffer_put_text(out, "Vary: Origin\r\n");
+    }
+    if (exchange->origin.bytes > 0) {
+        buffer_put_text(out, "Access-Control-Allow-Origin: ");
+        buffer_put_span(out, exchange->origin);
+        buffer_put_text(out, "\r\nAccess-Control-Expose-Headers: ETag, Location, Retry-After\r\n");
+    }
+}
+
 /* Reading is left alone: without our leave no browser shows an answer to a page of another origin. An event stream is refused all
    the same, since it holds a session. */
 static bool needs_origin(const struct exchange *exchange) {
@@ -108,8 +134,7 @@ bool origin_admit(struct exchange *exchange) {
     const struct config *config = &exchange->broker->config;
     struct span host = http_header_find(&exchange->head, "host");
     struct span origin = http_header_find(&exchange->head, "origin");
-    /* Without a Host (HTTP/1.0) it is no browser. */
-    if (!config->insecure_open && host.data != NULL && !origin_host_is_known(host, config->allowed_origins)) {
+    if (!is_host_known(exchange, host)) {
         return refuse(exchange, "this broker does not answer to the name in Host; see listen.allowed_origins");
     }
     if (origin.data != NULL && needs_origin(exchange) && !origin_is_admitted(origin, host, config->allowed_origins)) {

@@ -26,6 +26,17 @@ bool origin_is_admitted(struct span origin, struct span host, const char *allowe
    address (DNS rebinding), but not the others. */
 bool origin_host_is_known(struct span host, const char *allowed);
 
+/* What a page may send and how long its browser may remember that it may (10 minutes: a changed configuration is noticed). */
+#define ORIGIN_PREFLIGHT_HEADERS                                                                                               \
+    "Access-Control-Allow-Headers: Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID\r\n"          \
+    "Access-Control-Max-Age: 600\r\n"
+
+/* Notes in exchange->origin who may see the answers, whatever these will be. */
+void origin_read(struct exchange *exchange);
+
+/* The lines that tell a browser so (the Fetch standard's CORS); none if no page asks. */
+void origin_put_headers(const struct exchange *exchange, struct buffer *out);
+
 /* Both questions, for a request whose route is known. False: it is refused and counted. */
 bool origin_admit(struct exchange *exchange);
 

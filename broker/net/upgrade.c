@@ -10,6 +10,7 @@
 #include "broker/net/connection.h"
 
 #include <string.h>
+#include <strings.h>
 
 static void refuse(struct exchange *exchange, const struct problem *problem) {
     exchange->broker->metrics.upgrades_refused++;
@@ -68,13 +69,41 @@ static void begin(struct exchange *exchange) {
 
 const struct handler api_websocket = {.body = BODY_NONE, .begin = begin};
 
+/* What libwebsockets needs to know. Anything else a head may hold, a long query above all, it might close the connection for, without an
+   answer (4.1: "More hdr frags"). */
+static void put_head(struct buffer *out, const struct http_head *head) {
+    static const char *const wanted[] = {
+        "host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"};
+    buffer_put_text(out, "GET /v1/ws HTTP/1.1\r\n");
+    for (size_t i = 0; i < head->header_count; i++) {
+        const struct http_header *header = &head->headers[i];
+        for (size_t j = 0; j < sizeof wanted / sizeof wanted[0]; j++) {
+            if (header->name.bytes == strlen(wanted[j]) &&
+                strncasecmp((const char *)header->name.data, wanted[j], header->name.bytes) == 0) {
+                buffer_put_span(out, header->name);
+                buffer_put_text(out, ": ");
+                buffer_put_span(out, header->value);
+                buffer_put_text(out, "\r\n");
+            }
+        }
+    }
+    buffer_put_text(out, "\r\n");
+}
+
 void upgrade_give(struct connection *connection) {
     struct broker *broker = connection->broker;
-    struct buffer bytes = connection->in;
-    size_t head_bytes = connection->in_at;
-    struct address_count *count;
-    memset(&connection->in, 0, sizeof connection->in);
-    int fd = connection_give(connection, &count);
-    websocket_adopt(broker, fd, count, buffer_span(&bytes), head_bytes);
+    struct span behind = {connection->in.data + connection->in_at, connection->in.bytes - connection->in_at};
+    struct buffer bytes;
+    buffer_init(&bytes, 2 * (size_t)broker->config.header_bytes_max + behind.bytes);
+    put_head(&bytes, &connection->exchange->head);
+    size_t head_bytes = bytes.bytes;
+    buffer_put_span(&bytes, behind);
+    if (bytes.failed) {
+        connection_close(connection); /* no memory */
+    } else {
+        struct address_count *count;
+        int fd = connection_give(connection, &count);
+        websocket_adopt(broker, fd, count, buffer_span(&bytes), head_bytes);
+    }
     buffer_fini(&bytes);
 }

@@ -253,6 +253,8 @@ bool options_parse(struct options *options, unsigned mask, int argc, char **argv
     const char *server = getenv("AHORA_URL");
     *options =
         (struct options){.server = server == NULL || *server == '\0' ? AHORA_URL_DEFAULT : server, .speed = 1, .producers = 1};
+    static char program[] = "ahora"; /* what getopt's complaints begin with; it is given the command in its place */
+    argv[0] = program;
     for (;;) {
         int found = getopt_long(argc, argv, shorts, longs, NULL);
         if (found < 0) {

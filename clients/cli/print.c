@@ -44,28 +44,68 @@ static struct buffer *text_buffer(void) {
     return &buffer;
 }
 
+/* How many bytes at the front are a character that drives a terminal instead of being shown by it; 0: none. */
+static size_t unsafe_bytes(struct span text) {
+    const uint8_t *at = text.data;
+    if (at[0] < 0x20 || at[0] == 0x7f) {
+        return 1; /* C0, DEL */
+    }
+    if (text.bytes >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+        return 2; /* C1: U+0080 to U+009F */
+    }
+    /* What turns the direction of the text around it: U+202A to U+202E, U+2066 to U+2069. */
+    bool is_embedding = text.bytes >= 3 && at[0] == 0xe2 && at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae;
+    bool is_isolate = text.bytes >= 3 && at[0] == 0xe2 && at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+    return is_embedding || is_isolate ? 3 : 0;
+}
+
+static unsigned code_point(const uint8_t *at, size_t bytes) {
+    return bytes == 1   ? at[0]
+           : bytes == 2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+                        : (at[0] & 0xfu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+}
+
+void print_visible(FILE *to, struct span text, bool is_json) {
+    while (text.bytes > 0) {
+        size_t bytes = unsafe_bytes(text);
+        if (bytes == 0) {
+            fputc(text.data[0], to);
+        } else if (is_json) {
+            fprintf(to, "\\u%04x", code_point(text.data, bytes));
+        } else {
+            fputc('?', to);
+        }
+        bytes += bytes == 0;
+        text = span_of(text.data + bytes, text.bytes - bytes);
+    }
+}
+
+/* For programs it is left as it is. */
+static void put_json(FILE *to, struct span json) {
+    if (print_is_terminal(to)) {
+        print_visible(to, json, true);
+    } else {
+        fwrite(json.data, 1, json.bytes, to);
+    }
+}
+
 void print_json(FILE *to, struct ahora_bytes value) {
     struct buffer *text = text_buffer();
     json_put(text, span_of(value.data, value.bytes));
-    fwrite(text->data, 1, text->bytes, to);
+    put_json(to, buffer_span(text));
 }
 
 void print_json_text(FILE *to, struct ahora_bytes value) {
     struct buffer *text = text_buffer();
     json_put_text(text, span_of(value.data, value.bytes));
-    fwrite(text->data, 1, text->bytes, to);
+    put_json(to, buffer_span(text));
 }
 
 static void print_clean(FILE *to, struct span text) {
-    for (size_t i = 0; i < text.bytes; i++) {
-        /* C0, DEL, and the C1 controls, which in UTF-8 are 0xc2 0x80 to 0xc2 0x9f. */
-        bool c1 = i > 0 && text.data[i - 1] == 0xc2 && text.data[i] < 0xa0;
-        bool control = text.data[i] < 0x20 || text.data[i] == 0x7f || c1;
-        fputc(control ? '?' : text.data[i], to);
-    }
+    print_visible(to, text, false);
 }
 
-/* Text without quotes, all else as JSON, which escapes controls itself except DEL and C1. */
+/* Text without quotes, all else as JSON. */
 static void print_value(FILE *to, struct span value) {
     struct pack_reader reader = pack_reader_of(value);
     if (pack_peek(&reader) == PACK_TEXT) {
@@ -74,7 +114,7 @@ static void print_value(FILE *to, struct span value) {
     }
     struct buffer *text = text_buffer();
     json_put(text, value);
-    print_clean(to, buffer_span(text));
+    print_visible(to, buffer_span(text), true);
 }
 
 void print_fields(FILE *to, struct ahora_bytes map) {

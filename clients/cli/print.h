@@ -38,6 +38,9 @@ void print_fields(FILE *to, struct ahora_bytes map);
 /* Each field on a line of its own, nested maps indented; `depth` is the indentation to start with. */
 void print_tree(FILE *to, struct ahora_bytes map, unsigned depth);
 
+/* Text in which nothing drives the terminal or turns the direction of what is around it: such characters are shown as `?`, or escaped in JSON. */
+void print_visible(FILE *to, struct span text, bool is_json);
+
 /* A value as JSON, without a line end. */
 void print_json(FILE *to, struct ahora_bytes value);
 

@@ -293,6 +293,14 @@ static void sub_comes_back_after_a_restart_and_resumes(void **state) {
     bytes_fini(&out);
 }
 
+static void an_unknown_option_is_told_in_our_name(void **state) {
+    (void)state;
+    struct bytes out = {0};
+    run(&out, 1, "sub --nope");
+    expect_words(&out, "ahora: unrecognized option '--nope'");
+    bytes_fini(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(documents_are_put_patched_adjusted_got_and_deleted),
@@ -303,6 +311,7 @@ int main(void) {
         CASE(status_tells_what_the_broker_holds),
         CASE(replay_plays_traces_plain_and_packed),
         CASE(sub_comes_back_after_a_restart_and_resumes),
+        CASE(an_unknown_option_is_told_in_our_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

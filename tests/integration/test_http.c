@@ -182,6 +182,41 @@ static void if_match_and_if_none_match_guard_changes(void **state) {
     change(broker, "PUT", topic, JSON "If-Match: *\r\n", "{\"v\":9}");
 }
 
+static void a_condition_on_what_is_not_there_is_told_seq_0(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/room/1/a", JSON "If-Match: *\r\n", "{}", &response), 412);
+    json_t *problem = http_response_json(&response);
+    assert_int_equal(scene_int(problem, "seq"), 0);
+    json_decref(problem);
+    http_response_fini(&response);
+    scene_problem(broker, "GET", "/v1/topics/nothing/1", NULL, NULL, 404, "unknown_kind");
+    scene_problem(broker, "GET", "/v1/topics/room/1/a", NULL, NULL, 404, "not_found");
+}
+
+static void expect_again(const struct broker_process *broker, const char *method, const char *headers, const char *body,
+                         int status, int64_t seq) {
+    for (int i = 0; i < 2; i++) {
+        struct http_response response;
+        assert_int_equal(scene_http(broker, method, "/v1/topics/stock/1/a", headers, body, &response), status);
+        json_t *answer = http_response_json(&response);
+        assert_int_equal(scene_int(answer, "seq"), seq);
+        json_decref(answer);
+        http_response_fini(&response);
+    }
+}
+
+/* Whatever its conditions say by then. */
+static void a_request_made_again_gets_its_first_answer(void **state) {
+    struct broker_process *broker = scene_start(state);
+    expect_again(broker, "PUT", JSON "Idempotency-Key: k1\r\nIf-None-Match: *\r\n", "{}", 201, 1);
+    expect_again(broker, "PUT", JSON "Idempotency-Key: k2\r\nIf-Match: *\r\n", "{\"a\":1}", 200, 2);
+    expect_again(broker, "PUT", JSON "Idempotency-Key: k1\r\nIf-None-Match: *\r\n", "{}", 201, 1);
+    expect_again(broker, "DELETE", "Idempotency-Key: k3\r\nIf-Match: *\r\n", NULL, 200, 3);
+    expect_again(broker, "PUT", JSON "Idempotency-Key: k2\r\nIf-Match: *\r\n", "{\"a\":1}", 200, 2);
+    assert_null(scene_get(broker, "stock/1/a"));
+}
+
 static void an_idempotency_key_used_again_applies_nothing(void **state) {
     struct broker_process *broker = scene_start(state);
     change(broker, "PUT", "/v1/topics/stock/1/a", JSON, "{\"available\":9}");
@@ -505,6 +540,8 @@ int main(void) {
         CASE(an_etag_is_the_token_and_answers_304),
         CASE(if_match_and_if_none_match_guard_changes),
         CASE(an_idempotency_key_used_again_applies_nothing),
+        CASE(a_condition_on_what_is_not_there_is_told_seq_0),
+        CASE(a_request_made_again_gets_its_first_answer),
         CASE(topics_may_be_percent_encoded),
         CASE(head_is_get_without_the_body),
         CASE(publish_takes_json),

@@ -118,6 +118,55 @@ static void a_body_announced_too_large_is_413_before_it_comes(void **state) {
                               RAW("PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"),
                               false),
                      413);
+    struct http_response
+        response; /* longer than any document, and than what is read to keep the connection: it says that it closes */
+    static const char put[] = "PUT /v1/topics/stock/1/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n";
+    char value[16] = "";
+    http_exchange(broker->port, put, sizeof put - 1, false, PATIENCE_MS, &response);
+    assert_int_equal(response.status, 413);
+    assert_true(http_response_header(&response, "Connection", value, sizeof value));
+    assert_string_equal(value, "close");
+    http_response_fini(&response);
+}
+
+/* Up to 64 KiB as MessagePack, it may have 132 KiB as JSON, however it comes. */
+static void a_document_need_not_be_longer_than_it_may_be(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes body = {0};
+    struct bytes chunked = {0};
+    bytes_printf(&body, "{\"a\":1%*s}", 132 * 1024 - 7, "");
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "PUT", "/v1/topics/stock/1/a", NULL, bytes_text(&body), &response), 201);
+    http_response_fini(&response);
+    bytes_printf(&chunked,
+                 "PUT /v1/topics/stock/1/b HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "%zx\r\n%s \r\n0\r\n\r\n",
+                 bytes_size(&body) + 1, bytes_text(&body));
+    assert_int_equal(exchange(broker, bytes_data(&chunked), bytes_size(&chunked), false), 413);
+    bytes_fini(&body);
+    bytes_fini(&chunked);
+}
+
+/* 2 MB that would be 700,000 values, of which each needs a hundred bytes. */
+static void too_many_values_are_refused_unread(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes body = {0};
+    bytes_append_text(&body, "{\"changes\":[");
+    for (int i = 0; i < 300000; i++) {
+        bytes_append_text(&body, i == 0 ? "{}" : ",{}");
+    }
+    bytes_append_text(&body, "]}");
+    int64_t before = scene_memory_kb(broker);
+    scene_problem(broker, "POST", "/v1/publish", "Content-Type: application/json\r\n", bytes_text(&body), 413, "too_large");
+    assert_true(scene_memory_kb(broker) < before + 16 * 1024);
+    struct wire wire;
+    scene_open(&wire, broker, CODEC_JSON);
+    assert_true(wire_send_payload(&wire, bytes_data(&body), bytes_size(&body)));
+    scene_expect_error(&wire, "too_large", 0);
+    json_t *none = wire_receive(&wire, PATIENCE_MS);
+    assert_null(none);
+    assert_int_equal(wire.close_code, 1009);
+    wire_fini(&wire);
+    bytes_fini(&body);
 }
 
 static void a_head_sent_byte_by_byte_runs_into_its_deadline(void **state) {
@@ -174,7 +223,7 @@ static void silence_and_a_half_sent_body_run_into_their_deadlines(void **state) 
 static void a_body_that_trickles_in_is_cut(void **state) {
     scene_configure("HTTP_BODY_MS", "500");
     struct broker_process *broker = scene_start(state);
-    static const char head[] = "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{";
+    static const char head[] = "PUT /v1/topics/order/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{";
     int fd = http_connect(broker->port, 0);
     assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
     char block[4096];
@@ -230,6 +279,17 @@ static int count_of(const char *text, const char *part) {
     return count;
 }
 
+/* Until the broker closes. */
+static void receive_all(int fd, struct bytes *out) {
+    ssize_t got;
+    do {
+        struct pollfd item = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&item, 1, PATIENCE_MS), 1);
+        got = recv(fd, bytes_reserve(out, 65536), 65536, 0);
+        bytes_commit(out, got > 0 ? (size_t)got : 0);
+    } while (got > 0);
+}
+
 static void pipelined_requests_are_answered_in_order(void **state) {
     struct broker_process *broker = scene_start(state);
     struct bytes request = {0};
@@ -244,13 +304,7 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     int fd = http_connect(broker->port, 0);
     assert_int_equal(send(fd, bytes_data(&request), bytes_size(&request), MSG_NOSIGNAL), bytes_size(&request));
     bytes_clear(&request);
-    ssize_t got;
-    do {
-        struct pollfd item = {.fd = fd, .events = POLLIN};
-        assert_int_equal(poll(&item, 1, PATIENCE_MS), 1);
-        got = recv(fd, bytes_reserve(&request, 65536), 65536, 0);
-        bytes_commit(&request, got > 0 ? (size_t)got : 0);
-    } while (got > 0);
+    receive_all(fd, &request);
     close(fd);
     const char *text = bytes_text(&request);
     assert_int_equal(count_of(text, "HTTP/1.1 20"), 101);
@@ -262,6 +316,85 @@ static void pipelined_requests_are_answered_in_order(void **state) {
         text = place;
     }
     bytes_fini(&request);
+}
+
+/* Sends the text again and again, as long as it is taken and at most that many times. Returns how often. */
+static int send_often(int fd, const char *text, int times, int patience_ms) {
+    size_t size = strlen(text);
+    struct pollfd item = {.fd = fd, .events = POLLOUT};
+    for (int i = 0; i < times; i++) {
+        for (size_t sent = 0; sent < size;) {
+            if (poll(&item, 1, patience_ms) != 1) {
+                return i;
+            }
+            ssize_t took = send(fd, text + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (took < 0) {
+                return i;
+            }
+            sent += (size_t)took;
+        }
+    }
+    return times;
+}
+
+static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (scene_metric(broker, name) < value) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(20);
+    }
+}
+
+static void one_who_asks_and_reads_nothing_is_held_back_and_cut(void **state) {
+    scene_configure("HTTP_STALL_MS", "1000");
+    struct broker_process *broker = scene_start(state);
+    int64_t before = scene_memory_kb(broker);
+    int fd = http_connect(broker->port, 4096);
+    struct bytes line = {0}; /* longer than what the kernel keeps of 20,000 of them */
+    bytes_printf(&line, "GET /page.js?%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000, 1);
+    assert_true(send_often(fd, bytes_text(&line), 20000, 500) < 20000);
+    bytes_fini(&line);
+    assert_true(scene_memory_kb(broker) < before + 16 * 1024);
+    wait_for_metric(broker, "ahora_timeouts_stall_total", 1);
+    close(fd);
+    assert_int_equal(http_status(broker->port, "/livez"), 200);
+}
+
+/* It asks on while it reads nothing: asking does not count as life. */
+static void asking_gives_no_new_time_for_reading(void **state) {
+    scene_configure("HTTP_STALL_MS", "1000");
+    struct broker_process *broker = scene_start(state);
+    int fd = http_connect(broker->port, 4096);
+    struct bytes line = {0};
+    bytes_printf(&line, "GET /v1/topics/order/%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 100, 1);
+    send_often(fd, "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, 500);
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (scene_metric(broker, "ahora_timeouts_stall_total") < 1) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        send_often(fd, bytes_text(&line), 1, 0);
+        scene_sleep(20);
+    }
+    bytes_fini(&line);
+    close(fd);
+}
+
+static void many_empty_lines_in_front_of_a_request_are_ignored(void **state) {
+    struct broker_process *broker = scene_start(state);
+    char lines[8193] = "";
+    for (int i = 0; i < 4096; i++) {
+        memcpy(lines + (size_t)2 * i, "\r\n", 3);
+    }
+    int fd = http_connect(broker->port, 0);
+    assert_int_equal(send_often(fd, lines, 256, PATIENCE_MS), 256);
+    struct bytes text = {0};
+    bytes_append_text(&text, "\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n\r\n");
+    bytes_append_text(&text, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_int_equal(send_often(fd, bytes_text(&text), 1, PATIENCE_MS), 1);
+    bytes_clear(&text);
+    receive_all(fd, &text);
+    close(fd);
+    assert_int_equal(count_of(bytes_text(&text), "HTTP/1.1 200"), 2);
+    bytes_fini(&text);
 }
 
 static void expect_100_continue_is_answered_before_the_body(void **state) {
@@ -309,12 +442,17 @@ int main(void) {
         CASE(random_bytes_do_no_harm),
         CASE(an_oversized_head_is_431),
         CASE(a_body_announced_too_large_is_413_before_it_comes),
+        CASE(a_document_need_not_be_longer_than_it_may_be),
+        CASE(too_many_values_are_refused_unread),
         CASE(a_head_sent_byte_by_byte_runs_into_its_deadline),
         CASE(silence_and_a_half_sent_body_run_into_their_deadlines),
         CASE(a_body_that_trickles_in_is_cut),
         CASE(a_stream_that_trickles_in_may_last),
         CASE(a_connection_that_is_used_is_not_idle),
         CASE(pipelined_requests_are_answered_in_order),
+        CASE(one_who_asks_and_reads_nothing_is_held_back_and_cut),
+        CASE(asking_gives_no_new_time_for_reading),
+        CASE(many_empty_lines_in_front_of_a_request_are_ignored),
         CASE(expect_100_continue_is_answered_before_the_body),
         CASE(http_1_0_and_bare_line_feeds_and_absolute_targets),
         CASE(a_client_that_shuts_its_side_still_gets_its_answer),

@@ -350,6 +350,65 @@ static void a_stream_cut_in_the_middle_keeps_its_whole_lines(void **state) {
     assert_null(scene_get(broker, "stock/cut/2"));
 }
 
+/* ---- how fast ---- */
+
+static int status_of_put(struct stream *stream, bool as_list) {
+    static const char body[] = "{\"a\":1}";
+    static const char list[] = "{\"changes\":[{\"op\":\"set\",\"topic\":\"order/2\",\"data\":{}}]}";
+    char request[512];
+    snprintf(request, sizeof request,
+             "%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+             as_list ? "POST /v1/publish" : "PUT /v1/topics/order/1", as_list ? sizeof list - 1 : sizeof body - 1,
+             as_list ? list : body);
+    http_reader_fini(&stream->reader);
+    http_reader_init(&stream->reader);
+    stream_say(stream, request);
+    stream_wait_done(stream);
+    return stream->reader.status;
+}
+
+static void a_connection_that_publishes_too_fast_is_told_when_to_come_back(void **state) {
+    scene_configure("LIMITS_PUBLISH_RATE_MAX", "5");
+    struct broker_process *broker = scene_start(state);
+    for (int as_list = 0; as_list < 2; as_list++) {
+        struct stream stream;
+        char value[16] = "";
+        stream_open(&stream, broker);
+        int status = 200;
+        for (int i = 0; i < 2000 && status != 429; i++) {
+            status = status_of_put(&stream, as_list == 1);
+        }
+        assert_int_equal(status, 429);
+        assert_true(http_reader_header(&stream.reader, "Retry-After", value, sizeof value));
+        assert_string_equal(value, "1");
+        assert_int_equal((int)scene_metric(broker, "ahora_http_publishes_limited_total"), as_list + 1);
+        stream_close(&stream);
+    }
+}
+
+static void a_stream_that_publishes_too_fast_waits(void **state) {
+    scene_configure("LIMITS_PUBLISH_RATE_MAX", "40");
+    struct broker_process *broker = scene_start(state);
+    struct stream stream;
+    struct bytes body = {0};
+    stream_open(&stream, broker);
+    for (int i = 0; i < 120; i++) {
+        bytes_printf(&body, "{\"op\":\"set\",\"topic\":\"order/%d\",\"data\":{}}\n", i);
+    }
+    stream_say(&stream, PUBLISH_HEAD CHUNKED);
+    stream_chunk(&stream, bytes_data(&body), bytes_size(&body));
+    stream_say(&stream, "0\r\n\r\n");
+    for (int i = 0; i < 120; i++) {
+        json_t *result = stream_result(&stream);
+        assert_true(scene_int(result, "seq") > 0);
+        json_decref(result);
+    }
+    stream_wait_done(&stream);
+    assert_true(scene_metric(broker, "ahora_http_streams_paced_total") >= 1);
+    bytes_fini(&body);
+    stream_close(&stream);
+}
+
 /* ---- Server-Sent Events ---- */
 
 struct event {
@@ -510,6 +569,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(lines_may_be_cut_at_every_byte),
         CASE(a_body_may_come_byte_by_byte),
+        CASE(a_connection_that_publishes_too_fast_is_told_when_to_come_back),
+        CASE(a_stream_that_publishes_too_fast_waits),
         CASE(bad_lines_get_an_error_in_their_place_and_the_rest_goes_on),
         CASE(results_come_back_before_the_body_ends),
         CASE(a_stream_of_20_mb_is_answered_line_by_line),

@@ -138,6 +138,84 @@ static void an_open_broker_answers_to_any_name(void **state) {
     assert_int_equal(request(broker, "DELETE /v1/topics/order/1", "Host: broker.example\r\nOrigin: http://localhost\r\n"), 403);
 }
 
+static void expect_header(const struct http_response *response, const char *name, const char *expected) {
+    char value[256] = "";
+    bool there = http_response_header(response, name, value, sizeof value);
+    if (expected == NULL ? there : strcmp(value, expected) != 0) {
+        fail_msg("%s: %s", name, there ? value : "(none)");
+    }
+}
+
+/* What the browser needs before it shows an answer to the page: on documents, refusals and streams. */
+static void an_allowed_page_may_see_the_answers(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", "https://board.example");
+    struct broker_process *broker = scene_start(state);
+    static const struct {
+        const char *method, *target, *body;
+        int status;
+    } calls[] = {
+        {"PUT", "/v1/topics/order/1", "{}", 201},   {"GET", "/v1/topics/order/1", NULL, 200},
+        {"GET", "/v1/topics/order/2", NULL, 404},   {"GET", "/nothing", NULL, 404},
+        {"GET", "/v1/topics?match=**", NULL, 200},  {"DELETE", "/v1/topics/order/2", NULL, 404},
+        {"PUT", "/v1/topics/order/1", "nope", 400}, {"POST", "/v1/topics/order/1", "{}", 405},
+    };
+    struct http_response response;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        assert_int_equal(
+            scene_http(broker, calls[i].method, calls[i].target, "Origin: https://board.example\r\n", calls[i].body, &response),
+            calls[i].status);
+        expect_header(&response, "Access-Control-Allow-Origin", "https://board.example");
+        expect_header(&response, "Access-Control-Expose-Headers", "ETag, Location, Retry-After");
+        expect_header(&response, "Vary", "Origin");
+        http_response_fini(&response);
+    }
+    static const char stream[] =
+        "GET /v1/stream?match=order/* HTTP/1.1\r\nHost: localhost\r\nOrigin: https://board.example\r\n\r\n";
+    http_exchange(broker->port, stream, sizeof stream - 1, true, PATIENCE_MS, &response);
+    expect_header(&response, "Access-Control-Allow-Origin", "https://board.example");
+    http_response_fini(&response);
+}
+
+static void another_page_may_not_see_the_answers(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", "https://board.example");
+    struct broker_process *broker = scene_start(state);
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=**", "Origin: http://evil.example\r\n", NULL, &response), 200);
+    expect_header(&response, "Access-Control-Allow-Origin", NULL);
+    expect_header(&response, "Vary", "Origin");
+    http_response_fini(&response);
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=**", NULL, NULL, &response), 200);
+    expect_header(&response, "Access-Control-Allow-Origin", NULL);
+    expect_header(&response, "Vary", NULL);
+    http_response_fini(&response);
+}
+
+static void a_browser_that_asks_first_is_told_what_a_page_may(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", "https://board.example");
+    struct broker_process *broker = scene_start(state);
+    static const char asks[] = "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: content-type\r\n";
+    char headers[256];
+    struct http_response response;
+    snprintf(headers, sizeof headers, "Origin: https://board.example\r\n%s", asks);
+    assert_int_equal(scene_http(broker, "OPTIONS", "/v1/topics/order/1", headers, NULL, &response), 204);
+    expect_header(&response, "Access-Control-Allow-Origin", "https://board.example");
+    expect_header(&response, "Access-Control-Allow-Methods", "GET, HEAD, PUT, PATCH, DELETE");
+    expect_header(&response, "Access-Control-Allow-Headers",
+                  "Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID");
+    expect_header(&response, "Access-Control-Max-Age", "600");
+    http_response_fini(&response);
+    snprintf(headers, sizeof headers, "Origin: http://evil.example\r\n%s", asks);
+    assert_int_equal(scene_http(broker, "OPTIONS", "/v1/topics/order/1", headers, NULL, &response), 403);
+    expect_header(&response, "Access-Control-Allow-Origin", NULL);
+    http_response_fini(&response);
+    assert_int_equal(scene_http(broker, "OPTIONS", "/v1/publish", NULL, NULL, &response), 204); /* no browser */
+    expect_header(&response, "Allow", "POST");
+    expect_header(&response, "Access-Control-Allow-Methods", NULL);
+    http_response_fini(&response);
+    assert_int_equal(scene_http(broker, "OPTIONS", "/nothing", NULL, NULL, &response), 404);
+    http_response_fini(&response);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_foreign_page_gets_no_websocket),
@@ -148,6 +226,9 @@ int main(void) {
         CASE(every_origin_may_be_allowed),
         CASE(a_foreign_name_for_this_machine_is_refused),
         CASE(an_open_broker_answers_to_any_name),
+        CASE(an_allowed_page_may_see_the_answers),
+        CASE(another_page_may_not_see_the_answers),
+        CASE(a_browser_that_asks_first_is_told_what_a_page_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

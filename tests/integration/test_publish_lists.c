@@ -195,6 +195,19 @@ static void each_ack_mode_applies_and_none_says_nothing(void **state) {
     }
 }
 
+/* The same on both ways in. */
+static void a_list_with_something_that_is_no_change_is_refused_whole(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire wire;
+    scene_open(&wire, broker, CODEC_JSON);
+    scene_say(&wire, "{'op':'pub','id':1,'changes':[{'op':'set','topic':'order/1','data':{}},5]}");
+    scene_expect_error(&wire, "bad_message", 1);
+    scene_problem(broker, "POST", "/v1/publish", "Content-Type: application/json\r\n",
+                  "{\"changes\":[{\"op\":\"set\",\"topic\":\"order/1\",\"data\":{}},5]}", 400, "bad_message");
+    assert_null(scene_get(broker, "order/1"));
+    wire_fini(&wire);
+}
+
 /* ---- limits of publishing ---- */
 
 static void publishing_faster_than_the_rate_is_rate_limited(void **state) {
@@ -348,6 +361,7 @@ int main(void) {
         CASE(a_key_used_again_returns_the_first_result_and_applies_nothing),
         CASE(a_key_is_known_after_a_restart),
         CASE(each_ack_mode_applies_and_none_says_nothing),
+        CASE(a_list_with_something_that_is_no_change_is_refused_whole),
         CASE(publishing_faster_than_the_rate_is_rate_limited),
         CASE(more_topics_than_allowed_are_too_many),
         CASE(publishing_while_draining_is_answered_draining),

@@ -470,6 +470,25 @@ static void a_close_is_answered(void **state) {
     }
 }
 
+/* ---- heads ---- */
+
+static void an_upgrade_may_have_a_long_query_and_many_headers(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes request = {0};
+    struct http_response response;
+    bytes_printf(&request, "GET /v1/ws?a=%0*d&b=%0*d HTTP/1.1\r\nHost: localhost\r\nCookie: c=%0*d\r\n", 3000, 1, 1000, 2, 3000,
+                 3);
+    for (int i = 0; i < 20; i++) {
+        bytes_printf(&request, "X-Header-%d: a, b\r\n", i);
+    }
+    bytes_append_text(&request, "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ahora.v1.json\r\n\r\n");
+    http_exchange(broker->port, bytes_data(&request), bytes_size(&request), false, PATIENCE_MS, &response);
+    assert_int_equal(response.status, 101);
+    http_response_fini(&response);
+    bytes_fini(&request);
+}
+
 /* ---- beat, bye ---- */
 
 static void an_idle_session_hears_beats(void **state) {
@@ -610,6 +629,7 @@ int main(void) {
         CASE(a_frame_without_mask_is_refused_or_understood),
         CASE(a_close_is_answered),
         CASE(an_idle_session_hears_beats),
+        CASE(an_upgrade_may_have_a_long_query_and_many_headers),
         CASE(sigterm_says_bye_with_spread_times_and_exits_0),
         CASE(an_upgrade_without_a_known_subprotocol_is_400),
         CASE(the_known_one_of_several_subprotocols_is_chosen),

@@ -144,7 +144,7 @@ static bool starts_with(struct span line, const char *prefix, struct span *rest)
     return true;
 }
 
-/* An event: "event: NAME\n[id: TOKEN\n]data: JSON\n\n". */
+/* An event: "event: NAME\n[id: TOKEN\n][retry: MS\n]data: JSON\n\n". */
 static size_t take_event(struct client *client, struct span bytes) {
     const uint8_t *end = memmem(bytes.data, bytes.bytes, "\n\n", 2);
     if (end == NULL) {
@@ -163,7 +163,8 @@ static size_t take_event(struct client *client, struct span bytes) {
         } else if (starts_with(line, "data: ", &value)) {
             take_json(client, value, &tide);
         } else {
-            MUST(starts_with(line, "event: ", &value), "client %u: an event has a strange line", client->number);
+            MUST(starts_with(line, "event: ", &value) || starts_with(line, "retry: ", &value),
+                 "client %u: an event has a strange line", client->number);
         }
     }
     if (token.epoch[0] != '\0') { /* dispatched with its event: only now it is the last id */

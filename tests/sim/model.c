@@ -359,12 +359,13 @@ static void append(struct model_topic *topic, const struct version *version) {
     topic->versions[topic->count++] = *version;
 }
 
-static enum ahora_code check_room(const struct model *model, const struct wish *wish, const char *principal, bool exists,
-                                  size_t data_bytes) {
-    if (!exists && model_topics(model) >= model->limits->topics_max) {
+static enum ahora_code check_room(const struct model *model, const struct wish *wish, const char *principal,
+                                  const struct version *old, size_t data_bytes) {
+    const size_t old_bytes = old == NULL ? 0 : paper_bytes(&old->paper);
+    if (old == NULL && model_topics(model) >= model->limits->topics_max) {
         return AHORA_TOO_MANY;
     }
-    if (model_documents_bytes(model) + data_bytes > model->limits->documents_bytes_max) {
+    if (data_bytes > old_bytes && model_documents_bytes(model) - old_bytes + data_bytes > model->limits->documents_bytes_max) {
         return AHORA_OVERLOADED;
     }
     const size_t bound = 5 + 70 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
@@ -438,7 +439,7 @@ static struct verdict try(struct model *model, const struct wish *wish, const ch
     }
     const size_t data_bytes = wish->op == CHANGE_DELETE ? 0 : paper_bytes(&made);
     if (verdict.code == AHORA_OK) {
-        verdict.code = check_room(model, wish, principal, old != NULL, data_bytes);
+        verdict.code = check_room(model, wish, principal, old, data_bytes);
     }
     if (verdict.code == AHORA_OK) {
         verdict = accept(model, wish, principal, old, at, &made, data_bytes);

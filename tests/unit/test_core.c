@@ -548,6 +548,37 @@ static void a_beat_does_not_promise_what_a_paced_subscription_waits_for(void **s
 
 /* ---- drain ---- */
 
+static void a_malformed_hello_is_told_what_is_wrong(void **state) {
+    struct rig *rig = *state;
+    struct session *session = open_session(rig);
+    say(rig, session, "{\"op\":\"hello\",\"token\":5}");
+    const char *heard = hear(rig, session);
+    assert_non_null(strstr(heard, "\"code\":\"bad_message\""));
+    assert_non_null(strstr(heard, "`token`"));
+    assert_closed(session, AHORA_CLOSE_BAD_MESSAGE, "bad_message");
+}
+
+static void draining_spreads_the_return_of_browsers(void **state) {
+    struct rig *rig = *state;
+    struct session *streams[2];
+    for (int i = 0; i < 2; i++) {
+        streams[i] = session_open(rig->core, ENCODING_SSE, "p", NULL);
+    }
+    core_drain(rig->core, "stopping", 1000);
+    for (int i = 0; i < 2; i++) {
+        char expected[128];
+        struct span piece;
+        int retry_ms = 1 + 500 * i;
+        int bytes = snprintf(expected, sizeof expected,
+                             "event: bye\nretry: %d\ndata: {\"op\":\"bye\",\"retry_ms\":%d,\"reason\":\"stopping\"}\n\n",
+                             retry_ms, retry_ms);
+        assert_true(session_pull(rig->core, streams[i], &piece));
+        assert_int_equal(piece.bytes, bytes);
+        assert_memory_equal(piece.data, expected, (size_t)bytes);
+        session_close(rig->core, streams[i]);
+    }
+}
+
 static void draining_spreads_the_return_and_refuses_what_comes(void **state) {
     struct rig *rig = *state;
     struct session *first = greet(rig);
@@ -649,6 +680,8 @@ int main(void) {
         TEST(an_idle_session_hears_a_beat),
         TEST(a_beat_does_not_promise_what_a_paced_subscription_waits_for),
         TEST(draining_spreads_the_return_and_refuses_what_comes),
+        TEST(a_malformed_hello_is_told_what_is_wrong),
+        TEST(draining_spreads_the_return_of_browsers),
         TEST(tickets_come_when_their_promise_holds),
         TEST(a_kicked_session_gets_its_answers_and_nothing_of_later_turns),
     };

@@ -258,6 +258,21 @@ static void documents_are_bounded_one_by_one_and_in_sum(void **state) {
     assert_string_equal(apply(rig, "[" DELETE("stock/a") "," SET("stock/b", "{}") "]"), "[{\"seq\":2},{\"seq\":3}]");
 }
 
+static void when_documents_fill_their_room_what_does_not_grow_is_taken(void **state) {
+    struct rig *rig = *state;
+    (void)apply(rig, "[" SET("stock/a", "{\"a\":\"012345678\",\"n\":1}") "," SET("stock/b", "{}") "]");
+    rig->limits.documents_bytes_max = rig->ledger.documents_bytes;
+    assert_string_equal(apply(rig, "[{\"op\":\"touch\",\"topic\":\"stock/a\"}]"), "[{\"seq\":3}]");
+    assert_string_equal(apply(rig, "[{\"op\":\"patch\",\"topic\":\"stock/a\",\"data\":{\"n\":2}}]"), "[{\"seq\":4}]");
+    assert_string_equal(apply(rig, "[{\"op\":\"adjust\",\"topic\":\"stock/a\",\"data\":{\"n\":1000}}]"),
+                        "[" ERROR("overloaded") "]");
+    assert_string_equal(apply(rig, "[" SET("stock/b", "{\"a\":1}") "]"), "[" ERROR("overloaded") "]");
+    rig->limits.documents_bytes_max = 4; /* it was more before the last start */
+    assert_string_equal(apply(rig, "[" SET("stock/a", "{\"a\":\"0123\"}") "]"), "[{\"seq\":5}]");
+    assert_string_equal(apply(rig, "[" SET("stock/a", "{\"a\":\"01234\"}") "]"), "[" ERROR("overloaded") "]");
+    assert_string_equal(apply(rig, "[" DELETE("stock/a") "]"), "[{\"seq\":6}]");
+}
+
 static void without_room_in_the_store_nothing_is_applied(void **state) {
     struct rig *rig = *state;
     (void)apply(rig, "[" SET("stock/a", "{}") "]");
@@ -620,6 +635,7 @@ int main(void) {
         TEST(adjust_finds_every_field_of_a_wide_document),
         TEST(adjust_keeps_the_floor_and_the_range),
         TEST(documents_are_bounded_one_by_one_and_in_sum),
+        TEST(when_documents_fill_their_room_what_does_not_grow_is_taken),
         TEST(without_room_in_the_store_nothing_is_applied),
         TEST(an_atomic_list_happens_whole),
         TEST(an_aborted_list_leaves_no_trace),

@@ -199,6 +199,39 @@ static void a_view_holds_no_more_topics_than_it_may(void **state) {
     assert_int_equal(rig->views.count, 0);
 }
 
+static enum ahora_code try_take(struct rig *rig, const char *pattern) {
+    struct name name;
+    struct view *view = NULL;
+    assert_int_equal(name_parse_pattern(span_of_text(pattern), &name, NULL), AHORA_OK);
+    enum ahora_code code = views_take(&rig->views, &name, &view);
+    if (code == AHORA_OK) {
+        view_release(&rig->views, view);
+    }
+    return code;
+}
+
+static void views_and_their_places_are_limited_in_sum(void **state) {
+    struct rig *rig = *state;
+    change(rig, "stock/a", false);
+    change(rig, "stock/b", false);
+    end_turn(rig);
+    rig->limits.views_max = 2;
+    rig->limits.places_max = 3;
+    struct view *all = take(rig, "**");
+    assert_int_equal(try_take(rig, "stock/*"), AHORA_OVERLOADED); /* 2 and 2 places */
+    struct view *one = take(rig, "stock/a");
+    assert_int_equal(rig->views.place_count, 3);
+    assert_int_equal(try_take(rig, "order/1"), AHORA_OVERLOADED); /* the third view */
+    assert_int_equal(try_take(rig, "stock/a"), AHORA_OK);         /* it is there */
+    change(rig, "room/1", false);
+    end_turn(rig);
+    assert_string_equal(order_of(all), "stock/a@1 stock/b@2 room/1@3"); /* whoever follows misses nothing */
+    let_go(rig, all);
+    assert_int_equal(try_take(rig, "stock/*"), AHORA_OK);
+    let_go(rig, one);
+    assert_int_equal(rig->views.place_count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -209,6 +242,7 @@ int main(void) {
         TEST(a_place_of_an_old_removal_raises_the_floor),
         TEST(the_spot_of_a_seq_is_behind_everything_up_to_it),
         TEST(a_view_holds_no_more_topics_than_it_may),
+        TEST(views_and_their_places_are_limited_in_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

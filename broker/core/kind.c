@@ -11,11 +11,14 @@ static const char *const order_counts[] = {"stops_remaining", NULL};
 static const char *const service_counts[] = {"num_available", "num_online",   "num_docks_available",
                                              "capacity",      "queue_length", NULL};
 
+#define POSITION                                                                                                               \
+    { .keys = {{(const uint8_t *)"position", 8}}, .count = 1 }
+
 static const struct kind kinds[] = {
     {.name = "stock", .counts = stock_counts},
     {.name = "room", .counts = room_counts},
-    {.name = "order", .counts = order_counts},
-    {.name = "service", .counts = service_counts},
+    {.name = "order", .counts = order_counts, .position = POSITION, .is_private = true},
+    {.name = "service", .counts = service_counts, .position = POSITION, .fresh_ms = 120000},
 };
 
 const struct kind *kind_at(size_t index) {

@@ -12,9 +12,20 @@
 
 #include "proto/buffer.h"
 
+/* Where in a document something stands: the keys from the top. */
+#define FIELD_PATH_MAX 4
+struct field_path {
+    struct span keys[FIELD_PATH_MAX];
+    uint32_t count; /* 0: nowhere */
+};
+
 struct kind {
     const char *name;
-    const char *const *counts; /* integer fields that never go below 0, ended by NULL (docs/kinds.md) */
+    const char *const *counts;  /* integer fields that never go below 0, ended by NULL (docs/kinds.md) */
+    int64_t fresh_ms;           /* how long a document is fresh unless a write says otherwise; 0: for ever */
+    int64_t expire_ms;          /* how long it stays without a write unless a write says otherwise; 0: for ever */
+    struct field_path position; /* of the map with `lat` and `lon` that `near` looks at; count 0: the kind has none */
+    bool is_private;            /* reading needs a right that names the topic */
 };
 
 /* NULL if no such kind is declared. */

@@ -4,6 +4,7 @@
  */
 
 #include "tests/traces/audience.h"
+#include "tests/traces/derived.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -332,7 +333,7 @@ static bool follower_wants(const struct follower *follower, const char *topic) {
 static bool topic_compare(const struct subscriber *subscriber, const struct trace_topic *topic, bool print) {
     const json_t *held = follower_document(&subscriber->follower, topic->name);
     int64_t seq = follower_seq(&subscriber->follower, topic->name);
-    bool is_same = held != NULL && topic->expected != NULL && codec_values_equal(held, topic->expected) && seq == topic->seq;
+    bool is_same = held != NULL && topic->expected != NULL && derived_equal(held, topic->expected) && seq == topic->seq;
     if ((held == NULL && topic->expected == NULL) || is_same) {
         return true;
     }

@@ -58,7 +58,8 @@ static const struct source {
 
 static bool source_load(struct run *run, const struct source *source) {
     struct trace *trace = &run->traces[run->trace_count];
-    *trace = (struct trace){.name = source->name, .codec = source->codec};
+    *trace =
+        (struct trace){.name = source->name, .codec = source->codec, .has_keys = strncmp(source->files[0], "order-", 6) == 0};
     for (size_t i = 0; i < TRACE_FILES_MAX && source->files[i] != NULL; i++) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s.ndjson.gz", run->directory, source->files[i]);

@@ -8,8 +8,9 @@
  * read, so that any thread may. It keeps each event's data twice: as the file has it (for the expected state) and as it is sent.
  *
  * The two differ in one place. In the traces a patch overwrites a nested `position` whole, while the protocol's patch is RFC 7396
- * and merges it: a bus that reports no speed this time would keep its old one. So a member of `position` that a patch does not name
- * is sent as null, which removes it. The expected state is computed by the traces' own rule.
+ * and merges it: a bus that reports no speed this time would keep its old one. So if a patch names a place without a speed, the speed
+ * is sent as null, which removes it. A few buses report a speed alone: they have not moved, and keep their place. The expected state
+ * is computed by the traces' own rule.
  */
 #ifndef AHORA_TESTS_TRACE_H
 #define AHORA_TESTS_TRACE_H
@@ -60,6 +61,7 @@ struct trace {
     size_t index_size;
     struct bytes text;
     bool has_adjusts;
+    bool has_keys; /* what is sent again must be known: orders would note their steps twice */
     size_t folded; /* events that `expected` stands for */
 };
 

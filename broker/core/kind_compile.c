@@ -152,7 +152,7 @@ static void read_entries(struct compile *compile, const struct pointer *place, s
     if (!scalar_is_whole(&max, &count) || count < 0 || count > AHORA_MAP_ENTRIES_MAX) {
         complain(compile, &at, "must be from 0 to 1024");
     } else if (follow_key(compile, place, check, "entries", &target)) {
-        compile->kind->schema.nodes[target.node].count_max = (uint32_t)count;
+        compile->kind->schema.nodes[target.node].entries_max = (uint32_t)count;
     }
 }
 

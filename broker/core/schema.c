@@ -163,20 +163,20 @@ static void check_text(const struct check *check, const struct schema_node *node
 static void check_value(const struct check *check, const struct schema_node *node, const struct pointer *place,
                         struct pack_reader *reader);
 
-static void check_count(const struct check *check, const struct schema_node *node, const struct pointer *place, uint32_t count,
+static void check_count(const struct check *check, const struct pointer *place, uint32_t count, uint32_t min, uint32_t max,
                         const char *what) {
-    if (count < node->count_min) {
-        violations_add(check->violations, place, "must have at least %u %s", node->count_min, what);
+    if (count < min) {
+        violations_add(check->violations, place, "must have at least %u %s", min, what);
     }
-    if (count > node->count_max) {
-        violations_add(check->violations, place, "must have at most %u %s", node->count_max, what);
+    if (count > max) {
+        violations_add(check->violations, place, "must have at most %u %s", max, what);
     }
 }
 
 static void check_list(const struct check *check, const struct schema_node *node, const struct pointer *place,
                        struct pack_reader *reader) {
     const uint32_t count = pack_read_list(reader);
-    check_count(check, node, place, count, "items");
+    check_count(check, place, count, node->items_min, node->items_max, "items");
     for (uint32_t i = 0; i < count && !violations_are_full(check->violations); i++) {
         const struct pointer item = {.up = place, .index = i};
         if (node->items == SCHEMA_NODE_NONE) {
@@ -257,7 +257,7 @@ static void check_map(const struct check *check, const struct schema_node *node,
                       struct pack_reader *reader, struct schema_fields *fields) {
     const uint32_t count = pack_read_map(reader);
     fields->seen = 0;
-    check_count(check, node, place, count, "entries");
+    check_count(check, place, count, 0, node->entries_max, "entries");
     for (uint32_t i = 0; i < count && !violations_are_full(check->violations); i++) {
         const struct span key = pack_read_text(reader);
         const uint32_t index = schema_find(check->schema, node, key);

@@ -43,7 +43,8 @@ struct schema_node {
     bool has_limits;                /* something besides types is to be looked at */
     struct scalar minimum, maximum; /* PACK_END: none */
     uint32_t length_min, length_max;
-    uint32_t count_min, count_max; /* items, or entries of a map */
+    uint32_t items_min, items_max; /* of a list */
+    uint32_t entries_max;          /* of a map */
     struct span prefix;
     uint32_t value_first, value_count; /* enum; none: anything */
     uint32_t constant;                 /* place of its value plus one; 0: none */

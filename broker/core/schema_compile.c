@@ -72,7 +72,8 @@ static uint32_t add_node(struct compile *compile, const struct pointer *place) {
         .minimum.type = PACK_END,
         .maximum.type = PACK_END,
         .length_max = UINT32_MAX,
-        .count_max = UINT32_MAX,
+        .items_max = UINT32_MAX,
+        .entries_max = UINT32_MAX,
     };
     return schema->node_count++;
 }
@@ -224,11 +225,11 @@ static void read_length_max(struct draft *draft, struct span key, struct span va
 }
 
 static void read_items_min(struct draft *draft, struct span key, struct span value) {
-    read_count(draft, key, value, &node_of(draft)->count_min);
+    read_count(draft, key, value, &node_of(draft)->items_min);
 }
 
 static void read_items_max(struct draft *draft, struct span key, struct span value) {
-    read_count(draft, key, value, &node_of(draft)->count_max);
+    read_count(draft, key, value, &node_of(draft)->items_max);
 }
 
 static void read_format(struct draft *draft, struct span key, struct span value) {

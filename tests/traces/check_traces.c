@@ -71,6 +71,9 @@ static bool source_load(struct run *run, const struct source *source) {
         crew_add(&run->crew, trace, source->way, source->ack);
         printf("  %-6s %8zu changes of %6zu topics by %s, %s, ack %s\n", trace->name, trace->event_count, trace->topic_count,
                producer_way_name(source->way), codec_name(source->codec), source->ack);
+        if (trace->repaired > 0) {
+            printf("         in %zu of them a negative price was left out\n", trace->repaired);
+        }
         run->trace_count++;
     } else {
         trace_fini(trace);

@@ -94,6 +94,15 @@ static void position_complete(json_t *data) {
     }
 }
 
+/* One booking of the hotels has a negative rate, which no price may be: the ten nights it covers change without one. */
+static void price_repair(struct trace *trace, json_t *data) {
+    const char *price = json_string_value(json_object_get(data, "price"));
+    if (price != NULL && price[0] == '-') {
+        json_object_del(data, "price");
+        trace->repaired++;
+    }
+}
+
 static bool event_parse(struct trace *trace, json_t *line, struct event *event) {
     const char *topic = json_string_value(json_object_get(line, "topic"));
     const char *op = json_string_value(json_object_get(line, "op"));
@@ -111,6 +120,7 @@ static bool event_parse(struct trace *trace, json_t *line, struct event *event) 
     event->topic = topic_intern(trace, topic);
     trace->has_adjusts |= event->op == EVENT_ADJUST;
     if (data != NULL) {
+        price_repair(trace, data);
         event->data = text_add(trace, data, CODEC_MSGPACK, &event->data_bytes);
         if (event->op == EVENT_PATCH) {
             position_complete(data);

@@ -60,6 +60,7 @@ struct trace {
     uint32_t *index; /* open addressing: topic + 1, 0 for free */
     size_t index_size;
     struct bytes text;
+    size_t repaired; /* events in which something no kind allows was left out */
     bool has_adjusts;
     bool has_keys; /* what is sent again must be known: orders would note their steps twice */
     size_t folded; /* events that `expected` stands for */

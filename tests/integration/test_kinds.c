@@ -563,6 +563,25 @@ static void a_range_with_a_key_is_written_once(void **state) {
     assert_true(scene_holds(broker, "room/h/d/2027-05-03", "{'booking_limit':3,'availability':'limited'}"));
 }
 
+static void the_command_line_writes_ranges(void **state) {
+    struct broker_process *broker = start_builtin(state);
+    struct bytes out = {0};
+    char client[512];
+    snprintf(client, sizeof client, "AHORA_URL=http://127.0.0.1:%u %s", broker->port, scene_client_path());
+    assert_int_equal(scene_run(&out, "%s range set room/h/d 2027-05-01 2027-05-09 '{\"booking_limit\":5}'", client), 0);
+    expect_words(&out, "{\"topic\":\"room/h/d/2027-05-09\",\"seq\":9}");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            scene_run(&out, "%s range adjust room/h/d 2027-05-01 2027-05-09 --days sat --key k booking_limit=-3", client), 0);
+    }
+    assert_true(scene_holds(broker, "room/h/d/2027-05-08", "{'booking_limit':2,'availability':'limited'}"));
+    assert_int_equal(scene_run(&out, "%s range adjust room/h/d 2027-05-07 2027-05-08 booking_limit=-3", client), 3);
+    expect_words(&out, "refused: out_of_range: room/h/d/2027-05-08: ");
+    assert_int_equal(scene_run(&out, "%s range delete room/h/d 2027-05-09 2027-05-10", client), 4);
+    assert_int_equal(scene_run(&out, "%s range adjust room/h/d 2027-05-09 2027-05-10 five", client), 1);
+    bytes_fini(&out);
+}
+
 static void ranges_that_are_wrong_are_refused(void **state) {
     scene_configure("HTTP_RANGE_NIGHTS_MAX", "31");
     struct broker_process *broker = start_builtin(state);
@@ -609,6 +628,7 @@ int main(void) {
         CASE(a_stay_is_taken_whole_or_not_at_all_under_kill),
         CASE(a_range_is_written_whole_or_not_at_all),
         CASE(a_range_with_a_key_is_written_once),
+        CASE(the_command_line_writes_ranges),
         CASE(ranges_that_are_wrong_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 
 #include "proto/buffer.h"
 
-#define TOPIC_PREFIX "stock/bench/"
+#define TOPIC_PREFIX "service/bench/" /* a kind that requires no field */
 #define TOPIC_DIGITS 7
 #define TOPIC_BITS 22
 #define COUNT_BITS 40

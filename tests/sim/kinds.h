@@ -20,7 +20,7 @@ static const struct {
     const char *name;
     const char *json;
 } sim_kind_texts[] = {
-    {"stock", "{\"properties\":{\"available\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100},\"capacity\":{},"
+    {"stock", "{\"properties\":{\"available\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":12},\"capacity\":{},"
               "\"level\":{\"type\":\"string\"}},"
               "\"x-ahora\":{" SIM_ADDRESS(
                   "stock") ",\"derive\":[{\"field\":\"level\",\"keep\":[\"t9xxxxxxxxx\"],\"rules\":["

@@ -15,7 +15,7 @@ bool rules_bound(const char *path, unsigned field, int64_t *min, int64_t *max) {
     const bool stock = is_of(path, "stock") && field == PAPER_AVAILABLE;
     const bool places = (is_of(path, "room") || is_of(path, "service")) && field == PAPER_CAPACITY;
     *min = 0;
-    *max = stock ? 100 : INT64_MAX;
+    *max = stock ? 12 : INT64_MAX;
     return stock || places;
 }
 

@@ -6,6 +6,7 @@
 /* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
 #include "broker/net/broker.h"
 #include "broker/net/budget.h"
+#include "broker/net/kinds_directory.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum flag {
     FLAG_SYNC,
     FLAG_SHARDS,
     FLAG_LOG_LEVEL,
+    FLAG_KINDS,
     FLAG_BACKUP,
     FLAG_BUDGET,
     FLAG_INSECURE_OPEN,
@@ -35,6 +37,7 @@ static const struct option options[] = {
     {"data", required_argument, NULL, FLAG_DATA},
     {"sync", required_argument, NULL, FLAG_SYNC},
     {"shards", required_argument, NULL, FLAG_SHARDS},
+    {"kinds", required_argument, NULL, FLAG_KINDS},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"insecure-open", no_argument, NULL, FLAG_INSECURE_OPEN},
     {"test", no_argument, NULL, FLAG_TEST},
@@ -53,6 +56,7 @@ static const char help[] =
     "      --data DIR          the directory of the store, created if missing; default ahora-data\n"
     "      --sync WHEN         every, off, or a duration: when the journal is synced to disk; default every\n"
     "      --shards N          loops that fan out, each on a thread of its own; 0: one for each core; default 1\n"
+    "      --kinds DIR         the directory of your own kinds, one JSON Schema NAME.json each\n"
     "      --log-level LEVEL   error, warn, info or debug; default info\n"
     "      --insecure-open     listen beyond loopback although anybody there may read and write everything\n"
     "  -t, --test              check the configuration, print what is in force, and exit\n"
@@ -74,6 +78,7 @@ struct flag_key {
 static const struct flag_key flag_keys[] = {
     {FLAG_LISTEN, "listen", "address"}, {FLAG_DATA, "store", "data"},     {FLAG_SYNC, "store", "sync"},
     {FLAG_SHARDS, "threads", "shards"}, {FLAG_LOG_LEVEL, "log", "level"}, {FLAG_INSECURE_OPEN, "listen", "insecure_open"},
+    {FLAG_KINDS, "kinds", "directory"},
 };
 
 static void set_by_flag(struct config *config, int flag, const char *value) {
@@ -179,6 +184,7 @@ int main(int count, char **words) {
     if (broker == NULL) {
         return 1;
     }
+    struct kinds *kinds = NULL;
     struct config *config = &broker->config;
     config_init(config);
     read_file_flag(config, count, words);
@@ -188,6 +194,8 @@ int main(int count, char **words) {
     if (exit_code < 0) {
         config_check(config, stderr);
         check_addresses(config);
+        kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
+        broker->kinds = kinds;
         if (command.test) {
             config_print(config, stdout);
             exit_code = config->errors > 0 ? 1 : 0;
@@ -200,6 +208,7 @@ int main(int count, char **words) {
             exit_code = command.backup != NULL ? back_up(config, command.backup) : broker_run(broker);
         }
     }
+    kinds_destroy(kinds);
     free(broker);
     return exit_code;
 }

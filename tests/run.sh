@@ -97,6 +97,8 @@ for name in session subscribe publish publish_lists http http_stream crash store
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done
 
+step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
+
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

@@ -15,4 +15,4 @@ sim: $(BUILD)/tests/sim ## simulate the core (SIM_SEEDS=1..1000)
 	$(BUILD)/tests/sim --seeds $(SIM_SEEDS)
 
 # The ledger is fuzzed against the simulation's model.
-$(BUILD)/tests/fuzz/fuzz_ledger: $(addprefix $(BUILD)/obj/tests/sim/,model.o paper.o)
+$(BUILD)/tests/fuzz/fuzz_ledger: $(addprefix $(BUILD)/obj/tests/sim/,model.o paper.o rules.o)

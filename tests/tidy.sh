@@ -101,7 +101,7 @@ while IFS= read -r line; do
 done < <(grep -nE '\b(TODO|FIXME|XXX)\b' $c_files | grep -vE 'TODO\([a-z].*\)')
 
 # ---- the core does no I/O: its undefined symbols are on a short list ----
-allowed_symbols='^(malloc|calloc|realloc|free|qsort|mem(cpy|move|set|cmp|chr|mem)|str(len|nlen|cmp|ncmp|chr)|snprintf|__snprintf_chk|sin|cos|asin|sqrt|sincos|__mem(cpy|move|set)_chk|__assert_fail|__stack_chk_fail|abort|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|lsan|sancov)_.*)$'
+allowed_symbols='^(malloc|calloc|realloc|free|qsort|mem(cpy|move|set|cmp|chr|mem)|str(len|nlen|cmp|ncmp|chr)|v?snprintf|__v?snprintf_chk|sin|cos|asin|sqrt|sincos|__mem(cpy|move|set)_chk|__assert_fail|__stack_chk_fail|abort|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer|lsan|sancov)_.*)$'
 if [ -f "$build/libcore.a" ]; then
     own=$(nm --defined-only "$build"/libcore.a "$build"/libbase.a "$build"/libproto.a 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u)
     while IFS= read -r symbol; do

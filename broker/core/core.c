@@ -37,9 +37,11 @@ static void init_buffers(struct core *core) {
 
 struct core *core_create(const struct core_options *options) {
     struct core *core = calloc(1, sizeof *core);
-    if (core == NULL) {
+    if (core == NULL || (options->kinds == NULL && (core->own_kinds = kinds_builtin()) == NULL)) {
+        free(core);
         return NULL;
     }
+    core->kinds = options->kinds != NULL ? options->kinds : core->own_kinds;
     core->limits = options->limits;
     core->random = options->seed;
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", options->epoch);
@@ -55,7 +57,7 @@ struct core *core_create(const struct core_options *options) {
     list_init(&core->mails);
     list_init(&core->served);
     init_buffers(core);
-    if (!ledger_init(&core->ledger, &core->limits, &core->hash_key, &core->metrics) ||
+    if (!ledger_init(&core->ledger, &core->limits, core->kinds, &core->hash_key, &core->metrics) ||
         !views_init(&core->views, &core->ledger, &core->hash_key)) {
         core_destroy(core);
         return NULL;
@@ -82,6 +84,7 @@ void core_destroy(struct core *core) {
     buffer_fini(&core->results);
     buffer_fini(&core->items);
     buffer_fini(&core->piece);
+    kinds_destroy(core->own_kinds);
     free(core);
 }
 
@@ -334,12 +337,12 @@ const struct topic *core_get(const struct core *core, const struct name *name) {
     return topic == NULL || topic_is_removed(topic) ? NULL : topic;
 }
 
-enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const char **detail) {
+enum ahora_code core_parse_pattern(const struct core *core, struct span text, struct name *pattern, const char **detail) {
     enum ahora_code code = name_parse_pattern(text, pattern, detail);
     if (code != AHORA_OK) {
         return code;
     }
-    if (pattern->segments[0].data[0] != '*' && kind_find(pattern->segments[0]) == NULL) {
+    if (pattern->segments[0].data[0] != '*' && kinds_find(core->kinds, pattern->segments[0]) == NULL) {
         *detail = "the first segment names no declared kind";
         return AHORA_UNKNOWN_KIND;
     }
@@ -431,6 +434,10 @@ void selection_fini(struct core *core, struct selection *selection) {
     }
     free(selection->topics);
     *selection = (struct selection){0};
+}
+
+const struct kinds *core_kinds(const struct core *core) {
+    return core->kinds;
 }
 
 const char *core_epoch(const struct core *core) {

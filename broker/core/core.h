@@ -26,6 +26,7 @@
 #include "broker/base/list.h"
 #include "broker/base/result.h"
 #include "broker/core/circle.h"
+#include "broker/core/kinds.h"
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
@@ -40,11 +41,12 @@ struct session;
 
 struct core_options {
     struct limits limits;
-    const char *epoch;  /* copied */
-    const char *server; /* "ahora/0.1.0", told in `welcome`; copied */
-    uint64_t seed;      /* of everything random; tests repeat a run with it */
-    unsigned followers; /* cores that follow this one (follow.h) */
-    bool follows;       /* this one follows another: it loads nothing, and what is published to it goes on as mail */
+    const struct kinds *kinds; /* borrowed, shared by the cores of a process; NULL: the built-in ones, its own */
+    const char *epoch;         /* copied */
+    const char *server;        /* "ahora/0.1.0", told in `welcome`; copied */
+    uint64_t seed;             /* of everything random; tests repeat a run with it */
+    unsigned followers;        /* cores that follow this one (follow.h) */
+    bool follows;              /* this one follows another: it loads nothing, and what is published to it goes on as mail */
 };
 
 struct core *core_create(const struct core_options *options); /* NULL: no memory */
@@ -194,7 +196,7 @@ const struct topic *core_get(const struct core *core, const struct name *topic);
 
 /* A pattern that may be followed or read: legal, and of a kind that exists. AHORA_OK, AHORA_BAD_PATTERN, AHORA_UNKNOWN_KIND; *detail:
    static text. */
-enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const char **detail);
+enum ahora_code core_parse_pattern(const struct core *core, struct span text, struct name *pattern, const char **detail);
 
 /* Topics that match any of the patterns, in byte order of their paths, each held until selection_fini even if it is removed
    meanwhile (then topic_is_removed). */
@@ -219,6 +221,7 @@ bool filter_passes(const struct filter *filter, struct span document);
 
 void selection_fini(struct core *core, struct selection *selection);
 
+const struct kinds *core_kinds(const struct core *core);
 const char *core_epoch(const struct core *core);
 int64_t core_seq(const struct core *core);
 const struct metrics *core_metrics(struct core *core); /* brings the gauges up to date */

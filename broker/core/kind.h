@@ -4,24 +4,57 @@
  */
 
 /*
- * Kinds: what the first segment of a topic promises about its documents. So far a kind knows its name and the floors that `adjust`
- * keeps; documents are otherwise free-form maps. Static tables, safe from any thread.
+ * Kinds: what the first segment of a topic promises about its documents. A kind is a JSON Schema with an `x-ahora` object
+ * (docs/kinds.md): compiled once, at start, then constant and safe from any thread.
  */
 #ifndef CORE_KIND_H
 #define CORE_KIND_H
 
-#include "proto/buffer.h"
+#include "broker/core/derive.h"
+#include "broker/core/schema.h"
+#include "proto/name.h"
 
-struct kind {
-    const char *name;
-    const char *const *counts; /* integer fields that never go below 0, ended by NULL (docs/kinds.md) */
+#define KIND_ADDRESSES_MAX 8
+
+/* Where in a document something stands: the keys from the top. */
+#define FIELD_PATH_MAX 4
+struct field_path {
+    struct span keys[FIELD_PATH_MAX];
+    uint32_t count; /* 0: nowhere */
 };
 
-/* NULL if no such kind is declared. */
-const struct kind *kind_find(struct span name);
-const struct kind *kind_at(size_t index); /* NULL past the last */
+/* One form that topics of the kind may have. */
+struct address {
+    unsigned count;                           /* segments, the kind's own included */
+    struct span literals[AHORA_SEGMENTS_MAX]; /* data NULL: anything */
+    bool dates[AHORA_SEGMENTS_MAX];           /* must be a day that exists */
+};
 
-/* The smallest value `adjust` may leave in the field; INT64_MIN where the kind sets none. */
-int64_t kind_minimum(const struct kind *kind, struct span field);
+struct kind {
+    char name[AHORA_SEGMENT_BYTES_MAX + 1];
+    int64_t fresh_ms;           /* how long a document is fresh unless a write says otherwise; 0: for ever */
+    int64_t expire_ms;          /* how long it stays without a write unless a write says otherwise; 0: for ever */
+    struct field_path position; /* of the map with `lat` and `lon` that `near` looks at; count 0: the kind has none */
+    bool is_private;            /* reading needs a right that names the topic */
+    struct address addresses[KIND_ADDRESSES_MAX];
+    unsigned address_count;
+    struct schema schema;
+    struct derive derive;
+    struct buffer packed; /* what all the spans point into */
+    struct buffer json;   /* the file as it was written */
+};
+
+/* Compiles the JSON text of a kind. `name` is what its address must begin with. False: `errors` says why. Then, too, kind_fini. */
+bool kind_init(struct kind *kind, struct span name, struct span json, struct violations *errors);
+void kind_fini(struct kind *kind);
+
+/* NULL if the topic has a form of this kind, else what is wrong (static text). */
+const char *kind_address_fault(const struct kind *kind, const struct name *topic);
+
+/* Do its topics of so many segments end in a date? Then one change can be written for a range of days. */
+bool kind_ends_in_date(const struct kind *kind, unsigned segments);
+
+/* The bounds that `adjust` keeps a field in; INT64_MIN and INT64_MAX where the kind sets none. */
+void kind_bounds(const struct kind *kind, struct span field, int64_t *min, int64_t *max);
 
 #endif

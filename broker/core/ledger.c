@@ -11,13 +11,15 @@
 
 #include "broker/core/ledger_internal.h"
 
-bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key,
-                 struct metrics *metrics) {
-    *ledger = (struct ledger){.limits = limits, .metrics = metrics, .hash_key = hash_key};
+bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct kinds *kinds,
+                 const struct table_key *hash_key, struct metrics *metrics) {
+    *ledger = (struct ledger){.limits = limits, .kinds = kinds, .metrics = metrics, .hash_key = hash_key};
+    assert(kinds != NULL);
     list_init(&ledger->removals);
     buffer_init(&ledger->records, SIZE_MAX);
     buffer_init(&ledger->scratch, limits->document_bytes_max);
     buffer_init(&ledger->differs, limits->document_bytes_max);
+    shaper_init(&ledger->shaper, limits->document_bytes_max);
     ledger->undos = calloc(AHORA_CHANGES_MAX, sizeof *ledger->undos);
     return table_init(&ledger->topics) && tree_init(&ledger->tree, hash_key) && keys_init(&ledger->keys, hash_key) &&
            ledger->undos != NULL;
@@ -48,6 +50,7 @@ void ledger_fini(struct ledger *ledger) {
     buffer_fini(&ledger->records);
     buffer_fini(&ledger->scratch);
     buffer_fini(&ledger->differs);
+    shaper_fini(&ledger->shaper);
     free(ledger->changes);
     free(ledger->undos);
     *ledger = (struct ledger){0};
@@ -189,11 +192,12 @@ void ledger_forget_records(struct ledger *ledger) {
 
 /* ---- loading ---- */
 
-static bool is_legal(const struct record *record, struct name *name, const struct kind **kind) {
+/* A document is not held against its schema here: it was legal when it was written, and the next change decides. */
+static bool is_legal(const struct ledger *ledger, const struct record *record, struct name *name, const struct kind **kind) {
     if (name_parse_topic(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
         return false;
     }
-    *kind = kind_find(name->segments[0]);
+    *kind = kinds_find(ledger->kinds, name->segments[0]);
     if (*kind == NULL || record->removed) {
         return *kind != NULL;
     }
@@ -234,7 +238,7 @@ static enum result load_key(struct ledger *ledger, const struct record *record) 
 static enum result load_topic(struct ledger *ledger, const struct record *record) {
     struct name name;
     const struct kind *kind = NULL;
-    if (!is_legal(record, &name, &kind)) {
+    if (!is_legal(ledger, record, &name, &kind)) {
         return RESULT_INVALID;
     }
     if (record->seq > ledger->seq) {

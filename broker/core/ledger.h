@@ -15,10 +15,11 @@
 
 #include "broker/base/result.h"
 #include "broker/core/keys.h"
-#include "broker/core/kind.h"
+#include "broker/core/kinds.h"
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
+#include "broker/core/shape.h"
 #include "broker/core/topic.h"
 #include "broker/core/tree.h"
 #include "proto/message.h"
@@ -44,6 +45,7 @@ struct undo; /* a topic as it was before a change of an atomic list */
 
 struct ledger {
     const struct limits *limits;
+    const struct kinds *kinds; /* borrowed */
     struct metrics *metrics;
     const struct table_key *hash_key;
     struct table topics;
@@ -71,10 +73,11 @@ struct ledger {
     size_t undo_count;
     struct buffer scratch; /* a document in the making */
     struct buffer differs; /* what an adjust changed */
+    struct shaper shaper;
 };
 
-bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct table_key *hash_key,
-                 struct metrics *metrics); /* false: no memory */
+bool ledger_init(struct ledger *ledger, const struct limits *limits, const struct kinds *kinds,
+                 const struct table_key *hash_key, struct metrics *metrics); /* false: no memory */
 void ledger_fini(struct ledger *ledger);
 
 /* Takes a stored record if it is newer than what is held, and remembers its key for what is left of the key's time; the clock must be

@@ -7,9 +7,11 @@
  * How a change is applied:
  *
  *   1. is it well formed, is the topic legal, its kind known, its `at` believable           bad_message bad_topic unknown_kind invalid
+ *      and, of a topic that does not exist, does it have a form of its kind
  *   2. is its key known: then the first result again                                       (nothing applied)
  *   3. do its conditions hold                                                              not_found conflict superseded
- *   4. the new document is made beside the old one                                         invalid out_of_range too_large
+ *   4. the new document is made beside the old one, held against its kind's schema,        invalid out_of_range too_large
+ *      and the fields that the broker writes are written
  *   5. is there room: topics, memory, journal                                              too_many overloaded store_full
  *   6. everything that can fail has: the topic takes the document and the next seq
  *
@@ -24,13 +26,17 @@
 #include "broker/core/field_map.h"
 #include "broker/core/ledger_internal.h"
 
+/* Of a result's LEDGER_RESULT_BYTES_MAX; code and detail have the rest. */
+#define VIOLATIONS_BYTES_MAX 880
+
 /* What became of one change. */
 struct outcome {
     enum ahora_code code;
-    const char *detail; /* static */
-    int64_t seq;        /* accepted: its seq; conflict: the current one */
-    struct span field;  /* the field of `data` at fault; data NULL: none */
-    bool repeated;      /* the first result of a known key */
+    const char *detail;                  /* static */
+    int64_t seq;                         /* accepted: its seq; conflict: the current one */
+    struct span field;                   /* the field of `data` at fault; data NULL: none */
+    bool repeated;                       /* the first result of a known key */
+    const struct violations *violations; /* what is wrong with the document; NULL: nothing is listed */
 };
 
 /* A change on its way through the steps. */
@@ -64,11 +70,15 @@ static struct outcome check_form(struct attempt *attempt) {
     if (name_parse_topic(attempt->request.topic, &attempt->name, &detail) != AHORA_OK) {
         return refuse(AHORA_BAD_TOPIC, detail);
     }
-    attempt->kind = kind_find(attempt->name.segments[0]);
+    const struct ledger *ledger = attempt->ledger;
+    attempt->kind = kinds_find(ledger->kinds, attempt->name.segments[0]);
     if (attempt->kind == NULL) {
         return refuse(AHORA_UNKNOWN_KIND, "the first segment names no declared kind");
     }
-    const struct ledger *ledger = attempt->ledger;
+    attempt->topic = ledger_find(ledger, attempt->name.text);
+    if (!exists(attempt) && (detail = kind_address_fault(attempt->kind, &attempt->name)) != NULL) {
+        return refuse(AHORA_BAD_TOPIC, detail); /* one that exists may be older than its kind's address */
+    }
     attempt->at = attempt->request.has_at ? attempt->request.at : ledger->wall_ms;
     if (attempt->at > ledger->wall_ms + ledger->limits->at_ahead_ms_max) {
         return refuse(AHORA_INVALID, "`at` lies too far in the future");
@@ -140,12 +150,37 @@ struct made {
 
 typedef struct outcome make_function(struct attempt *attempt, struct made *made);
 
+/* The document `next`, which `said` made, takes the shape of its kind; `is_patch`: subscribers get a patch. */
+static struct outcome make_shaped(struct attempt *attempt, struct span next, struct span said, bool is_patch,
+                                  struct made *made) {
+    struct shaper *shaper = &attempt->ledger->shaper;
+    const struct shape_input input = {
+        .kind = attempt->kind,
+        .next = next,
+        .old = exists(attempt) ? document_span(attempt->topic->document) : (struct span){0},
+        .said = said,
+        .is_patch = is_patch,
+        .at = attempt->at,
+    };
+    struct shape_output output;
+    const char *detail = NULL;
+    const enum ahora_code code = shaper_run(shaper, &input, &output, &detail);
+    if (code != AHORA_OK) {
+        const bool listed = code == AHORA_INVALID && shaper->violations.count > 0;
+        return (struct outcome){.code = code, .detail = detail, .violations = listed ? &shaper->violations : NULL};
+    }
+    made->document = document_create(output.document);
+    made->patch = is_patch ? document_create(output.patch) : NULL;
+    const bool is_made = made->document != NULL && (!is_patch || made->patch != NULL);
+    return is_made ? fine : refuse(AHORA_OVERLOADED, "no memory");
+}
+
 static struct outcome make_set(struct attempt *attempt, struct made *made) {
-    if (attempt->request.data.bytes > attempt->ledger->limits->document_bytes_max) {
+    const struct span data = attempt->request.data;
+    if (data.bytes > attempt->ledger->limits->document_bytes_max) {
         return refuse(AHORA_TOO_LARGE, "the document is too large");
     }
-    made->document = document_create(attempt->request.data);
-    return made->document != NULL ? fine : refuse(AHORA_OVERLOADED, "no memory");
+    return make_shaped(attempt, data, data, false, made);
 }
 
 static struct outcome merge_into(struct attempt *attempt, struct span patch, struct made *made) {
@@ -159,9 +194,7 @@ static struct outcome merge_into(struct attempt *attempt, struct span patch, str
     default:
         return refuse(AHORA_TOO_LARGE, "the patched document is too large");
     }
-    made->document = document_create(buffer_span(scratch));
-    made->patch = document_create(patch);
-    return made->document != NULL && made->patch != NULL ? fine : refuse(AHORA_OVERLOADED, "no memory");
+    return make_shaped(attempt, buffer_span(scratch), patch, true, made);
 }
 
 static struct outcome make_patch(struct attempt *attempt, struct made *made) {
@@ -176,12 +209,15 @@ static struct outcome refuse_field(enum ahora_code code, struct span field, cons
 }
 
 static bool int_of(struct span value, int64_t *number) {
-    struct pack_reader reader = pack_reader_of(value);
-    if (pack_peek(&reader) != PACK_INT) {
-        return false;
-    }
-    *number = pack_read_int(&reader);
-    return !reader.failed;
+    const struct scalar scalar = scalar_of(value);
+    *number = scalar.integer;
+    return scalar.type == PACK_INT;
+}
+
+/* What a schema takes for an integer: also 3.0. */
+static bool whole_of(struct span value, int64_t *number) {
+    const struct scalar scalar = scalar_of(value);
+    return scalar_is_whole(&scalar, number);
 }
 
 /* One field of an adjust: the sum, within what the kind allows. */
@@ -193,16 +229,18 @@ static struct outcome adjust_field(const struct attempt *attempt, const struct f
         return refuse_field(AHORA_INVALID, field, "adjust takes integers");
     }
     const uint32_t place = field_map_find(now, field);
-    if (place != FIELD_MAP_NONE && !int_of(now->values[place], &current)) {
+    if (place != FIELD_MAP_NONE && !whole_of(now->values[place], &current)) {
         return refuse_field(AHORA_INVALID, field, "the field does not hold an integer");
     }
     if (__builtin_add_overflow(current, change, sum)) {
         return refuse_field(AHORA_OUT_OF_RANGE, field, "the sum does not fit an integer");
     }
-    if (*sum < kind_minimum(attempt->kind, field)) {
+    int64_t min, max;
+    kind_bounds(attempt->kind, field, &min, &max);
+    if (*sum < min) {
         return refuse_field(AHORA_OUT_OF_RANGE, field, "the sum is below the field's minimum");
     }
-    return fine;
+    return *sum > max ? refuse_field(AHORA_OUT_OF_RANGE, field, "the sum is above the field's maximum") : fine;
 }
 
 /* Writes the adjust as the patch that sets each sum. */
@@ -375,7 +413,6 @@ static struct outcome run(struct attempt *attempt) {
         attempt->ledger->metrics->keys_repeated++;
         return outcome;
     }
-    attempt->topic = ledger_find(attempt->ledger, attempt->name.text);
     outcome = check_conditions(attempt);
     struct made made = {0};
     if (outcome.code == AHORA_OK) {
@@ -424,8 +461,9 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
     }
     bool has_seq = outcome->code == AHORA_CONFLICT;
     bool has_field = outcome->field.data != NULL;
+    bool has_violations = outcome->violations != NULL;
     pack_put_key(out, "error");
-    pack_put_map(out, 2 + has_seq + has_field);
+    pack_put_map(out, 2 + has_seq + (has_field || has_violations));
     pack_put_key(out, "code");
     pack_put_key(out, ahora_code_name(outcome->code));
     pack_put_key(out, "detail");
@@ -434,7 +472,10 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
         pack_put_key(out, "seq");
         pack_put_int(out, outcome->seq);
     }
-    if (has_field) {
+    if (has_violations) {
+        pack_put_key(out, "errors");
+        violations_put(out, outcome->violations, "/data", VIOLATIONS_BYTES_MAX);
+    } else if (has_field) {
         pack_put_key(out, "errors");
         pack_put_list(out, 1);
         pack_put_map(out, 2);

@@ -97,7 +97,7 @@ static enum ahora_code parse_match(const struct core *core, struct span match, s
         return AHORA_TOO_MANY;
     }
     for (*count = 0; left > 0; left--) {
-        enum ahora_code code = core_parse_pattern(pack_read_text(&reader), &names[*count], detail);
+        enum ahora_code code = core_parse_pattern(core, pack_read_text(&reader), &names[*count], detail);
         if (code != AHORA_OK) {
             return code;
         }

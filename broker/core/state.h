@@ -134,6 +134,8 @@ struct session {
 
 struct core {
     struct limits limits;
+    const struct kinds *kinds;
+    struct kinds *own_kinds; /* NULL: they are borrowed */
     struct metrics metrics;
     struct table_key hash_key;
     struct ledger ledger;

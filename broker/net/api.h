@@ -17,8 +17,11 @@ extern const struct handler api_topic_delete;
 extern const struct handler api_topic_adjust;
 extern const struct handler api_publish;     /* api_publish.c: chooses by content type */
 extern const struct handler api_topics_list; /* api_list.c */
-extern const struct handler api_stream;      /* api_stream.c */
-extern const struct handler api_livez;       /* api_admin.c */
+extern const struct handler api_kinds;       /* api_kinds.c */
+extern const struct handler api_kind;
+extern const struct handler api_range;  /* api_range.c */
+extern const struct handler api_stream; /* api_stream.c */
+extern const struct handler api_livez;  /* api_admin.c */
 extern const struct handler api_readyz;
 extern const struct handler api_status;
 extern const struct handler api_metrics; /* api_metrics.c */

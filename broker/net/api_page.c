@@ -42,6 +42,8 @@ static const char list_text[] =
     "GET  /v1/ws                        WebSocket, subprotocol " AHORA_SUBPROTOCOL_JSON " or " AHORA_SUBPROTOCOL_MSGPACK "\n"
     "GET  /v1/topics/{topic}            one document; PUT, PATCH, DELETE, POST …/adjust change it\n"
     "GET  /v1/topics?match={pattern}    documents, as JSON or NDJSON\n"
+    "POST /v1/range                     one change on each night of a range, all or nothing\n"
+    "GET  /v1/kinds                     the JSON Schemas of documents\n"
     "GET  /v1/stream?match={pattern}    Server-Sent Events\n"
     "POST /v1/publish                   changes, as JSON, NDJSON or MessagePack\n"
     "GET  /v1/status                    what the broker holds\n"

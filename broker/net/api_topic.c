@@ -71,7 +71,7 @@ static void get_end(struct exchange *exchange) {
     const struct topic *topic = core_get(exchange->broker->core, &name);
     if (topic == NULL) {
         const char *detail = "there is no such topic now";
-        enum ahora_code code = core_parse_pattern(exchange->rest, &name, &detail); /* is its kind known? */
+        enum ahora_code code = core_parse_pattern(exchange->broker->core, exchange->rest, &name, &detail); /* is its kind known? */
         exchange_refuse(exchange, code == AHORA_OK ? AHORA_NOT_FOUND : code, detail);
         return;
     }

@@ -83,6 +83,7 @@ static bool open_store(struct broker *broker) {
 static struct core *create_core(const struct broker *broker) {
     struct core_options options = {
         .limits = broker->config.core,
+        .kinds = broker->kinds,
         .epoch = broker->report.epoch,
         .server = "ahora/" AHORA_VERSION,
         .seed = random_seed(),
@@ -134,6 +135,7 @@ struct broker *broker_create_follower(const struct broker *first, size_t index) 
     broker->config = first->config;
     broker->log = first->log;
     broker->shards = first->shards;
+    broker->kinds = first->kinds;
     broker->index = index;
     broker->store = first->store;
     broker->report = first->report;

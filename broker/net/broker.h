@@ -36,7 +36,8 @@ struct broker {
     int exit_code;
 
     struct shards *shards;
-    size_t index; /* among them; 0: the first */
+    size_t index;              /* among them; 0: the first */
+    const struct kinds *kinds; /* of all shards, constant */
     struct core *core;
     struct store *store; /* a shard that follows may ask it for its metrics, and nothing else */
     struct store_report report;

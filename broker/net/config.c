@@ -34,6 +34,7 @@ void config_init(struct config *config) {
     config->requests_max = 1024;
     config->page_items_max = 1000;
     config->listed_topics_max = 8 << 20;
+    config->range_nights_max = 1000;
     config->stream_results_max = 4096;
     config->close_ms = 5000;
     config->notsent_lowat_bytes = 16384;

@@ -25,6 +25,7 @@ struct config {
     char allowed_origins[CONFIG_TEXT_BYTES_MAX]; /* separated by blanks */
     char data[CONFIG_TEXT_BYTES_MAX];
     enum log_level log_level;
+    char kinds[CONFIG_TEXT_BYTES_MAX]; /* the directory of an operator's own kinds; empty: none */
 
     struct store_options store; /* path points at `data` */
     struct limits core;
@@ -46,6 +47,7 @@ struct config {
     int64_t requests_max;       /* requests with a complete body that wait for their answer, and as many streams */
     int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
     int64_t listed_topics_max;  /* that all listings under way may hold */
+    int64_t range_nights_max;   /* of one POST /v1/range */
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
 
     int64_t close_ms;            /* a WebSocket peer must answer our close within */

@@ -39,6 +39,8 @@ const struct config_key config_keys[] = {
         "all segments together; publishing gets store_full beyond it"),
     KEY("store", "checkpoint_bytes_max", CONFIG_BYTES, store.checkpoint_bytes_max, MIB, 16384 * GIB,
         "of the checkpoint (LMDB)"),
+    KEY("kinds", "directory", CONFIG_TEXT, kinds, 0, 0,
+        "the directory of your own kinds, one JSON Schema NAME.json each; none if empty"),
     KEY("log", "level", CONFIG_LEVEL, log_level, 0, 0, "error, warn, info or debug"),
 
     KEY("limits", "connections_max", CONFIG_NUMBER, connections_max, 0, MANY,
@@ -96,6 +98,7 @@ const struct config_key config_keys[] = {
     KEY("http", "page_items_max", CONFIG_NUMBER, page_items_max, 1, 1000000, "items of one JSON page of GET /v1/topics"),
     KEY("http", "listed_topics_max", CONFIG_NUMBER, listed_topics_max, 1, MANY,
         "topics that all listings under way may hold; one alone may hold more"),
+    KEY("http", "range_nights_max", CONFIG_NUMBER, range_nights_max, 1, 1000, "nights of one range write"),
     KEY("http", "stream_results_max", CONFIG_NUMBER, stream_results_max, 1, 1000000,
         "results of one NDJSON stream that wait for the disk"),
 

@@ -132,7 +132,7 @@ static bool refuse_pattern(struct exchange *exchange, const char *detail) {
 
 static bool read_pattern(struct exchange *exchange, struct span text, struct name *pattern) {
     const char *detail = "";
-    enum ahora_code code = core_parse_pattern(text, pattern, &detail);
+    enum ahora_code code = core_parse_pattern(exchange->broker->core, text, pattern, &detail);
     if (code != AHORA_OK) {
         exchange_refuse(exchange, code, detail);
     }

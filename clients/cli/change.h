@@ -16,4 +16,7 @@
 /* Borrows what the request borrows. */
 struct ahora_change change_of_request(const struct change_request *request);
 
+/* Appends the field and its integer of "field=-3" or "field=+3". False after a message. */
+bool change_put_adjustment(struct buffer *out, const char *text);
+
 #endif

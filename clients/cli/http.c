@@ -156,21 +156,33 @@ static int take_answer(struct span answer, struct buffer *body, const char **why
     return status_of(answer.data + 9);
 }
 
-static void put_request(struct buffer *out, const struct url *url, const char *path, const char *token) {
-    buffer_put_text(out, "GET ");
-    buffer_put_text(out, path);
+static void put_header(struct buffer *out, const char *name, const char *value) {
+    if (value != NULL) {
+        buffer_put_text(out, name);
+        buffer_put_text(out, value);
+        buffer_put_text(out, "\r\n");
+    }
+}
+
+static void put_request(struct buffer *out, const struct url *url, const struct http_question *question) {
+    const bool asks = question->json.data == NULL;
+    buffer_put_text(out, asks ? "GET " : "POST ");
+    buffer_put_text(out, question->path);
     buffer_put_text(out, " HTTP/1.1\r\nHost: ");
     buffer_put_text(out, url->authority);
     buffer_put_text(out, "\r\nConnection: close\r\nAccept: application/json\r\nUser-Agent: ahora-cli/" AHORA_VERSION "\r\n");
-    if (token != NULL) {
-        buffer_put_text(out, "Authorization: Bearer ");
-        buffer_put_text(out, token);
+    put_header(out, "Authorization: Bearer ", question->token);
+    put_header(out, "Idempotency-Key: ", question->key);
+    if (!asks) {
+        buffer_put_text(out, "Content-Type: application/json\r\nContent-Length: ");
+        buffer_put_decimal(out, (int64_t)question->json.bytes);
         buffer_put_text(out, "\r\n");
     }
     buffer_put_text(out, "\r\n");
+    buffer_put_span(out, question->json);
 }
 
-int http_get(const char *url_text, const char *path, const char *token, struct buffer *body, const char **why) {
+int http_ask(const char *url_text, const struct http_question *question, struct buffer *body, const char **why) {
     struct url url;
     int fd = url_parse(url_text, &url, why) ? connect_to(&url, why) : -1;
     if (fd < 0) {
@@ -178,9 +190,9 @@ int http_get(const char *url_text, const char *path, const char *token, struct b
     }
     struct buffer request;
     struct buffer answer;
-    buffer_init(&request, 65536);
+    buffer_init(&request, HTTP_BODY_BYTES_MAX);
     buffer_init(&answer, HTTP_BODY_BYTES_MAX);
-    put_request(&request, &url, path, token);
+    put_request(&request, &url, question);
     int status = 0;
     *why = "the line was lost or silent";
     if (!request.failed && write_all(fd, buffer_span(&request)) && read_all(fd, &answer)) {

@@ -4,7 +4,7 @@
  */
 
 /*
- * One HTTP GET over a blocking socket, for `ahora status`: a command that asks one question needs no loop.
+ * One HTTP request over a blocking socket, for `ahora status` and `ahora range`: a command that asks one question needs no loop.
  */
 #ifndef CLI_HTTP_H
 #define CLI_HTTP_H
@@ -14,7 +14,14 @@
 #define HTTP_BODY_BYTES_MAX 16777216
 #define HTTP_WAIT_S 10 /* for each of connect, write and read */
 
+struct http_question {
+    const char *path;
+    const char *token; /* NULL: none */
+    const char *key;   /* Idempotency-Key; NULL: none */
+    struct span json;  /* data NULL: a GET; else the body of a POST */
+};
+
 /* The status, with the body in `body` (initialized by the caller); 0 with *why a text if there was no answer. */
-int http_get(const char *url, const char *path, const char *token, struct buffer *body, const char **why);
+int http_ask(const char *url, const struct http_question *question, struct buffer *body, const char **why);
 
 #endif

@@ -34,6 +34,10 @@ static const struct command commands[] = {
      command_patch},
     {"adjust", "TOPIC FIELD=+N... | JSON", "add to integer fields: ahora adjust stock/4711/lyon available=-1", NULL,
      OPTIONS_CHANGE, 2, -1, command_adjust},
+    {"range", "OP TOPIC START END [JSON | FIELD=+N...]", "one change on each night from START to END, all or nothing",
+     "ahora range adjust room/central/double 2027-05-01 2027-05-03 booking_limit=-1\n"
+     "TOPIC is without the night; START and END are the first and the last night. OP: set, patch, adjust, touch, delete.\n",
+     OPTION_SERVER | OPTION_ACK | OPTION_RANGE, 4, -1, command_range},
     {"delete", "TOPIC", "remove a topic", NULL, OPTIONS_CHANGE, 1, 1, command_delete},
     {"get", "TOPIC|PATTERN...", "print current documents",
      "Readable on a terminal; in a pipe one JSON object a line: {topic, seq, at, data, stale?}.\n", OPTIONS_LINE | OPTION_LIMIT,

@@ -83,6 +83,11 @@ static bool take_expire(struct options *options, const char *value) {
     return parse_number(value, 0, AHORA_SEQ_MAX, &options->change.expire_ms);
 }
 
+static bool take_days(struct options *options, const char *value) {
+    options->days = value;
+    return true;
+}
+
 static bool take_ack(struct options *options, const char *value) {
     static const char *const names[] = {"durable", "applied", "none"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -189,9 +194,10 @@ static const struct option_row rows[] = {
     {"at", 0, OPTION_CHANGE, "MS", "when it happened, ms since 1970 (default: now, at the broker)", take_at},
     {"if-seq", 0, OPTION_CHANGE, "SEQ", "only if the topic is at this seq; 0: only if it does not exist", take_if_seq},
     {"if-newer", 0, OPTION_CHANGE, NULL, "only if --at is later than the document's", take_if_newer},
-    {"key", 0, OPTION_CHANGE, "KEY", "idempotency key: applied once, and sent again after a cut", take_key},
+    {"key", 0, OPTION_CHANGE | OPTION_RANGE, "KEY", "idempotency key: applied once, and sent again after a cut", take_key},
     {"fresh-ms", 0, OPTION_CHANGE, "MS", "stale if not written again for so long; 0: never", take_fresh},
     {"expire-ms", 0, OPTION_CHANGE, "MS", "removed if not written again for so long", take_expire},
+    {"days", 0, OPTION_RANGE, "DAYS", "only these: fri,sat", take_days},
     {"ack", 0, OPTION_ACK, "WHEN", "durable (default), applied or none", take_ack},
     {"lines", 'l', OPTION_PUB, NULL, "read changes from standard input, one JSON object a line", take_lines},
     {"atomic", 0, OPTION_PUB, NULL, "all changes or none (at most 1000)", take_atomic},

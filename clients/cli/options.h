@@ -21,6 +21,7 @@ enum option_bit {
     OPTION_SUB = 1 << 6,    /* --since --every --count --until-live --where --near */
     OPTION_REPLAY = 1 << 7, /* --speed --rate --loop --producers */
     OPTION_RAW = 1 << 8,    /* --json of status */
+    OPTION_RANGE = 1 << 9,  /* --days --key */
 };
 
 #define PRODUCERS_MAX 64
@@ -33,6 +34,7 @@ struct options {
     enum ahora_ack ack;
     bool lines;
     bool atomic;
+    const char *days; /* NULL: all */
     int64_t limit;
     const char *since;
     int64_t every_ms;

@@ -6,7 +6,6 @@
 /*
  * put, patch, adjust, delete, and pub with changes as arguments: one list of changes, one answer.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,21 +121,6 @@ int command_delete(struct cli *cli) {
     return run_one(cli, AHORA_DELETE, &publish);
 }
 
-/* "field=-3" or "field=+3" */
-static bool put_adjustment(struct buffer *out, const char *text) {
-    const char *equals = strchr(text, '=');
-    char *end;
-    errno = 0;
-    long long number = equals == NULL ? 0 : strtoll(equals + 1, &end, 10);
-    if (equals == NULL || equals == text || errno != 0 || end == equals + 1 || *end != '\0') {
-        cli_say("\"%s\" is not of the form field=+3 or field=-3", text);
-        return false;
-    }
-    pack_put_text(out, span_of(text, (size_t)(equals - text)));
-    pack_put_int(out, number);
-    return true;
-}
-
 int command_adjust(struct cli *cli) {
     if (cli->argc == 2 && cli->argv[1][0] == '{') {
         return run_with_json(cli, AHORA_ADJUST);
@@ -145,7 +129,7 @@ int command_adjust(struct cli *cli) {
     buffer_init(&publish.data, ARGUMENT_BYTES_MAX);
     pack_put_map(&publish.data, (uint32_t)(cli->argc - 1));
     for (int i = 1; i < cli->argc; i++) {
-        if (!put_adjustment(&publish.data, cli->argv[i])) {
+        if (!change_put_adjustment(&publish.data, cli->argv[i])) {
             return CLI_USAGE;
         }
     }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "proto/pack.h"
+#include "tests/sim/kinds.h"
 #include "tests/sim/model.h"
 #include "tests/sim/report.h"
 
@@ -196,7 +197,7 @@ static void start(struct run *run, const uint8_t *data, size_t bytes) {
     run->limits.keys_max = choose(run, 2) == 0 ? 1000 : 3;
     run->limits.key_ms = 1000;
     table_key_init(&run->key, 1);
-    bool fine = ledger_init(&run->ledger, &run->limits, &run->key, &run->metrics);
+    bool fine = ledger_init(&run->ledger, &run->limits, sim_kinds(), &run->key, &run->metrics);
     assert(fine);
     (void)fine;
     run->model.limits = &run->limits;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "proto/pack.h"
+#include "tests/sim/kinds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -186,7 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     limits_default(&run.limits);
     run.limits.removals_max = choose(&run, 5);
     table_key_init(&run.key, 1);
-    bool fine = ledger_init(&run.ledger, &run.limits, &run.key, &run.metrics) && views_init(&run.views, &run.ledger, &run.key);
+    bool fine = ledger_init(&run.ledger, &run.limits, sim_kinds(), &run.key, &run.metrics) &&
+                views_init(&run.views, &run.ledger, &run.key);
     assert(fine);
     (void)fine;
     run.ledger.room = SIZE_MAX;

@@ -36,7 +36,8 @@
 int scene_setup(void **state);
 int scene_teardown(void **state);
 
-/* A setting for brokers started from now on in this case: "LIMITS_BEAT_MS", "200". */
+/* A setting for brokers started from now on in this case: "LIMITS_BEAT_MS", "200". Unless it sets "KINDS_DIRECTORY", the kinds are those
+   of tests/integration/kinds, which allow nearly everything; "" stands for the built-in ones. */
 void scene_configure(const char *key, const char *value);
 
 /* A broker in its own directory, ready. The case's; `scene_prepare` only makes the directory. */

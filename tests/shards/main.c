@@ -112,7 +112,8 @@ static void check_against_ledger(struct play *play, const struct reader *reader)
     struct name pattern;
     struct selection selection = {0};
     const char *detail = NULL;
-    MUST(core_parse_pattern(span_of_text(reader->pattern), &pattern, &detail) == AHORA_OK, "%s", detail);
+    MUST(core_parse_pattern(play->world.shards[0].core, span_of_text(reader->pattern), &pattern, &detail) == AHORA_OK, "%s",
+         detail);
     struct core *first = play->world.shards[0].core;
     MUST(core_select(first, &pattern, 1, (struct span){0}, 0, &selection) == AHORA_OK, "no memory");
     size_t count = 0;

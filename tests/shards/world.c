@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/kinds.h"
+
 #define WALL_MS INT64_C(1795000000000)
 
 static uint64_t running_seed;
@@ -59,6 +61,7 @@ void world_init(struct world *world, uint64_t seed, size_t shard_count) {
     for (size_t i = 0; i < shard_count; i++) {
         const struct core_options options = {
             .limits = limits,
+            .kinds = sim_kinds(),
             .epoch = "e",
             .server = "ahora/sim",
             .seed = seed + i,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "broker/core/state.h"
+#include "tests/sim/kinds.h"
 #include "tests/sim/sim.h"
 
 struct sim *playing;
@@ -87,7 +88,7 @@ static void check_sums(struct sim *sim) {
 
 void host_start(struct sim *sim) {
     const struct core_options options = {
-        .limits = sim->limits, .epoch = sim->epoch, .server = "ahora/sim", .seed = dice_next(&sim->dice)};
+        .limits = sim->limits, .kinds = sim_kinds(), .epoch = sim->epoch, .server = "ahora/sim", .seed = dice_next(&sim->dice)};
     sim->core = core_create(&options);
     MUST(sim->core != NULL, "no memory");
     core_set_time(sim->core, sim->wall_ms, sim->mono_ms);

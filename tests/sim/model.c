@@ -11,6 +11,7 @@
 
 #include "proto/pack.h"
 #include "tests/sim/report.h"
+#include "tests/sim/rules.h"
 
 /* ---- wishes as bytes ---- */
 
@@ -273,14 +274,6 @@ static struct verdict refused(enum ahora_code code) {
     return (struct verdict){.code = code};
 }
 
-/* Which counts have a floor of zero: `available` of stock, `capacity` of rooms and services (docs/kinds.md). */
-static bool has_floor(const char *path, unsigned field) {
-    if (field == 0) {
-        return strncmp(path, "stock/", 6) == 0;
-    }
-    return field == 1 && (strncmp(path, "room/", 5) == 0 || strncmp(path, "service/", 8) == 0);
-}
-
 static enum ahora_code add_up(const char *path, const struct paper *old, const struct paper *deltas, struct paper *sums) {
     *sums = (struct paper){0};
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
@@ -295,7 +288,9 @@ static enum ahora_code add_up(const char *path, const struct paper *old, const s
         const int64_t a = now->number;
         const int64_t b = delta->number;
         const bool fits = b >= 0 ? a <= INT64_MAX - b : a >= INT64_MIN - b;
-        if (!fits || (a + b < 0 && has_floor(path, i))) {
+        int64_t min, max;
+        const bool bounded = rules_bound(path, i, &min, &max);
+        if (!fits || (bounded && (a + b < min || a + b > max))) {
             return AHORA_OUT_OF_RANGE;
         }
         sums->fields[i].value = (struct mark_value){MARK_INT, a + b};
@@ -303,13 +298,32 @@ static enum ahora_code add_up(const char *path, const struct paper *old, const s
     return AHORA_OK;
 }
 
-static enum ahora_code make(const struct model *model, const struct wish *wish, const struct version *old, struct paper *made) {
+/* The document takes the shape of its kind. */
+static enum ahora_code shape(const struct model *model, const struct wish *wish, const struct version *old,
+                             const struct paper *said, int64_t at, struct paper *made) {
     const size_t bytes_max = model->limits->document_bytes_max;
+    if (paper_bytes(said) > bytes_max || paper_bytes(made) > bytes_max) {
+        return AHORA_TOO_LARGE;
+    }
+    if (!rules_allow(wish->path, made)) {
+        report_note(EVENT_INVALID);
+        return AHORA_INVALID;
+    }
+    const struct paper before = *made;
+    rules_write(wish->path, made, old == NULL ? NULL : &old->paper, said, at);
+    if (!paper_equal(&before, made)) {
+        report_note(EVENT_DERIVED);
+    }
+    return paper_bytes(made) > bytes_max ? AHORA_TOO_LARGE : AHORA_OK;
+}
+
+static enum ahora_code make(const struct model *model, const struct wish *wish, const struct version *old, int64_t at,
+                            struct paper *made) {
     struct paper patch = wish->data;
     switch (wish->op) {
     case CHANGE_SET:
         *made = wish->data;
-        return paper_bytes(made) > bytes_max ? AHORA_TOO_LARGE : AHORA_OK;
+        return shape(model, wish, old, made, at, made);
     case CHANGE_ADJUST: {
         enum ahora_code code = add_up(wish->path, &old->paper, &wish->data, &patch);
         if (code != AHORA_OK) {
@@ -319,7 +333,7 @@ static enum ahora_code make(const struct model *model, const struct wish *wish, 
     case CHANGE_PATCH:
         *made = old->paper;
         paper_merge(made, &patch);
-        return paper_bytes(&patch) > bytes_max || paper_bytes(made) > bytes_max ? AHORA_TOO_LARGE : AHORA_OK;
+        return shape(model, wish, old, &patch, at, made);
     case CHANGE_TOUCH:
         *made = old->paper;
         return AHORA_OK;
@@ -435,7 +449,7 @@ static struct verdict try(struct model *model, const struct wish *wish, const ch
     struct paper made = {0};
     verdict.code = check_conditions(wish, old, at, &verdict);
     if (verdict.code == AHORA_OK) {
-        verdict.code = make(model, wish, old, &made);
+        verdict.code = make(model, wish, old, at, &made);
     }
     const size_t data_bytes = wish->op == CHANGE_DELETE ? 0 : paper_bytes(&made);
     if (verdict.code == AHORA_OK) {

@@ -10,7 +10,7 @@
 #include "proto/pack.h"
 
 /* The first two are counts in some kinds: `adjust` has a floor there. */
-static const char *const field_names[PAPER_FIELDS] = {"available", "capacity", "a", "b", "m", "n", "position"};
+static const char *const field_names[PAPER_FIELDS] = {"available", "capacity", "a", "b", "m", "n", "level", "log", "position"};
 static const char *const subfield_names[PAPER_SUBFIELDS] = {"x", "y", "z", "lat", "lon"};
 
 #define TEXT_PADDING_MAX (PAPER_TEXT_BYTES - 16)
@@ -77,14 +77,18 @@ static void draw_fields(struct paper *paper, struct dice *dice, unsigned per_mil
     *paper = (struct paper){0};
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
         struct paper_field *field = &paper->fields[i];
-        if (!dice_chance(dice, per_mille)) {
+        if (!dice_chance(dice, i == PAPER_LEVEL || i == PAPER_LOG ? per_mille / 5 : per_mille)) {
             continue;
         }
         if (i == PAPER_POSITION && dice_chance(dice, 900)) {
             draw_position(field, dice);
             continue;
         }
-        if (i < 4 || dice_chance(dice, 300)) {
+        if (i == PAPER_LEVEL && dice_chance(dice, 500)) { /* what a producer may say, or what it read */
+            field->value = (struct mark_value){MARK_TEXT, dice_chance(dice, 500) ? 9 : dice_between(dice, 1, 3)};
+            continue;
+        }
+        if (i < 4 || i == PAPER_LEVEL || i == PAPER_LOG || dice_chance(dice, 300)) {
             field->value =
                 i < 2 && !dice_chance(dice, 100) ? (struct mark_value){MARK_INT, dice_between(dice, 0, 9)} : draw_scalar(dice);
             continue;
@@ -128,7 +132,19 @@ static bool values_equal(struct mark_value a, struct mark_value b) {
     return a.mark == b.mark && a.number == b.number;
 }
 
+static bool entries_equal(const struct paper_entry *a, const struct paper_entry *b) {
+    return values_equal(a->a, b->a) && values_equal(a->note, b->note) && a->at == b->at;
+}
+
 bool paper_equal(const struct paper *a, const struct paper *b) {
+    if (a->entry_count != b->entry_count) {
+        return false;
+    }
+    for (unsigned i = 0; i < a->entry_count; i++) {
+        if (!entries_equal(&a->entries[i], &b->entries[i])) {
+            return false;
+        }
+    }
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
         if (!values_equal(a->fields[i].value, b->fields[i].value)) {
             return false;
@@ -160,6 +176,10 @@ void paper_merge(struct paper *target, const struct paper *patch) {
         const struct paper_field *field = &patch->fields[i];
         if (field->value.mark == MARK_ABSENT) {
             continue;
+        }
+        if (i == PAPER_LOG) { /* a list is replaced */
+            memcpy(target->entries, patch->entries, sizeof target->entries);
+            target->entry_count = patch->entry_count;
         }
         if (field->value.mark == MARK_MAP) {
             merge_map(&target->fields[i], field);
@@ -233,6 +253,22 @@ static uint32_t count_fields(const struct paper *paper) {
     return count;
 }
 
+static void put_entries(struct buffer *out, const struct paper *paper) {
+    pack_put_list(out, paper->entry_count);
+    for (unsigned i = 0; i < paper->entry_count; i++) {
+        const struct paper_entry *entry = &paper->entries[i];
+        pack_put_map(out, entry->note.mark == MARK_ABSENT ? 2 : 3);
+        pack_put_key(out, "a");
+        put_scalar(out, entry->a);
+        pack_put_key(out, "at");
+        pack_put_int(out, entry->at);
+        if (entry->note.mark != MARK_ABSENT) {
+            pack_put_key(out, "note");
+            put_scalar(out, entry->note);
+        }
+    }
+}
+
 void paper_put(struct buffer *out, const struct paper *paper) {
     pack_put_map(out, count_fields(paper));
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
@@ -241,6 +277,10 @@ void paper_put(struct buffer *out, const struct paper *paper) {
             continue;
         }
         pack_put_key(out, field_names[i]);
+        if (field->value.mark == MARK_LOG) {
+            put_entries(out, paper);
+            continue;
+        }
         if (field->value.mark != MARK_MAP) {
             put_scalar(out, field->value);
             continue;
@@ -275,8 +315,19 @@ static size_t scalar_bytes(struct mark_value value) {
     return 1;
 }
 
+/* A list and a map of so few entries have one byte each; keys one and their letters. */
+static size_t entries_bytes(const struct paper *paper) {
+    size_t bytes = 0;
+    for (unsigned i = 0; i < paper->entry_count; i++) {
+        const struct paper_entry *entry = &paper->entries[i];
+        bytes += 1 + 2 + scalar_bytes(entry->a) + 3 + int_bytes(entry->at);
+        bytes += entry->note.mark == MARK_ABSENT ? 0 : 5 + scalar_bytes(entry->note);
+    }
+    return bytes;
+}
+
 size_t paper_bytes(const struct paper *paper) {
-    size_t bytes = 1;
+    size_t bytes = 1 + entries_bytes(paper);
     for (unsigned i = 0; i < PAPER_FIELDS; i++) {
         const struct paper_field *field = &paper->fields[i];
         if (field->value.mark == MARK_ABSENT) {
@@ -335,6 +386,29 @@ static int index_of(const char *const *names, unsigned count, struct span name) 
     return -1;
 }
 
+static bool read_entry(struct pack_reader *reader, struct paper_entry *entry) {
+    for (uint32_t left = pack_read_map(reader); left > 0; left--) {
+        struct span key = pack_read_text(reader);
+        if (span_is(key, "at")) {
+            entry->at = pack_read_int(reader);
+        } else if (!(span_is(key, "a") && read_scalar(reader, &entry->a)) &&
+                   !(span_is(key, "note") && read_scalar(reader, &entry->note))) {
+            return false;
+        }
+    }
+    return !reader->failed && entry->a.mark != MARK_ABSENT;
+}
+
+static bool read_entries(struct pack_reader *reader, struct paper *paper) {
+    paper->fields[PAPER_LOG].value.mark = MARK_LOG;
+    for (uint32_t left = pack_read_list(reader); left > 0; left--) {
+        if (paper->entry_count == PAPER_ENTRIES_MAX || !read_entry(reader, &paper->entries[paper->entry_count++])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_inside(struct pack_reader *reader, struct paper_field *field) {
     field->value.mark = MARK_MAP;
     for (uint32_t left = pack_read_map(reader); left > 0; left--) {
@@ -355,7 +429,9 @@ bool paper_read(struct span map, struct paper *paper) {
             return false;
         }
         struct paper_field *field = &paper->fields[index];
-        bool fine = pack_peek(&reader) == PACK_MAP ? read_inside(&reader, field) : read_scalar(&reader, &field->value);
+        bool fine = index == PAPER_LOG && pack_peek(&reader) == PACK_LIST ? read_entries(&reader, paper)
+                    : pack_peek(&reader) == PACK_MAP                      ? read_inside(&reader, field)
+                                                                          : read_scalar(&reader, &field->value);
         if (!fine) {
             return false;
         }

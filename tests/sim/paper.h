@@ -13,11 +13,20 @@
 #include "proto/buffer.h"
 #include "tests/sim/dice.h"
 
-#define PAPER_FIELDS 7
+#define PAPER_FIELDS 9 /* level and log are what some kinds write themselves (kinds.h) */
 #define PAPER_SUBFIELDS 5
+#define PAPER_ENTRIES_MAX 3
+
+#define PAPER_AVAILABLE 0
+#define PAPER_CAPACITY 1
+#define PAPER_A 2
+#define PAPER_B 3
+#define PAPER_M 4
+#define PAPER_LEVEL 6
+#define PAPER_LOG 7
 
 /* Where the position is. */
-#define PAPER_POSITION 6
+#define PAPER_POSITION 8
 #define PAPER_LAT 3
 #define PAPER_LON 4
 
@@ -28,6 +37,7 @@ enum mark {
     MARK_INT,
     MARK_TEXT,
     MARK_MAP,
+    MARK_LOG, /* the entries of the paper */
 };
 
 struct mark_value {
@@ -40,8 +50,15 @@ struct paper_field {
     struct mark_value inside[PAPER_SUBFIELDS];
 };
 
+struct paper_entry {
+    struct mark_value a, note;
+    int64_t at;
+};
+
 struct paper {
     struct paper_field fields[PAPER_FIELDS];
+    struct paper_entry entries[PAPER_ENTRIES_MAX]; /* of the last field, when it is MARK_LOG; the rest is zero */
+    unsigned entry_count;
 };
 
 const char *paper_field_name(unsigned field);

@@ -79,11 +79,8 @@ static void spoil(struct dice *dice, struct wish *wish) {
     static const struct {
         enum ahora_code code;
         const char *path;
-    } wrong[] = {{AHORA_BAD_MESSAGE, "stock/a"},
-                 {AHORA_BAD_TOPIC, "stock"},
-                 {AHORA_BAD_TOPIC, "stock/*"},
-                 {AHORA_BAD_TOPIC, "stock//a"},
-                 {AHORA_UNKNOWN_KIND, "boats/a"}};
+    } wrong[] = {{AHORA_BAD_MESSAGE, "stock/a"}, {AHORA_BAD_TOPIC, "stock"},         {AHORA_BAD_TOPIC, "stock/*"},
+                 {AHORA_BAD_TOPIC, "stock//a"},  {AHORA_BAD_TOPIC, "stock/a/b/c/d"}, {AHORA_UNKNOWN_KIND, "boats/a"}};
     const unsigned which = (unsigned)dice_below(dice, sizeof wrong / sizeof wrong[0]);
     wish->fault = wrong[which].code;
     (void)snprintf(wish->path, sizeof wish->path, "%s", wrong[which].path);

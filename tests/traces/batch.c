@@ -5,6 +5,7 @@
 
 #include "tests/traces/batch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void append_text_packed(struct bytes *out, const char *text) {
@@ -17,9 +18,15 @@ static void append_text_packed(struct bytes *out, const char *text) {
 static void append_change(const struct trace *trace, const struct event *event, struct bytes *out) {
     const char *data = bytes_data(&trace->text) + event->sent;
     const char *topic = trace->topics[event->topic].name;
+    char key[64];
+    snprintf(key, sizeof key, "%s-%zu", trace->name, (size_t)(event - trace->events));
     if (trace->codec == CODEC_MSGPACK) {
-        uint8_t head = (uint8_t)(event->sent_bytes > 0 ? 0x83 : 0x82);
+        uint8_t head = (uint8_t)((event->sent_bytes > 0 ? 0x83 : 0x82) + trace->has_keys);
         bytes_append(out, &head, 1);
+        if (trace->has_keys) {
+            append_text_packed(out, "key");
+            append_text_packed(out, key);
+        }
         append_text_packed(out, "op");
         append_text_packed(out, event_op_name(event->op));
         append_text_packed(out, "topic");
@@ -30,7 +37,11 @@ static void append_change(const struct trace *trace, const struct event *event, 
         }
         return;
     }
-    bytes_append_text(out, "{\"op\":\"");
+    bytes_append_text(out, "{");
+    if (trace->has_keys) {
+        bytes_printf(out, "\"key\":\"%s\",", key);
+    }
+    bytes_append_text(out, "\"op\":\"");
     bytes_append_text(out, event_op_name(event->op));
     bytes_append_text(out, "\",\"topic\":\"");
     bytes_append_text(out, topic); /* no byte of a topic needs an escape */

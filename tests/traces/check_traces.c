@@ -58,7 +58,8 @@ static const struct source {
 
 static bool source_load(struct run *run, const struct source *source) {
     struct trace *trace = &run->traces[run->trace_count];
-    *trace = (struct trace){.name = source->name, .codec = source->codec};
+    *trace =
+        (struct trace){.name = source->name, .codec = source->codec, .has_keys = strncmp(source->files[0], "order-", 6) == 0};
     for (size_t i = 0; i < TRACE_FILES_MAX && source->files[i] != NULL; i++) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s.ndjson.gz", run->directory, source->files[i]);
@@ -70,6 +71,9 @@ static bool source_load(struct run *run, const struct source *source) {
         crew_add(&run->crew, trace, source->way, source->ack);
         printf("  %-6s %8zu changes of %6zu topics by %s, %s, ack %s\n", trace->name, trace->event_count, trace->topic_count,
                producer_way_name(source->way), codec_name(source->codec), source->ack);
+        if (trace->repaired > 0) {
+            printf("         in %zu of them a negative price was left out\n", trace->repaired);
+        }
         run->trace_count++;
     } else {
         trace_fini(trace);

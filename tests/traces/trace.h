@@ -8,8 +8,9 @@
  * read, so that any thread may. It keeps each event's data twice: as the file has it (for the expected state) and as it is sent.
  *
  * The two differ in one place. In the traces a patch overwrites a nested `position` whole, while the protocol's patch is RFC 7396
- * and merges it: a bus that reports no speed this time would keep its old one. So a member of `position` that a patch does not name
- * is sent as null, which removes it. The expected state is computed by the traces' own rule.
+ * and merges it: a bus that reports no speed this time would keep its old one. So if a patch names a place without a speed, the speed
+ * is sent as null, which removes it. A few buses report a speed alone: they have not moved, and keep their place. The expected state
+ * is computed by the traces' own rule.
  */
 #ifndef AHORA_TESTS_TRACE_H
 #define AHORA_TESTS_TRACE_H
@@ -59,7 +60,9 @@ struct trace {
     uint32_t *index; /* open addressing: topic + 1, 0 for free */
     size_t index_size;
     struct bytes text;
+    size_t repaired; /* events in which something no kind allows was left out */
     bool has_adjusts;
+    bool has_keys; /* what is sent again must be known: orders would note their steps twice */
     size_t folded; /* events that `expected` stands for */
 };
 

@@ -17,16 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/loose_kinds.h"
+
 #define NOW INT64_C(1795000000000)
 
 struct rig {
+    struct kinds *kinds;
     struct limits limits;
     struct core *core;
     int64_t mono_ms;
 };
 
 static void start(struct rig *rig) {
-    const struct core_options options = {.limits = rig->limits, .epoch = "e1", .server = "ahora/test", .seed = 1};
+    const struct core_options options = {
+        .limits = rig->limits, .kinds = rig->kinds, .epoch = "e1", .server = "ahora/test", .seed = 1};
     rig->core = core_create(&options);
     assert_non_null(rig->core);
     assert_int_equal(core_loaded(rig->core, "e1", 0), RESULT_OK);
@@ -36,6 +40,7 @@ static void start(struct rig *rig) {
 
 static int set_up(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
+    rig->kinds = loose_kinds();
     limits_default(&rig->limits);
     start(rig);
     *state = rig;
@@ -45,6 +50,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct rig *rig = *state;
     core_destroy(rig->core);
+    kinds_destroy(rig->kinds);
     free(rig);
     return 0;
 }

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/loose_kinds.h"
+
 #define NOW INT64_C(1795000000000)
 #define FOLLOWERS 2
 #define AWAY_MAX 64
@@ -28,6 +30,7 @@ struct follower {
 };
 
 struct rig {
+    struct kinds *kinds;
     struct limits limits;
     struct core *first;
     struct session *publisher; /* at the first core */
@@ -37,6 +40,7 @@ struct rig {
 static struct core *create(const struct rig *rig, unsigned followers, bool follows) {
     const struct core_options options = {
         .limits = rig->limits,
+        .kinds = rig->kinds,
         .epoch = "e1",
         .server = "ahora/test",
         .seed = 1,
@@ -156,6 +160,7 @@ static void change(struct rig *rig, const char *change) {
 
 static int set_up(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
+    rig->kinds = loose_kinds();
     limits_default(&rig->limits);
     rig->limits.removals_max = 2;
     rig->first = create(rig, FOLLOWERS, false);
@@ -175,6 +180,7 @@ static int tear_down(void **state) {
         core_destroy(rig->followers[i].core);
     }
     core_destroy(rig->first);
+    kinds_destroy(rig->kinds);
     free(rig);
     return 0;
 }

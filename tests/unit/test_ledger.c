@@ -20,10 +20,12 @@
 
 #include "proto/json.h"
 #include "proto/pack.h"
+#include "tests/unit/loose_kinds.h"
 
 #define NOW INT64_C(1795000000000)
 
 struct rig {
+    struct kinds *kinds;
     struct limits limits;
     struct metrics metrics;
     struct table_key key;
@@ -34,9 +36,10 @@ struct rig {
 static int set_up(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
     limits_default(&rig->limits);
+    rig->kinds = loose_kinds();
     table_key_init(&rig->key, 1);
     *state = rig;
-    if (!ledger_init(&rig->ledger, &rig->limits, &rig->key, &rig->metrics)) {
+    if (!ledger_init(&rig->ledger, &rig->limits, rig->kinds, &rig->key, &rig->metrics)) {
         return 1;
     }
     rig->ledger.wall_ms = NOW;
@@ -48,6 +51,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct rig *rig = *state;
     ledger_fini(&rig->ledger);
+    kinds_destroy(rig->kinds);
     buffer_fini(&rig->text);
     free(rig);
     return 0;
@@ -245,7 +249,7 @@ static void documents_are_bounded_one_by_one_and_in_sum(void **state) {
     struct rig *rig = *state;
     rig->limits.document_bytes_max = 16;
     (void)ledger_fini(&rig->ledger);
-    assert_true(ledger_init(&rig->ledger, &rig->limits, &rig->key, &rig->metrics));
+    assert_true(ledger_init(&rig->ledger, &rig->limits, rig->kinds, &rig->key, &rig->metrics));
     rig->ledger.room = SIZE_MAX;
     assert_string_equal(apply(rig, "[" SET("stock/a", "{\"a\":\"0123456789abc\"}") "]"), "[" ERROR("too_large") "]");
     assert_string_equal(apply(rig, "[" SET("stock/a", "{\"a\":\"012345678\"}") "]"), "[{\"seq\":1}]");
@@ -444,7 +448,7 @@ static void records_load_into_an_equal_ledger_in_any_order(void **state) {
         assert_true(record_read(&rest, &records[count++]));
     }
     assert_int_equal(count, 6);
-    assert_true(ledger_init(&again, &rig->limits, &rig->key, &rig->metrics));
+    assert_true(ledger_init(&again, &rig->limits, rig->kinds, &rig->key, &rig->metrics));
     while (count > 0) {
         assert_int_equal(ledger_load(&again, &records[--count]), RESULT_OK);
     }

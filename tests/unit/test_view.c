@@ -18,8 +18,10 @@
 #include <string.h>
 
 #include "proto/pack.h"
+#include "tests/unit/loose_kinds.h"
 
 struct rig {
+    struct kinds *kinds;
     struct limits limits;
     struct metrics metrics;
     struct table_key key;
@@ -31,10 +33,11 @@ struct rig {
 static int set_up(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
     limits_default(&rig->limits);
+    rig->kinds = loose_kinds();
     table_key_init(&rig->key, 1);
     *state = rig;
-    bool fine =
-        ledger_init(&rig->ledger, &rig->limits, &rig->key, &rig->metrics) && views_init(&rig->views, &rig->ledger, &rig->key);
+    bool fine = ledger_init(&rig->ledger, &rig->limits, rig->kinds, &rig->key, &rig->metrics) &&
+                views_init(&rig->views, &rig->ledger, &rig->key);
     rig->ledger.room = SIZE_MAX;
     return fine ? 0 : 1;
 }
@@ -43,6 +46,7 @@ static int tear_down(void **state) {
     struct rig *rig = *state;
     views_fini(&rig->views);
     ledger_fini(&rig->ledger);
+    kinds_destroy(rig->kinds);
     arena_fini(&rig->arena);
     free(rig);
     return 0;

@@ -18,8 +18,7 @@ static bool is_segment_byte(uint8_t byte) {
     return is_letter_or_digit(byte) || (byte != '\0' && strchr("-_.~:@=", byte) != NULL);
 }
 
-/* NULL, or what is wrong with it as a segment of a topic. */
-static const char *segment_fault(struct span segment) {
+const char *name_segment_fault(struct span segment) {
     if (segment.bytes == 0) {
         return "a segment is empty";
     }
@@ -62,7 +61,7 @@ static const char *segments_fault(struct name *name, bool may_be_wild) {
     for (unsigned i = 0; i < name->count; i++) {
         bool deep = may_be_wild && span_is(name->segments[i], "**");
         bool wild = deep || (may_be_wild && span_is(name->segments[i], "*"));
-        const char *fault = wild ? NULL : segment_fault(name->segments[i]);
+        const char *fault = wild ? NULL : name_segment_fault(name->segments[i]);
 
         if (deep && i + 1 < name->count) {
             fault = "`**` is allowed only at the end";

@@ -30,6 +30,9 @@ enum ahora_code name_parse_topic(struct span text, struct name *name, const char
 /* AHORA_OK or AHORA_BAD_PATTERN. Every topic is a pattern too. */
 enum ahora_code name_parse_pattern(struct span text, struct name *name, const char **detail);
 
+/* NULL if the text is legal as a segment of a topic, so also as the name of a source; else what is wrong with it (static text). */
+const char *name_segment_fault(struct span text);
+
 bool name_equal(const struct name *a, const struct name *b);
 bool name_matches(const struct name *pattern, const struct name *topic);
 

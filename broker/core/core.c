@@ -122,6 +122,17 @@ static void resume_inputs(struct core *core) {
     }
 }
 
+/* While the broker stops nobody may renew a promise, so none is broken: the next start goes on where they stand. */
+static void run_due(struct core *core) {
+    if (core->draining || core->due_changes >= core->limits.due_changes_max) {
+        return;
+    }
+    core->due_changes += ledger_run_due(&core->ledger, core->limits.due_changes_max - core->due_changes);
+    if (core->due_changes > core->metrics.due_turn_max) {
+        core->metrics.due_turn_max = core->due_changes;
+    }
+}
+
 void core_tick(struct core *core) {
     core->work = 0;
     struct timer *timer;
@@ -132,6 +143,7 @@ void core_tick(struct core *core) {
         delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
     }
     keys_expire(&core->ledger.keys, core->mono_ms, KEYS_A_TICK);
+    run_due(core);
     resume_inputs(core);
 }
 
@@ -144,7 +156,9 @@ int64_t core_next_due(const struct core *core) {
     if (core->inputs.next != &core->inputs) {
         return core->mono_ms;
     }
-    return earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+    int64_t due = earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+    int64_t own = core->draining ? due : ledger_next_due(&core->ledger);
+    return own < due ? own : due;
 }
 
 /* ---- a turn ---- */
@@ -237,6 +251,7 @@ void core_turn_appended(struct core *core) {
 
 void core_turn_stored(struct core *core) {
     core->work = 0;
+    core->due_changes = 0;
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
@@ -261,7 +276,8 @@ void core_durable(struct core *core, int64_t seq) {
 
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, publish->principal, publish->changes, publish->change_count, publish->atomic, &core->results);
+    ledger_apply(&core->ledger, publish->principal, NULL, publish->changes, publish->change_count, publish->atomic,
+                 &core->results);
     assert(!core->results.failed);
     buffer_put_span(results, buffer_span(&core->results));
     ticket->seq = core->ledger.seq;
@@ -431,6 +447,7 @@ const struct metrics *core_metrics(struct core *core) {
     metrics->removals = core->ledger.removal_count;
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;
+    ledger_measure_due(&core->ledger);
     metrics->views = core->views.count;
     return metrics;
 }

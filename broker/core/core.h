@@ -62,7 +62,8 @@ enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor)
 /* `wall_ms`: Unix milliseconds (may jump); `mono_ms`: a clock that only grows. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
 
-/* Runs what is due: hello deadlines, beats, `every_ms`, old idempotency keys. Bounded work a call. */
+/* Runs what is due: hello deadlines, beats, `every_ms`, old idempotency keys, and what goes stale, expires or is lost (changes of the
+   running turn). Bounded work a call, and for the last a turn. */
 void core_tick(struct core *core);
 
 /* When core_tick wants to be called again (mono_ms). At most one second ahead. */

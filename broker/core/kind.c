@@ -15,7 +15,7 @@ static const struct kind kinds[] = {
     {.name = "stock", .counts = stock_counts},
     {.name = "room", .counts = room_counts},
     {.name = "order", .counts = order_counts},
-    {.name = "service", .counts = service_counts},
+    {.name = "service", .counts = service_counts, .fresh_ms = 120000},
 };
 
 const struct kind *kind_at(size_t index) {

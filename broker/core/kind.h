@@ -15,6 +15,8 @@
 struct kind {
     const char *name;
     const char *const *counts; /* integer fields that never go below 0, ended by NULL (docs/kinds.md) */
+    int64_t fresh_ms;          /* how long a document is fresh unless a write says otherwise; 0: for ever */
+    int64_t expire_ms;         /* how long it stays without a write unless a write says otherwise; 0: for ever */
 };
 
 /* NULL if no such kind is declared. */

@@ -10,6 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct kind;
+
+/* What the operator says of one kind's documents, in place of the kind itself; -1: nothing. */
+struct kind_promise {
+    const struct kind *kind;
+    int64_t fresh_ms;
+    int64_t expire_ms;
+};
+
+#define KIND_PROMISES_MAX 64
+
 struct limits {
     size_t message_bytes_max;   /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */
     size_t document_bytes_max;  /* one document as MessagePack; 64 KiB: a document is a state, not a file */
@@ -23,6 +34,13 @@ struct limits {
     size_t patterns_max;        /* per subscription; 64 */
     size_t view_topics_max;     /* topics one view may hold; 10 million */
     int64_t every_ms_max;       /* 1 hour */
+    int64_t promise_ms_max;     /* the longest fresh_ms and expire_ms; 366 days: longer is for ever */
+    size_t due_changes_max;     /* topics looked at in one turn because they go stale, expire or are lost; 1,000: about 2 ms */
+    size_t sources_max;         /* names of sources known at once; 65,536: about 10 MB */
+    int64_t grace_ms;           /* of a source that asks for none; 30 s: a reconnect after a deploy */
+    int64_t grace_ms_max;       /* 24 hours */
+    struct kind_promise kind_promises[KIND_PROMISES_MAX];
+    size_t kind_promise_count;
     int64_t hello_ms;           /* hello must arrive within; 5 s */
     int64_t beat_ms;            /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
     size_t outbox_bytes_max;    /* answers a session has not read yet; 1 MiB: past it we stop reading from it */

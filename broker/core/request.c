@@ -40,6 +40,36 @@ static struct span limits_told(struct core *core) {
     return buffer_span(out);
 }
 
+static void refuse_hello(struct core *core, struct session *session, enum ahora_code code, const char *detail) {
+    refuse(core, session, 0, code, detail);
+    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY, ahora_code_name(code));
+}
+
+/* The session speaks for a source from now on. False: refused. */
+static bool enter_source(struct core *core, struct session *session, const struct request *request) {
+    struct sources *sources = &core->ledger.sources;
+    const char *detail = name_segment_fault(request->source);
+    int64_t grace_ms = request->has_grace_ms ? request->grace_ms : core->limits.grace_ms;
+    if (grace_ms > core->limits.grace_ms_max) {
+        detail = "`grace_ms` is too long";
+    }
+    if (detail != NULL) {
+        refuse_hello(core, session, AHORA_BAD_MESSAGE, detail);
+        return false;
+    }
+    if (sources->table.count >= core->limits.sources_max && !sources_know(sources, request->source)) {
+        refuse_hello(core, session, AHORA_TOO_MANY, "the broker knows as many sources as it may");
+        return false;
+    }
+    session->source = sources_take(sources, request->source);
+    if (session->source == NULL) {
+        refuse_hello(core, session, AHORA_TOO_MANY, "no memory");
+        return false;
+    }
+    source_enter(sources, session->source, grace_ms, request->on_lost == ON_LOST_DELETE);
+    return true;
+}
+
 static void handle_hello(struct core *core, struct session *session, const struct request *request) {
     if (session->greeted) {
         refuse(core, session, request->id, AHORA_BAD_MESSAGE, "hello was said before");
@@ -48,6 +78,9 @@ static void handle_hello(struct core *core, struct session *session, const struc
     if (core->draining) {
         refuse(core, session, 0, AHORA_DRAINING, "the broker is about to stop");
         session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_DRAINING));
+        return;
+    }
+    if (request->source.data != NULL && !enter_source(core, session, request)) {
         return;
     }
     session->greeted = true;
@@ -369,7 +402,8 @@ static struct publication *publication_create(struct session *session, const str
 /* False: no memory, though the changes may be applied. */
 static bool publish_here(struct core *core, struct session *session, const struct request *request) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, session->principal, request->changes, request->change_count, request->atomic, &core->results);
+    ledger_apply(&core->ledger, session->principal, session->source, request->changes, request->change_count, request->atomic,
+                 &core->results);
     assert(!core->results.failed);
     if (request->ack == ACK_NONE) {
         return true;

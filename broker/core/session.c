@@ -70,6 +70,9 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
+    if (session->source != NULL) {
+        source_leave(&core->ledger.sources, session->source, core->mono_ms);
+    }
     heap_clear(&core->timers, &session->timer);
     link_remove(&session->all);
     link_remove(&session->ready);

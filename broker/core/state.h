@@ -112,6 +112,7 @@ struct session {
     uint32_t subscription_count;
     uint32_t publication_count;
     uint32_t posted_count; /* of these, on their way to the ledger */
+    struct source *source; /* counted; NULL: none was named */
     int64_t allowance;     /* publish rate: changes left */
     int64_t allowance_ms;  /* when it was last filled */
     uint64_t number;
@@ -163,6 +164,7 @@ struct core {
     struct link tickets_durable; /* wait for the disk, oldest first */
     struct link tickets_done;    /* for core_next_ticket */
 
+    size_t due_changes;    /* looked at in this turn because their time had come */
     uint64_t work;         /* topics that this turn's requests made us visit: past WORK_MAX the rest of the input waits */
     size_t sliced_count;   /* sessions that hold slices: none when the next turn is shown */
     struct arena arena;    /* this turn's frames, blocks and slices */

@@ -135,7 +135,7 @@ static void apply_list(struct run *run) {
     }
     const char *principal = choose(run, 2) == 0 ? "p" : "q";
     model_apply(&run->model, principal, wishes, count, atomic, verdicts);
-    ledger_apply(&run->ledger, principal, buffer_span(&changes), count, atomic, &results);
+    ledger_apply(&run->ledger, principal, NULL, buffer_span(&changes), count, atomic, &results);
     size_t used = 0;
     MUST(pack_check(buffer_span(&results), AHORA_DEPTH_MAX, &used) == PACK_FINE && used == results.bytes,
          "results are not legal");

@@ -23,10 +23,10 @@ struct sim *playing;
 
 bool __real_request_handle(struct core *core, struct session *session, struct span message);
 bool __wrap_request_handle(struct core *core, struct session *session, struct span message);
-void __real_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results);
-void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results);
+void __real_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results);
+void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results);
 
 bool __wrap_request_handle(struct core *core, struct session *session, struct span message) {
     struct client *client = session_owner(session);
@@ -43,8 +43,8 @@ bool __wrap_request_handle(struct core *core, struct session *session, struct sp
     return true;
 }
 
-void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results) {
+void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results) {
     struct asked *asked = playing->applying;
     MUST(asked != NULL && asked->op == REQUEST_PUB && !asked->applied, "changes that nobody published");
     MUST(strcmp(principal, playing->applying_principal) == 0 && count == asked->wish_count && atomic == asked->atomic,
@@ -57,7 +57,7 @@ void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct sp
         }
     }
     const size_t before = results->bytes;
-    __real_ledger_apply(ledger, principal, changes, count, atomic, results);
+    __real_ledger_apply(ledger, principal, source, changes, count, atomic, results);
     struct span told = span_of(results->data + before, results->bytes - before);
     report_trace(told.data, told.bytes);
     check_results(asked, told);

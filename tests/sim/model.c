@@ -344,9 +344,9 @@ static size_t key_bytes(const struct wish *wish, const char *principal) {
 /* broker/core/record.h draws the record. */
 static size_t record_bytes(const struct model *model, const struct wish *wish, const char *principal,
                            const struct version *version, size_t data_bytes) {
-    return 5 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
+    return 6 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
            (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) + varint_bytes((int64_t)data_bytes) +
-           (wish->key[0] != '\0' ? varint_bytes(model->wall_ms) : 0) + strlen(wish->path) + key_bytes(wish, principal) +
+           varint_bytes(model->wall_ms) + strlen(wish->path) + key_bytes(wish, principal) +
            data_bytes;
 }
 
@@ -367,7 +367,7 @@ static enum ahora_code check_room(const struct model *model, const struct wish *
     if (model_documents_bytes(model) + data_bytes > model->limits->documents_bytes_max) {
         return AHORA_OVERLOADED;
     }
-    const size_t bound = 5 + 70 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+    const size_t bound = 6 + 80 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
     return model->records_bytes + bound > model->room ? AHORA_STORE_FULL : AHORA_OK;
 }
 

@@ -19,7 +19,7 @@ struct kind_promise {
     int64_t expire_ms;
 };
 
-#define KIND_PROMISES_MAX 64
+#define KIND_PROMISES_MAX 32
 
 struct limits {
     size_t message_bytes_max;   /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */

@@ -44,10 +44,10 @@ enum on_lost {
 /* Absent text and values are spans of data NULL; absent numbers are 0 unless said otherwise. */
 struct request {
     enum request_op op;
-    int64_t id;          /* >= 1; 0 where absent (hello, or a pub with ack none) */
-    struct span token;   /* hello, auth: text */
-    struct span client;  /* hello: text */
-    struct span source;  /* hello: text */
+    int64_t id;           /* >= 1; 0 where absent (hello, or a pub with ack none) */
+    struct span token;    /* hello, auth: text */
+    struct span client;   /* hello: text */
+    struct span source;   /* hello: text */
     enum on_lost on_lost; /* hello */
     bool has_grace_ms;
     int64_t grace_ms;    /* hello */

@@ -55,7 +55,8 @@ struct core *core_create(const struct core_options *options) {
     list_init(&core->served);
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, &core->hash_key, &core->metrics) ||
-        !views_init(&core->views, &core->ledger, &core->hash_key)) {
+        !views_init(&core->views, &core->ledger, &core->hash_key) || !interests_init(&core->interests, &core->hash_key) ||
+        !demand_init(&core->demand, &core->ledger, 1)) {
         core_destroy(core);
         return NULL;
     }
@@ -70,6 +71,8 @@ void core_destroy(struct core *core) {
     }
     follow_fini(core);
     assert(list_is_empty(&core->tickets_turn) && list_is_empty(&core->tickets_durable) && list_is_empty(&core->tickets_done));
+    interests_fini(&core->interests);
+    demand_fini(&core->demand);
     views_fini(&core->views);
     ledger_fini(&core->ledger);
     heap_fini(&core->timers);
@@ -94,6 +97,7 @@ enum result core_load(struct core *core, const struct record *record) {
 enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", epoch);
     enum result result = ledger_loaded(&core->ledger, seq_floor);
+    result = result == RESULT_OK ? demand_loaded(&core->demand) : result;
     core->seq_stored = core->ledger.seq;
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
@@ -122,12 +126,80 @@ static void resume_inputs(struct core *core) {
     }
 }
 
+/* What changed about who follows what, up to so many patterns. */
+#define INTERESTS_A_TURN 4096
+
+static void report_interests(struct core *core) {
+    struct interest_count count;
+    for (int i = 0; i < INTERESTS_A_TURN && interests_next(&core->interests, &count); i++) {
+        core->metrics.demand_unreported += !demand_report(&core->demand, 0, &count);
+    }
+}
+
+bool core_count_interest(struct core *core, struct subscription *subscription) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        const struct name *pattern = &subscription->cursors[i].view->pattern;
+        subscription->asks_demand |= name_is_own(pattern);
+        if (name_is_own(pattern) || interests_add(&core->interests, pattern->text, subscription->every_ms)) {
+            continue;
+        }
+        for (; i > 0; i--) { /* back to how it was */
+            const struct name *before = &subscription->cursors[i - 1].view->pattern;
+            if (!name_is_own(before)) {
+                interests_remove(&core->interests, before->text, subscription->every_ms);
+            }
+        }
+        return false;
+    }
+    core->demand_followers += subscription->asks_demand;
+    subscription->counted = true;
+    return true;
+}
+
+void core_uncount_interest(struct core *core, struct subscription *subscription) {
+    if (!subscription->counted) {
+        return;
+    }
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        const struct name *pattern = &subscription->cursors[i].view->pattern;
+        if (!name_is_own(pattern)) {
+            interests_remove(&core->interests, pattern->text, subscription->every_ms);
+        }
+    }
+    if (subscription->asks_demand) {
+        core->demand_followers--;
+        core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
+    }
+    subscription->counted = false;
+}
+
+void core_wake_demand(struct core *core, const struct name *patterns, size_t count) {
+    bool asks = false;
+    for (size_t i = 0; i < count; i++) {
+        asks |= name_is_own(&patterns[i]);
+    }
+    if (!asks || core->draining) {
+        return;
+    }
+    core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
+    report_interests(core);
+    core->work += demand_wake(&core->demand);
+}
+
+static void run_demand(struct core *core, size_t count_max) {
+    if (core->demand.awake && core->demand_followers == 0 && core->mono_ms >= core->demand_awake_ms) {
+        demand_sleep(&core->demand);
+    }
+    core->due_changes += demand_run(&core->demand, count_max);
+}
+
 /* While the broker stops nobody may renew a promise, so none is broken: the next start goes on where they stand. */
 static void run_due(struct core *core) {
     if (core->draining || core->due_changes >= core->limits.due_changes_max) {
         return;
     }
     core->due_changes += ledger_run_due(&core->ledger, core->limits.due_changes_max - core->due_changes);
+    run_demand(core, core->limits.due_changes_max - core->due_changes);
     if (core->due_changes > core->metrics.due_turn_max) {
         core->metrics.due_turn_max = core->due_changes;
     }
@@ -157,8 +229,13 @@ int64_t core_next_due(const struct core *core) {
         return core->mono_ms;
     }
     int64_t due = earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
-    int64_t own = core->draining ? due : ledger_next_due(&core->ledger);
-    return own < due ? own : due;
+    if (core->draining) {
+        return due;
+    }
+    int64_t promise = ledger_next_due(&core->ledger);
+    int64_t demand = demand_next_due(&core->demand);
+    due = promise < due ? promise : due;
+    return demand < due ? demand : due;
 }
 
 /* ---- a turn ---- */
@@ -252,6 +329,7 @@ void core_turn_appended(struct core *core) {
 void core_turn_stored(struct core *core) {
     core->work = 0;
     core->due_changes = 0;
+    report_interests(core);
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
@@ -354,7 +432,7 @@ enum ahora_code core_parse_pattern(struct span text, struct name *pattern, const
     if (code != AHORA_OK) {
         return code;
     }
-    if (pattern->segments[0].data[0] != '*' && kind_find(pattern->segments[0]) == NULL) {
+    if (pattern->segments[0].data[0] != '*' && !name_is_own(pattern) && kind_find(pattern->segments[0]) == NULL) {
         *detail = "the first segment names no declared kind";
         return AHORA_UNKNOWN_KIND;
     }
@@ -448,6 +526,9 @@ const struct metrics *core_metrics(struct core *core) {
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;
     ledger_measure_due(&core->ledger);
+    metrics->demand_topics = core->demand.told_count;
+    metrics->demand_untold = core->demand.untold_count;
+    metrics->demand_awake = core->demand.awake;
     metrics->views = core->views.count;
     return metrics;
 }

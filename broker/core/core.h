@@ -186,6 +186,10 @@ struct ticket *core_next_ticket(struct core *core);
 bool core_wants_changes(const struct core *core);
 void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
 
+/* Call before a read of these patterns: brings topics of the broker's own up to date that one of them asks for. They are changes of the
+   running turn. */
+void core_wake_demand(struct core *core, const struct name *patterns, size_t count);
+
 /* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_appended). */
 
 /* The topic if it exists now, else NULL. */

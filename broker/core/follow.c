@@ -119,8 +119,7 @@ static int by_seq(const void *a, const void *b) {
 }
 
 static bool collect_feed(struct core *core) {
-    const struct name everything = {.segments = {span_of_text("**")}, .count = 1, .wild = true, .deep = true};
-    tree_select(&core->ledger.tree, &everything, &core->feed);
+    tree_select_all(&core->ledger.tree, &core->feed);
     if (!core->feed.failed && core->feed.count > 1) {
         qsort(core->feed.values, core->feed.count, sizeof *core->feed.values, by_seq);
     }
@@ -178,7 +177,7 @@ static struct topic *own_topic(struct ledger *ledger, const struct change *their
         return topic;
     }
     struct name name;
-    enum ahora_code code = name_parse_topic(path, &name, NULL);
+    enum ahora_code code = name_parse_held(path, &name, NULL);
     assert(code == AHORA_OK && "the ledger holds legal topics");
     (void)code;
     return topic_create(ledger, &name, theirs->topic->kind);

@@ -31,6 +31,12 @@ const struct kind *kind_find(struct span name) {
     return NULL;
 }
 
+const struct kind *kind_of_demand(void) {
+    static const char *const no_counts[] = {NULL};
+    static const struct kind kind = {.name = "$demand", .counts = no_counts};
+    return &kind;
+}
+
 int64_t kind_minimum(const struct kind *kind, struct span field) {
     for (const char *const *count = kind->counts; *count != NULL; count++) {
         if (span_is(field, *count)) {

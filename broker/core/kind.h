@@ -23,6 +23,9 @@ struct kind {
 const struct kind *kind_find(struct span name);
 const struct kind *kind_at(size_t index); /* NULL past the last */
 
+/* Of the broker's own topics below `$demand`, which nobody else writes; kind_find does not find it. */
+const struct kind *kind_of_demand(void);
+
 /* The smallest value `adjust` may leave in the field; INT64_MIN where the kind sets none. */
 int64_t kind_minimum(const struct kind *kind, struct span field);
 

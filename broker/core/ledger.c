@@ -25,8 +25,7 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
 
 static void destroy_all(struct ledger *ledger) {
     struct tree_found found = {0};
-    const struct name everything = {.segments = {span_of_text("**")}, .count = 1, .wild = true, .deep = true};
-    tree_select(&ledger->tree, &everything, &found);
+    tree_select_all(&ledger->tree, &found);
     assert(!found.failed);
     for (size_t i = 0; i < found.count; i++) {
         topic_destroy(ledger, found.values[i]);
@@ -197,10 +196,10 @@ void ledger_forget_records(struct ledger *ledger) {
 /* ---- loading ---- */
 
 static bool is_legal(const struct record *record, struct name *name, const struct kind **kind) {
-    if (name_parse_topic(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
+    if (name_parse_held(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
         return false;
     }
-    *kind = kind_find(name->segments[0]);
+    *kind = name_is_own(name) ? kind_of_demand() : kind_find(name->segments[0]);
     if (*kind == NULL || record->removed) {
         return *kind != NULL;
     }

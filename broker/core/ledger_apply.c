@@ -74,7 +74,8 @@ static struct outcome check_form(struct attempt *attempt) {
     if (attempt->at > ledger->wall_ms + ledger->limits->at_ahead_ms_max) {
         return refuse(AHORA_INVALID, "`at` lies too far in the future");
     }
-    if (attempt->request.fresh_ms > ledger->limits->promise_ms_max || attempt->request.expire_ms > ledger->limits->promise_ms_max) {
+    if (attempt->request.fresh_ms > ledger->limits->promise_ms_max ||
+        attempt->request.expire_ms > ledger->limits->promise_ms_max) {
         return refuse(AHORA_INVALID, "`fresh_ms` or `expire_ms` is too long; 0 is for ever");
     }
     return fine;

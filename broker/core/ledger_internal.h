@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Between ledger.c, which keeps topics, ledger_apply.c and promise.c, which change them, and ledger_note.c. Nobody else includes this. */
+/* Between ledger.c, which keeps topics, those who change them, and ledger_note.c. Only core/ledger*.c, promise.c and demand.c include this. */
 #ifndef CORE_LEDGER_INTERNAL_H
 #define CORE_LEDGER_INTERNAL_H
 
@@ -44,6 +44,20 @@ bool note_has_room(const struct ledger *ledger, size_t topic_bytes, size_t key_b
    now. There must be memory and room. */
 void note_change(struct ledger *ledger, struct topic *topic, struct span key, enum change_op op, struct document *patch,
                  struct document *replaced);
+
+/* ---- ledger_own.c: after own_has_room, one change of our own cannot fail ---- */
+
+/* Not while we wait for room. */
+bool own_may_write(const struct ledger *ledger);
+
+/* False: no room in the store or no memory; everything of our own then waits a little, and is counted. */
+bool own_has_room(struct ledger *ledger, size_t topic_bytes, size_t source_bytes, size_t data_bytes);
+
+void own_mark_stale(struct ledger *ledger, struct topic *topic);
+void own_remove(struct ledger *ledger, struct topic *topic, enum ahora_why why);
+
+/* Sets a document of the broker's own; looks for room itself. False: not made. */
+bool own_set(struct ledger *ledger, const struct name *name, const struct kind *kind, struct span data);
 
 /* ---- promise.c ---- */
 

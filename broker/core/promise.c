@@ -19,9 +19,6 @@
 
 #define NEVER INT64_MAX
 
-/* While the store is full, we look again so often. */
-#define ROOM_WAIT_MS 100
-
 /* ---- one topic's promise ---- */
 
 static const struct kind_promise *promise_of(const struct ledger *ledger, const struct kind *kind) {
@@ -36,7 +33,7 @@ static const struct kind_promise *promise_of(const struct ledger *ledger, const 
 /* What the topic's last write said, else what the operator, else what the kind says. 0: for ever. */
 static int64_t fresh_ms_of(const struct ledger *ledger, const struct topic *topic) {
     const struct kind_promise *promise = promise_of(ledger, topic->kind);
-    return topic->fresh_ms >= 0                       ? topic->fresh_ms
+    return topic->fresh_ms >= 0                        ? topic->fresh_ms
            : promise != NULL && promise->fresh_ms >= 0 ? promise->fresh_ms
                                                        : topic->kind->fresh_ms;
 }
@@ -78,46 +75,9 @@ bool promise_renew(struct ledger *ledger, struct topic *topic) {
     return heap_set(&ledger->promises, &topic->promise, due);
 }
 
-/* ---- changes of our own ---- */
-
-/* Is there room for one more record of the topic, and memory? If not, everything due waits a little. */
+/* Is there room for one more record of the topic? If not, everything due waits a little. */
 static bool has_room(struct ledger *ledger, const struct topic *topic) {
-    size_t source_bytes = topic->source == NULL ? 0 : topic->source->bytes;
-    bool room = ledger->seq < AHORA_SEQ_MAX && note_reserve(ledger) &&
-                note_has_room(ledger, topic->path_bytes, 0, source_bytes, topic->document->bytes);
-    if (!room) {
-        ledger->due_wait_ms = ledger->mono_ms + ROOM_WAIT_MS;
-        ledger->metrics->due_waits++;
-    }
-    return room;
-}
-
-static void take_seq(struct ledger *ledger, struct topic *topic) {
-    topic->seq_before = topic->seq;
-    topic->seq = ++ledger->seq;
-}
-
-static void mark_stale(struct ledger *ledger, struct topic *topic) {
-    assert(!topic->stale && !topic_is_removed(topic));
-    take_seq(ledger, topic);
-    topic->stale = true;
-    bool set = promise_renew(ledger, topic);
-    assert(set && "reserved");
-    (void)set;
-    note_change(ledger, topic, (struct span){0}, CHANGE_TOUCH, NULL, NULL); /* nothing in the document changes */
-    ledger->metrics->stale++;
-}
-
-static void remove_topic(struct ledger *ledger, struct topic *topic) {
-    struct document *document = topic->document;
-    topic_hold(ledger, topic, NULL);
-    take_seq(ledger, topic);
-    topic->stale = false;
-    topic->why = AHORA_WHY_EXPIRED;
-    source_hold(&ledger->sources, NULL, topic);
-    heap_clear(&ledger->promises, &topic->promise);
-    note_change(ledger, topic, (struct span){0}, CHANGE_DELETE, NULL, document);
-    ledger_note_removal(ledger, topic);
+    return own_has_room(ledger, topic->path_bytes, topic->source == NULL ? 0 : topic->source->bytes, topic->document->bytes);
 }
 
 /* ---- what is due ---- */
@@ -136,11 +96,12 @@ static bool look_at_promise(struct ledger *ledger, struct topic *topic) {
         return false;
     }
     if (expires_ms(ledger, topic) <= ledger->mono_ms) {
-        remove_topic(ledger, topic);
+        own_remove(ledger, topic, AHORA_WHY_EXPIRED);
         ledger->metrics->expired++;
     } else {
-        heap_clear(&ledger->promises, &topic->promise);
-        mark_stale(ledger, topic);
+        heap_clear(&ledger->promises, &topic->promise); /* it is over: what is left is set anew */
+        own_mark_stale(ledger, topic);
+        ledger->metrics->stale++;
     }
     return true;
 }
@@ -152,13 +113,14 @@ static bool look_at_lost(struct ledger *ledger, struct topic *topic) {
         return false;
     }
     if (deletes) {
-        remove_topic(ledger, topic);
+        own_remove(ledger, topic, AHORA_WHY_EXPIRED);
         ledger->metrics->lost++;
         return true;
     }
     source_hold(&ledger->sources, NULL, topic); /* first, so that the record does not lose it once more */
     if (!topic->stale) {
-        mark_stale(ledger, topic);
+        own_mark_stale(ledger, topic);
+        ledger->metrics->stale++;
         ledger->metrics->lost++;
     }
     return true;
@@ -171,7 +133,7 @@ static struct topic *due_promise(const struct ledger *ledger) {
 
 /* Promises and losses in turn, so that neither holds up the other. */
 size_t ledger_run_due(struct ledger *ledger, size_t count_max) {
-    if (ledger->mono_ms < ledger->due_wait_ms) {
+    if (!own_may_write(ledger)) {
         return 0;
     }
     size_t count = sources_lose(&ledger->sources, ledger->mono_ms, count_max);

@@ -22,8 +22,8 @@ enum record_flag {
 
 struct record record_key_alone(const struct record *record) {
     assert(record->key.bytes > 0);
-    return (struct record){.key = record->key, .seq = record->seq, .fresh_ms = -1, .expire_ms = -1,
-                           .accepted_at = record->accepted_at};
+    return (struct record){
+        .key = record->key, .seq = record->seq, .fresh_ms = -1, .expire_ms = -1, .accepted_at = record->accepted_at};
 }
 
 size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t source_bytes, size_t data_bytes) {

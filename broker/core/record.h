@@ -35,7 +35,8 @@ struct record {
     int64_t at;          /* ms since the Unix epoch */
     int64_t fresh_ms;    /* -1: the kind's default */
     int64_t expire_ms;   /* -1: the kind's default */
-    int64_t accepted_at; /* when the broker accepted the last write, ms since the Unix epoch: what key, freshness and expiry count from */
+    int64_t
+        accepted_at; /* when the broker accepted the last write, ms since the Unix epoch: what key, freshness and expiry count from */
     struct span source;  /* of the last write; empty: it named none */
     int64_t grace_ms;    /* of the source; 0 without one */
     bool source_deletes; /* its topics go when it is lost, instead of going stale */

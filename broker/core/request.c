@@ -42,7 +42,8 @@ static struct span limits_told(struct core *core) {
 
 static void refuse_hello(struct core *core, struct session *session, enum ahora_code code, const char *detail) {
     refuse(core, session, 0, code, detail);
-    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY, ahora_code_name(code));
+    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY,
+                 ahora_code_name(code));
 }
 
 /* The session speaks for a source from now on. False: refused. */
@@ -269,7 +270,11 @@ static enum ahora_code subscribe(struct core *core, struct session *session, con
     if (subscription == NULL) {
         return AHORA_OVERLOADED;
     }
+    core_wake_demand(core, names, count);
     code = take_views(core, subscription, names, count);
+    if (code == AHORA_OK && !core_count_interest(core, subscription)) {
+        code = AHORA_OVERLOADED;
+    }
     if (code != AHORA_OK) {
         delivery_stop(core, subscription);
         free(subscription);
@@ -346,6 +351,7 @@ static void handle_get(struct core *core, struct session *session, const struct 
     enum ahora_code code = parse_match(core, request->match, names, &count, &detail);
     struct selection selection = {0};
     if (code == AHORA_OK) {
+        core_wake_demand(core, names, count);
         int64_t limit =
             request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit : core->limits.get_items_max;
         code = core_select(core, names, count, (struct span){0}, (size_t)limit, &selection);

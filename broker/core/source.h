@@ -26,7 +26,7 @@
 
 struct source {
     struct table_node hashed;
-    struct link all; /* in sources.all */
+    struct link all;    /* in sources.all */
     struct timer grace; /* in sources.graces while it has topics and no session */
     struct link topics; /* struct topic.of_source: what it last wrote */
     size_t topic_count; /* of these */
@@ -44,13 +44,13 @@ struct sources {
     struct table table;
     struct link all;    /* in the order they were made */
     struct heap graces; /* has room for all */
-    struct link lost; /* topics that wait for their mark, first lost first */
+    struct link lost;   /* topics that wait for their mark, first lost first */
     size_t lost_count;
     const struct table_key *hash_key;
 };
 
 bool sources_init(struct sources *sources, const struct table_key *hash_key); /* false: no memory */
-void sources_fini(struct sources *sources);                                    /* no topic or session may be left */
+void sources_fini(struct sources *sources);                                   /* no topic or session may be left */
 
 /* The source of that name, made if unknown, with a reference for the caller; NULL: no memory. */
 struct source *sources_take(struct sources *sources, struct span name);

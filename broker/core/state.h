@@ -19,6 +19,8 @@
 #include "broker/base/arena.h"
 #include "broker/base/heap.h"
 #include "broker/core/core.h"
+#include "broker/core/demand.h"
+#include "broker/core/interest.h"
 #include "broker/core/ledger.h"
 #include "broker/core/view.h"
 
@@ -49,6 +51,8 @@ struct subscription {
     int64_t walked_ms; /* when the last walk ended (monotonic) */
     uint64_t skipped;  /* since the last `live` */
     bool paced;        /* changes wait for a walk, never the fast path */
+    bool counted;      /* in core->interests */
+    bool asks_demand;  /* one of its patterns is below $demand */
     bool announced;    /* `live` was sent since the (re)start */
     uint32_t complete_count;
     uint32_t cursor_count;
@@ -133,6 +137,10 @@ struct core {
     struct table_key hash_key;
     struct ledger ledger;
     struct views views;
+    struct interests interests; /* what this core's subscriptions follow */
+    struct demand demand;       /* the same, told as topics */
+    size_t demand_followers;    /* subscriptions that follow those */
+    int64_t demand_awake_ms;    /* demand goes on at least so long (monotonic) */
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
     char server[64];
     uint64_t random;
@@ -192,6 +200,10 @@ void follow_batch_turn(struct core *core);
 /* The changes go to the ledger as mail, for the ticket. False: no memory. */
 bool follow_post(struct core *core, const struct publish *publish, struct ticket *ticket);
 void follow_fini(struct core *core);
+
+/* Counts the subscription among those who are interested in its patterns, and wakes demand if it asks for it. False: no memory. */
+bool core_count_interest(struct core *core, struct subscription *subscription);
+void core_uncount_interest(struct core *core, struct subscription *subscription);
 
 /* ---- names ---- */
 

@@ -59,6 +59,7 @@ static bool select_topics(struct exchange *exchange, const struct name *patterns
     size_t listed_max = (size_t)broker->config.listed_topics_max;
     enum ahora_code code = AHORA_OVERLOADED;
     if (broker->listed < listed_max) {
+        core_wake_demand(broker->core, patterns, count);
         loop_store_changes(broker);
         code = core_select(broker->core, patterns, count, from, limit, &call->selection);
         call->selected = code == AHORA_OK;

@@ -42,7 +42,8 @@ static bool read_one(struct limits *limits, const char *text, size_t bytes, bool
         return false;
     }
     if (!config_parse_duration(amount, &ms) || ms > limits->promise_ms_max) {
-        snprintf(why, why_bytes, "'%s' is not a duration (0, 500ms, 5s, 10m, 1h), or longer than limits.promise_ms_max", amount);
+        snprintf(why, why_bytes, "'%s' is not a duration (0, 500ms, 5s, 10m, 1h), or longer than limits.promise_ms_max",
+                 amount);
         return false;
     }
     struct kind_promise *promise = promise_of(limits, kind);

@@ -79,6 +79,14 @@ const struct config_key config_keys[] = {
     KEY("freshness", "expire_ms", CONFIG_TEXT, expire_ms, 0, 0,
         "topics nobody writes are removed after, unless a write says otherwise: as above"),
 
+    KEY("demand", "topics_max", CONFIG_NUMBER, core.demand_topics_max, 0, 1000000,
+        "patterns told below $demand at once; 0: demand is never told"),
+    KEY("demand", "every_ms", CONFIG_DURATION, core.demand_every_ms, 0, HOUR_MS,
+        "the count of a pattern is told not more often than"),
+    KEY("demand", "linger_ms", CONFIG_DURATION, core.demand_linger_ms, 0, HOUR_MS,
+        "a pattern that nobody follows any more is still told for"),
+    KEY("demand", "rate_max", CONFIG_NUMBER, core.demand_rate_max, 1, 1000000, "changes below $demand a second, all together"),
+
     KEY("http", "header_ms", CONFIG_DURATION, header_ms, 100, HOUR_MS, "a request head must be complete within"),
     KEY("http", "header_bytes_max", CONFIG_BYTES, header_bytes_max, KIB, 16 * KIB, "of one request head"),
     KEY("http", "body_ms", CONFIG_DURATION, body_ms, 100, HOUR_MS,

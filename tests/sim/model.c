@@ -346,8 +346,7 @@ static size_t record_bytes(const struct model *model, const struct wish *wish, c
                            const struct version *version, size_t data_bytes) {
     return 6 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
            (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) + varint_bytes((int64_t)data_bytes) +
-           varint_bytes(model->wall_ms) + strlen(wish->path) + key_bytes(wish, principal) +
-           data_bytes;
+           varint_bytes(model->wall_ms) + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
 }
 
 static void append(struct model_topic *topic, const struct version *version) {

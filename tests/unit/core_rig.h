@@ -48,6 +48,7 @@ static void rig_load(struct rig *rig) {
 static inline int rig_set_up(void **state) {
     struct rig *rig = calloc(1, sizeof *rig);
     limits_default(&rig->limits);
+    rig->limits.beat_ms = INT64_C(3600000) * 1000; /* beats are told elsewhere */
     rig->wall_ms = NOW;
     buffer_init(&rig->journal, SIZE_MAX);
     buffer_init(&rig->told, SIZE_MAX);

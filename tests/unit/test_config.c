@@ -192,7 +192,8 @@ static void kinds_are_given_promises(void **state) {
     assert_int_equal(config.core.kind_promises[0].expire_ms, -1);
     assert_int_equal(config.core.kind_promises[1].fresh_ms, 0);
     assert_int_equal(config.core.kind_promises[1].expire_ms, 7200000);
-    static const char *const wrong[] = {"service", "service:", "boats:5s", ":5s", "service:soon", "service:9999h", "stock:5s,room:5s"};
+    static const char *const wrong[] = {"service",      "service:",      "boats:5s",        ":5s",
+                                        "service:soon", "service:9999h", "stock:5s,room:5s"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         FILE *errors = tmpfile();
         config.errors = 0;

@@ -518,7 +518,8 @@ static void of_a_key_loaded_twice_the_higher_seq_counts(void **state) {
 static void a_key_whose_time_is_over_is_not_loaded(void **state) {
     struct rig *rig = *state;
     const struct record late = keyed("stock/a", 5, rig->limits.key_ms);
-    const struct record ancient = {.key = span_of("p\0k", 3), .seq = 2, .fresh_ms = -1, .expire_ms = -1, .accepted_at = INT64_MIN};
+    const struct record ancient = {
+        .key = span_of("p\0k", 3), .seq = 2, .fresh_ms = -1, .expire_ms = -1, .accepted_at = INT64_MIN};
     load(rig, &late);
     load(rig, &ancient);
     assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);

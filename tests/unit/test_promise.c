@@ -165,8 +165,8 @@ static void an_aborted_list_leaves_every_promise_as_it_was(void **state) {
     (void)change(rig, writer, SET("stock/a", ",\"fresh_ms\":100") "," SET("stock/b", ",\"expire_ms\":100"));
     pass(rig, 60);
     say(rig, writer,
-        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET("stock/c", ",\"fresh_ms\":5") "," TOUCH("stock/a", "")
-            ",{\"op\":\"delete\",\"topic\":\"stock/b\"}," SET("stock/b", "") "," TOUCH("stock/z", "") "]}");
+        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET("stock/c", ",\"fresh_ms\":5") "," TOUCH(
+            "stock/a", "") ",{\"op\":\"delete\",\"topic\":\"stock/b\"}," SET("stock/b", "") "," TOUCH("stock/z", "") "]}");
     turn(rig);
     assert_null(topic_of(rig, "stock/c"));
     pass(rig, 39);

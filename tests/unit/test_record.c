@@ -56,7 +56,8 @@ static void assert_round_trip(const struct record *record) {
     buffer_init(&buffer, 4096);
     record_put(&buffer, record);
     assert_false(buffer.failed);
-    assert_true(buffer.bytes <= record_bytes_max(record->topic.bytes, record->key.bytes, record->source.bytes, record->data.bytes));
+    assert_true(buffer.bytes <=
+                record_bytes_max(record->topic.bytes, record->key.bytes, record->source.bytes, record->data.bytes));
     struct span rest = buffer_span(&buffer);
     struct record read;
     assert_true(record_read(&rest, &read));
@@ -183,8 +184,9 @@ static void malformed_records_are_refused(void **state) {
          "\x02\x00\x00\x00\x01\x01\x05\x00\x00\x07\x01\x00"
          "ks",
          14},
-        {"a source without its name", "\x02\x00\x00\x01\x00\x01\x05\x05\x01\x01\x01\x00"
-                                      "a",
+        {"a source without its name",
+         "\x02\x00\x00\x01\x00\x01\x05\x05\x01\x01\x01\x00"
+         "a",
          13},
         {"a source's flag without a source",
          "\x02\x10\x00\x01\x00\x00\x05\x05\x01\x01\x00"

@@ -113,8 +113,9 @@ static void an_aborted_list_leaves_every_source_as_it_was(void **state) {
     struct session *bus = greet(rig, HELLO("bus-1", ""));
     (void)change(rig, van, SET("service/a"));
     say(rig, bus,
-        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET("service/a") "," SET("service/b") ",{\"op\":\"touch\",\"topic\":"
-                                                                                       "\"stock/no\"}]}");
+        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET("service/a") "," SET(
+            "service/b") ",{\"op\":\"touch\",\"topic\":"
+                         "\"stock/no\"}]}");
     turn(rig);
     session_close(rig->core, van);
     pass(rig, 0);
@@ -134,7 +135,8 @@ static void what_was_lost_stays_lost_when_the_source_returns(void **state) {
     van = greet(rig, HELLO("van-7", ",\"grace_ms\":0"));
     (void)change(rig, van, SET("service/d"));
     say(rig, van,
-        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET("service/c") ",{\"op\":\"touch\",\"topic\":\"stock/no\"}]}");
+        "{\"op\":\"pub\",\"id\":9,\"atomic\":true,\"changes\":[" SET(
+            "service/c") ",{\"op\":\"touch\",\"topic\":\"stock/no\"}]}");
     turn(rig);
     assert_int_equal(core_metrics(rig->core)->due, 2);
     pass(rig, 0);

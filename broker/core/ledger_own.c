@@ -35,6 +35,9 @@ static void renew(struct ledger *ledger, struct topic *topic) {
 
 void own_mark_stale(struct ledger *ledger, struct topic *topic) {
     assert(!topic->stale && !topic_is_removed(topic));
+    if (source_has_lost(topic) && !topic->source->deletes) { /* it has its mark: a restart need not lose it once more */
+        source_hold(&ledger->sources, NULL, topic);
+    }
     topic->seq_before = topic->seq;
     topic->seq = ++ledger->seq;
     topic->stale = true;

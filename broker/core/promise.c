@@ -117,12 +117,13 @@ static bool look_at_lost(struct ledger *ledger, struct topic *topic) {
         ledger->metrics->lost++;
         return true;
     }
-    source_hold(&ledger->sources, NULL, topic); /* first, so that the record does not lose it once more */
-    if (!topic->stale) {
-        own_mark_stale(ledger, topic);
-        ledger->metrics->stale++;
-        ledger->metrics->lost++;
+    if (topic->stale) {
+        source_hold(&ledger->sources, NULL, topic);
+        return true;
     }
+    own_mark_stale(ledger, topic);
+    ledger->metrics->stale++;
+    ledger->metrics->lost++;
     return true;
 }
 

@@ -37,8 +37,10 @@ bool __wrap_request_handle(struct core *core, struct session *session, struct sp
     const uint64_t resumes = core_metrics(core)->resumes;
     playing->applying = asked;
     playing->applying_principal = client->principal;
+    playing->applying_client = client;
     MUST(__real_request_handle(core, session, message), "client %u: with one core no message waits", client->number);
     playing->applying = NULL;
+    playing->applying_client = NULL;
     check_handled(client, asked, core_metrics(core)->resumes > resumes);
     return true;
 }
@@ -49,7 +51,11 @@ void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct so
     MUST(asked != NULL && asked->op == REQUEST_PUB && !asked->applied, "changes that nobody published");
     MUST(strcmp(principal, playing->applying_principal) == 0 && count == asked->wish_count && atomic == asked->atomic,
          "the ledger got another list than was published");
-    model_apply(&playing->model, principal, asked->wishes, asked->wish_count, asked->atomic, asked->verdicts);
+    const struct client *client = playing->applying_client;
+    const int number = client == NULL ? NO_SOURCE : client->source;
+    MUST((source == NULL) == (number == NO_SOURCE), "a list of another source than was published");
+    MUST(source == NULL || span_is(span_of(source->name, source->bytes), model_source_name(number)), "another source");
+    model_apply(&playing->model, principal, number, asked->wishes, asked->wish_count, asked->atomic, asked->verdicts);
     asked->applied = true;
     for (unsigned i = 0; i < asked->wish_count; i++) {
         if (asked->verdicts[i].code == AHORA_OK && asked->verdicts[i].seq > asked->ack_seq) {
@@ -61,6 +67,40 @@ void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct so
     struct span told = span_of(results->data + before, results->bytes - before);
     report_trace(told.data, told.bytes);
     check_results(asked, told);
+}
+
+size_t __real_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max);
+size_t __wrap_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max);
+size_t __real_ledger_run_due(struct ledger *ledger, size_t count_max);
+size_t __wrap_ledger_run_due(struct ledger *ledger, size_t count_max);
+
+size_t __wrap_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max) {
+    const size_t count = __real_sources_lose(sources, now_ms, count_max);
+    model_lose(&playing->model, count);
+    return count;
+}
+
+/* Each change that the ledger makes by itself must be right; and if it stopped before its bound, nothing may be left. */
+size_t __wrap_ledger_run_due(struct ledger *ledger, size_t count_max) {
+    struct model *model = &playing->model;
+    const size_t before = ledger->change_count;
+    const size_t count = __real_ledger_run_due(ledger, count_max);
+    MUST(count <= count_max && ledger->change_count - before <= count, "more was done in a turn than may be");
+    for (size_t i = before; i < ledger->change_count; i++) {
+        const struct change *change = &ledger->changes[i];
+        const int topic = model_find_topic(model, topic_path(change->topic));
+        MUST(topic >= 0 && change->stale == (change->document != NULL), "a change by itself of another sort");
+        model_own_change(model, (unsigned)topic, change->seq, change->document == NULL, change->why);
+    }
+    const bool waits = ledger->mono_ms < ledger->due_wait_ms;
+    MUST(count == count_max || waits || model_is_settled(model), "something is due and was not done");
+    if (waits) {
+        MUST(playing->room_is_short, "waits for room that there is");
+        report_note(EVENT_DUE_WAITED);
+    } else if (!model_is_settled(model)) {
+        report_note(EVENT_DUE_BOUNDED);
+    }
+    return count;
 }
 
 /* ---- start and load ---- */
@@ -346,6 +386,7 @@ void host_check_reading(struct sim *sim) {
         MUST((topic != NULL) == exists, "%s: exists or not", sim->model.topics[i].path);
         struct paper paper;
         MUST(!exists || (topic->seq == version->seq && topic->at == version->at && topic->fresh_ms == version->fresh_ms &&
+                         topic->expire_ms == version->expire_ms && topic->stale == version->stale &&
                          paper_read(document_span(topic->document), &paper) && paper_equal(&paper, &version->paper)),
              "%s is not as it was written", sim->model.topics[i].path);
     }
@@ -496,6 +537,9 @@ void host_stop(struct sim *sim) {
         client_gone(&sim->clients[i]);
     }
     host_set_time(sim, sim->limits.key_ms + 1, 0);
+    append(sim); /* what became due meanwhile */
+    core_turn_stored(sim->core);
+    model_turn_stored(&sim->model);
     const struct metrics *metrics = core_metrics(sim->core);
     MUST(metrics->sessions == 0 && metrics->subscriptions == 0 && metrics->subscriptions_live == 0 && metrics->views == 0 &&
              metrics->keys == 0,

@@ -21,6 +21,7 @@ enum option_bit {
     OPTION_SUB = 1 << 6,    /* --since --every --count --until-live */
     OPTION_REPLAY = 1 << 7, /* --speed --rate --loop --producers */
     OPTION_RAW = 1 << 8,    /* --json of status */
+    OPTION_SOURCE = 1 << 9, /* --source --on-lost --grace */
 };
 
 #define PRODUCERS_MAX 64
@@ -41,6 +42,10 @@ struct options {
     double rate;  /* changes a second; 0: not limited */
     bool loop;
     int64_t producers;
+    const char *source;
+    enum ahora_on_lost on_lost;
+    bool has_grace_ms;
+    int64_t grace_ms;
     bool help;
 };
 

@@ -189,12 +189,10 @@ static void lose(struct sources *sources, struct source *source) {
 
 size_t sources_lose(struct sources *sources, int64_t now_ms, size_t count_max) {
     size_t count = 0;
-    for (struct timer *timer; count < count_max; count++) {
-        timer = heap_first(&sources->graces);
-        if (timer == NULL || timer->due > now_ms) {
-            break;
-        }
-        lose(sources, CONTAINER_OF(timer, struct source, grace));
+    for (struct timer *timer; count < count_max && (timer = heap_first(&sources->graces)) != NULL && timer->due <= now_ms;) {
+        struct source *source = CONTAINER_OF(timer, struct source, grace);
+        count += source->topic_count > 0; /* others took over what it wrote, and only what it lost before keeps its name */
+        lose(sources, source);
     }
     return count;
 }

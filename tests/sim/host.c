@@ -125,6 +125,24 @@ static void check_sums(struct sim *sim) {
     MUST(metrics->keys == sim->model.key_count, "%" PRIu64 " keys, must be %zu", metrics->keys, sim->model.key_count);
 }
 
+static void check_graces(struct sim *sim) {
+    struct link *all = &sim->core->ledger.sources.all;
+    unsigned count = 0;
+    for (struct link *link = all->next; link != all; link = link->next, count++) {
+        const struct source *source = CONTAINER_OF(link, struct source, all);
+        int index = 0;
+        while (!span_is(span_of(source->name, source->bytes), model_source_name(index))) {
+            index++;
+        }
+        model_regrace(&sim->model, index, source->grace_ms);
+        MUST(source->deletes == model_source_deletes(index), "a source forgot what is to become of its topics");
+    }
+    for (unsigned i = 0; i < SOURCES_MAX; i++) {
+        count -= sim->model.sources[i].due_ms != INT64_MAX;
+    }
+    MUST(count == 0, "not as many sources as stored");
+}
+
 void host_start(struct sim *sim) {
     const struct core_options options = {
         .limits = sim->limits, .epoch = sim->epoch, .server = "ahora/sim", .seed = dice_next(&sim->dice)};
@@ -138,6 +156,7 @@ void host_start(struct sim *sim) {
     MUST(core_loaded(sim->core, sim->epoch, sim->floor) == RESULT_OK, "no memory");
     MUST(core_seq(sim->core) == sim->model.seq, "loaded up to seq %" PRId64 ", must be %" PRId64, core_seq(sim->core),
          sim->model.seq);
+    check_graces(sim);
     sim->lives++;
     sim->draining = false;
     check_sums(sim);

@@ -596,6 +596,20 @@ static void begin_grace(struct model *model, int source) {
     model->sources[source].armed = ++model->armed;
 }
 
+void model_regrace(struct model *model, int index, int64_t grace_ms) {
+    struct model_source *source = &model->sources[index];
+    bool known = false;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        for (size_t j = 0; j < model->topics[i].count; j++) {
+            const struct version *version = &model->topics[i].versions[j];
+            known |= version->source == index && version->grace_ms == grace_ms;
+        }
+    }
+    MUST(known && source->due_ms != INT64_MAX, "%s has a grace that nobody asked for", model_source_name(index));
+    source->due_ms += grace_ms - source->grace_ms;
+    source->grace_ms = grace_ms;
+}
+
 void model_source_enter(struct model *model, int source, int64_t grace_ms) {
     if (model->sources[source].due_ms != INT64_MAX) {
         report_note(EVENT_SOURCE_BACK);

@@ -125,6 +125,9 @@ bool model_source_deletes(int source);
 void model_source_enter(struct model *model, int source, int64_t grace_ms);
 void model_source_leave(struct model *model, int source);
 
+/* After a crash the broker gives the source this grace: one that it stored, of what it still remembers perhaps not the newest. */
+void model_regrace(struct model *model, int source, int64_t grace_ms);
+
 /* The broker says that so many sources are lost now: the first that are due. */
 void model_lose(struct model *model, size_t count);
 

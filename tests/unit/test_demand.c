@@ -337,6 +337,184 @@ static void a_full_store_lets_demand_wait(void **state) {
     assert_int_equal(core_metrics(rig->core)->demand_topics, 1);
 }
 
+/* ---- anything may happen ---- */
+
+#define WORLD_PATTERNS 5
+#define WORLD_SESSIONS 5
+#define WORLD_SUBS 3
+
+static const char *const world_patterns[WORLD_PATTERNS] = {"stock/*", "stock/**", "**", "order/7", "room/*/x"};
+
+struct world_sub {
+    bool used;
+    size_t pattern;
+    int every_ms;
+};
+
+struct world {
+    struct rig *rig;
+    uint64_t random;
+    struct session *sessions[WORLD_SESSIONS];
+    struct world_sub subs[WORLD_SESSIONS][WORLD_SUBS];
+    struct session *producer;
+    char token[64]; /* of its last `live`; empty: none */
+    int held[WORLD_PATTERNS][2];
+};
+
+static size_t draw(struct world *world, size_t below) {
+    world->random = world->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)(world->random >> 33) % below;
+}
+
+static size_t pattern_in(const char *line) {
+    const char *topic = strstr(line, "\"topic\":\"$demand/") + strlen("\"topic\":\"$demand/");
+    size_t index = 0;
+    while (strncmp(topic, world_patterns[index], strlen(world_patterns[index])) != 0 ||
+           topic[strlen(world_patterns[index])] != '"') {
+        assert_true(++index < WORLD_PATTERNS);
+    }
+    return index;
+}
+
+static int number_in(const char *line, const char *key) {
+    return (int)strtol(strstr(line, key) + strlen(key), NULL, 10);
+}
+
+/* What the producer makes of what it hears, as any client does. */
+static void producer_hears(struct world *world) {
+    char *text = strdup(hear(world->rig, world->producer));
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (strstr(line, "\"resumed\":false") != NULL) {
+            memset(world->held, 0, sizeof world->held);
+        } else if (strncmp(line, "{\"op\":\"set\"", 11) == 0) {
+            int *held = world->held[pattern_in(line)];
+            held[0] = number_in(line, "\"subscribers\":");
+            held[1] = number_in(line, "\"every_ms\":");
+            assert_true(held[0] > 0);
+        } else if (strncmp(line, "{\"op\":\"remove\"", 14) == 0) {
+            memset(world->held[pattern_in(line)], 0, sizeof world->held[0]);
+        } else if (strstr(line, "\"op\":\"live\"") != NULL) {
+            (void)snprintf(world->token, sizeof world->token, "e1-%d", number_in(line, "\"seq\":"));
+        }
+        assert_null(strstr(line, "\"op\":\"patch\""));
+        assert_null(strstr(line, "\"op\":\"error\""));
+    }
+    free(text);
+}
+
+static void producer_comes(struct world *world) {
+    char line[160];
+    world->producer = greet_any(world->rig);
+    (void)snprintf(line, sizeof line, "{\"op\":\"sub\",\"id\":1,\"match\":\"$demand/**\"%s%s%s}",
+                   world->token[0] == '\0' ? "" : ",\"since\":\"", world->token, world->token[0] == '\0' ? "" : "\"");
+    say(world->rig, world->producer, line);
+    turn(world->rig);
+    producer_hears(world);
+}
+
+static void reader_acts(struct world *world, size_t who) {
+    char line[160];
+    struct session **session = &world->sessions[who];
+    const size_t slot = draw(world, WORLD_SUBS);
+    struct world_sub *sub = &world->subs[who][slot];
+    if (*session == NULL) {
+        *session = greet_any(world->rig);
+    } else if (draw(world, 8) == 0) {
+        session_close(world->rig->core, *session);
+        *session = NULL;
+        memset(world->subs[who], 0, sizeof world->subs[who]);
+    } else if (sub->used) {
+        (void)snprintf(line, sizeof line, "{\"op\":\"unsub\",\"id\":%zu}", slot + 1);
+        say(world->rig, *session, line);
+        sub->used = false;
+    } else {
+        *sub = (struct world_sub){.used = true, .pattern = draw(world, WORLD_PATTERNS), .every_ms = 100 * (int)draw(world, 4)};
+        (void)snprintf(line, sizeof line, "{\"op\":\"sub\",\"id\":%zu,\"match\":\"%s\",\"every_ms\":%d}", slot + 1,
+                       world_patterns[sub->pattern], sub->every_ms);
+        say(world->rig, *session, line);
+    }
+}
+
+static void world_restarts(struct world *world) {
+    if (draw(world, 2) == 0) {
+        turn(world->rig);
+        if (world->producer != NULL) {
+            producer_hears(world);
+        }
+    }
+    restart(world->rig, (int64_t)draw(world, 20000));
+    memset(world->sessions, 0, sizeof world->sessions);
+    memset(world->subs, 0, sizeof world->subs);
+    world->producer = NULL;
+}
+
+static void world_step(struct world *world) {
+    const size_t throw = draw(world, 100);
+    if (throw < 60) {
+        reader_acts(world, draw(world, WORLD_SESSIONS));
+    } else if (throw < 64 && world->producer != NULL) {
+        producer_hears(world);
+        session_close(world->rig->core, world->producer);
+        world->producer = NULL;
+    } else if (throw < 74 && world->producer == NULL) {
+        producer_comes(world);
+    } else if (throw < 76) {
+        world_restarts(world);
+        return;
+    }
+    pass(world->rig, throw < 95 ? (int64_t)draw(world, 300) : (int64_t)draw(world, 12000));
+    if (world->producer != NULL) {
+        producer_hears(world);
+    }
+}
+
+/* When nothing happens for longer than anything lingers, the producer holds exactly what is. */
+static void world_rests(struct world *world) {
+    if (world->producer == NULL) {
+        producer_comes(world);
+    }
+    for (int i = 0; i < 20; i++) {
+        pass(world->rig, 1000);
+    }
+    producer_hears(world);
+    for (size_t pattern = 0; pattern < WORLD_PATTERNS; pattern++) {
+        int right[2] = {0, 0};
+        for (size_t i = 0; i < WORLD_SESSIONS * WORLD_SUBS; i++) {
+            const struct world_sub *sub = &world->subs[i / WORLD_SUBS][i % WORLD_SUBS];
+            if (sub->used && sub->pattern == pattern) {
+                right[1] = right[0] == 0 || sub->every_ms < right[1] ? sub->every_ms : right[1];
+                right[0]++;
+            }
+        }
+        if (world->held[pattern][0] != right[0] || world->held[pattern][1] != right[1]) {
+            fail_msg("%s: holds %d every %d, must hold %d every %d", world_patterns[pattern], world->held[pattern][0],
+                     world->held[pattern][1], right[0], right[1]);
+        }
+    }
+}
+
+static void whatever_happens_the_producer_ends_at_what_is(void **state) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct rig *rig = *state;
+        struct world world = {.rig = rig, .random = seed};
+        rig->limits.demand_topics_max = draw(&world, 3) == 0 ? WORLD_PATTERNS : 10000;
+        rig->limits.demand_rate_max = draw(&world, 2) == 0 ? 5 : 200;
+        rig->limits.removals_max = draw(&world, 2) == 0 ? 2 : 65536;
+        buffer_cut(&rig->journal, 0);
+        restart(rig, 0);
+        for (int step = 0; step < 300; step++) {
+            world_step(&world);
+            if (draw(&world, 60) == 0) {
+                world_rests(&world);
+            }
+        }
+        world_rests(&world);
+        rig_tear_down(state);
+        rig_set_up(state);
+    }
+}
+
 /* ---- counting ---- */
 
 static void counts_of_several_shards_add_up(void **state) {
@@ -450,6 +628,7 @@ int main(void) {
         CASE(only_so_many_patterns_are_told),
         CASE(a_pattern_too_long_for_its_topic_is_not_told),
         CASE(a_full_store_lets_demand_wait),
+        CASE(whatever_happens_the_producer_ends_at_what_is),
         cmocka_unit_test(counts_of_several_shards_add_up),
         CASE(shards_report_apart),
         cmocka_unit_test(any_order_of_coming_and_going_is_counted_right),

@@ -265,6 +265,26 @@ static void many_deadlines_of_one_moment_take_their_turns(void **state) {
     assert_true(core_next_due(rig->core) > rig->mono_ms);
 }
 
+static void two_ticks_of_one_turn_share_its_bound(void **state) {
+    struct rig *rig = *state;
+    rig->limits.due_changes_max = 10;
+    restart(rig, 0);
+    struct session *writer = greet(rig, "{\"op\":\"hello\"}");
+    for (int i = 0; i < 20; i++) {
+        char json[128];
+        (void)snprintf(json, sizeof json, "{\"op\":\"set\",\"topic\":\"stock/%d\",\"data\":{},\"fresh_ms\":%d}", i,
+                       i < 4 ? 100 : 101);
+        (void)change(rig, writer, json);
+    }
+    tick(rig, 100);
+    assert_int_equal(core_metrics(rig->core)->stale, 4);
+    tick(rig, 1);
+    assert_int_equal(core_metrics(rig->core)->stale, 10);
+    turn(rig);
+    tick(rig, 0);
+    assert_int_equal(core_metrics(rig->core)->stale, 20);
+}
+
 static void a_full_store_lets_deadlines_wait(void **state) {
     struct rig *rig = *state;
     struct session *writer = greet(rig, "{\"op\":\"hello\"}");
@@ -308,6 +328,7 @@ int main(void) {
         CASE(what_broke_while_the_broker_was_down_is_told_after_it),
         CASE(clocks_that_jump_break_no_promise),
         CASE(many_deadlines_of_one_moment_take_their_turns),
+        CASE(two_ticks_of_one_turn_share_its_bound),
         CASE(a_full_store_lets_deadlines_wait),
         CASE(a_broker_that_stops_breaks_no_promise),
     };

@@ -56,7 +56,7 @@ struct core *core_create(const struct core_options *options) {
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, &core->hash_key, &core->metrics) ||
         !views_init(&core->views, &core->ledger, &core->hash_key) || !interests_init(&core->interests, &core->hash_key) ||
-        !demand_init(&core->demand, &core->ledger, 1)) {
+        !demand_init(&core->demand, &core->ledger, 1 + options->followers)) {
         core_destroy(core);
         return NULL;
     }
@@ -131,6 +131,11 @@ static void resume_inputs(struct core *core) {
 
 static void report_interests(struct core *core) {
     struct interest_count count;
+    if (core->ledger.follows) {
+        follow_report(core);
+        return;
+    }
+    demand_note_askers(&core->demand, 0, core->demand_followers);
     for (int i = 0; i < INTERESTS_A_TURN && interests_next(&core->interests, &count); i++) {
         core->metrics.demand_unreported += !demand_report(&core->demand, 0, &count);
     }
@@ -166,10 +171,7 @@ void core_uncount_interest(struct core *core, struct subscription *subscription)
             interests_remove(&core->interests, pattern->text, subscription->every_ms);
         }
     }
-    if (subscription->asks_demand) {
-        core->demand_followers--;
-        core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
-    }
+    core->demand_followers -= subscription->asks_demand;
     subscription->counted = false;
 }
 
@@ -181,13 +183,23 @@ void core_wake_demand(struct core *core, const struct name *patterns, size_t cou
     if (!asks || core->draining) {
         return;
     }
+    if (core->ledger.follows) { /* its sessions have waited for it already; without memory it stays as it is */
+        (void)follow_ask(core, NULL);
+        return;
+    }
+    core_ask_demand(core);
+}
+
+void core_ask_demand(struct core *core) {
     core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
     report_interests(core);
     core->work += demand_wake(&core->demand);
 }
 
 static void run_demand(struct core *core, size_t count_max) {
-    if (core->demand.awake && core->demand_followers == 0 && core->mono_ms >= core->demand_awake_ms) {
+    if (demand_askers(&core->demand) > 0) {
+        core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
+    } else if (core->demand.awake && core->mono_ms >= core->demand_awake_ms) {
         demand_sleep(&core->demand);
     }
     core->due_changes += demand_run(&core->demand, count_max);
@@ -352,10 +364,21 @@ void core_durable(struct core *core, int64_t seq) {
 
 /* ---- tickets ---- */
 
+/* A source may have no session any more by the time its changes come: its grace begins. Where there is no memory for its name it writes as
+   nobody. */
+void core_apply_list(struct core *core, const struct publish *publish) {
+    struct ledger *ledger = &core->ledger;
+    struct source *source = publish->source.data == NULL ? NULL : sources_take(&ledger->sources, publish->source);
+    ledger_apply(ledger, publish->principal, source, publish->changes, publish->change_count, publish->atomic, &core->results);
+    if (source != NULL) {
+        source_rest(&ledger->sources, source, core->mono_ms);
+        source_unref(&ledger->sources, source);
+    }
+}
+
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, publish->principal, NULL, publish->changes, publish->change_count, publish->atomic,
-                 &core->results);
+    core_apply_list(core, publish);
     assert(!core->results.failed);
     buffer_put_span(results, buffer_span(&core->results));
     ticket->seq = core->ledger.seq;

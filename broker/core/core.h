@@ -152,6 +152,7 @@ struct publish {
     uint32_t change_count;
     bool atomic;
     enum ack ack;
+    struct span source; /* data NULL: none was named */
 };
 
 struct mail;

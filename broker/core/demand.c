@@ -33,7 +33,21 @@ bool demand_init(struct demand *demand, struct ledger *ledger, size_t shard_coun
         (struct demand){.ledger = ledger, .shard_count = shard_count, .allowance = ledger->limits->demand_rate_max * 1000};
     list_init(&demand->all);
     list_init(&demand->untold);
-    return table_init(&demand->table);
+    demand->askers = calloc(shard_count, sizeof *demand->askers);
+    return table_init(&demand->table) && demand->askers != NULL;
+}
+
+void demand_note_askers(struct demand *demand, size_t shard, size_t count) {
+    assert(shard < demand->shard_count);
+    demand->askers[shard] = count;
+}
+
+size_t demand_askers(const struct demand *demand) {
+    size_t sum = 0;
+    for (size_t i = 0; i < demand->shard_count; i++) {
+        sum += demand->askers[i];
+    }
+    return sum;
 }
 
 static void destroy(struct demand *demand, struct entry *entry) {
@@ -55,6 +69,7 @@ void demand_fini(struct demand *demand) {
     assert(demand->told_count == 0 && demand->untold_count == 0);
     table_fini(&demand->table);
     heap_fini(&demand->dues);
+    free(demand->askers);
     *demand = (struct demand){0};
 }
 

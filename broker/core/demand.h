@@ -35,6 +35,7 @@ struct demand {
     size_t told_count;
     int64_t allowance; /* changes left, in thousandths */
     int64_t allowance_ms;
+    size_t *askers; /* of each shard: subscriptions that follow demand */
     bool awake;
 };
 
@@ -47,6 +48,10 @@ enum result demand_loaded(struct demand *demand) MUST_CHECK;
 /* What one shard counts for a pattern now, in place of what it counted before. Patterns that do not fit behind `$demand/` are passed
    over. False: no memory, the count is not taken. */
 bool demand_report(struct demand *demand, size_t shard, const struct interest_count *count);
+
+/* So many subscriptions of the shard follow demand itself. */
+void demand_note_askers(struct demand *demand, size_t shard, size_t count);
+size_t demand_askers(const struct demand *demand);
 
 /* The sum of what the shards count: subscribers added, the finest every_ms of those that have any. */
 struct interest_count interest_merge(const struct interest_count *counts, size_t count);

@@ -70,7 +70,9 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
-    if (session->source != NULL) {
+    if (core->ledger.follows) {
+        follow_leave(core, session);
+    } else if (session->source != NULL) {
         source_leave(&core->ledger.sources, session->source, core->mono_ms);
     }
     heap_clear(&core->timers, &session->timer);

@@ -17,7 +17,14 @@ bool sources_init(struct sources *sources, const struct table_key *hash_key) {
 }
 
 void sources_fini(struct sources *sources) {
-    assert(sources->table.count == 0 && sources->lost_count == 0 && sources->graces.count == 0);
+    assert(sources->lost_count == 0);
+    for (struct link *link;
+         (link = list_pop(&sources->all)) != NULL;) { /* sessions elsewhere, whose leave did not come any more */
+        struct source *source = CONTAINER_OF(link, struct source, all);
+        assert(source->topic_count == 0);
+        table_remove(&sources->table, &source->hashed);
+        free(source);
+    }
     table_fini(&sources->table);
     heap_fini(&sources->graces);
     *sources = (struct sources){0};
@@ -113,6 +120,12 @@ void source_leave(struct sources *sources, struct source *source, int64_t now_ms
         begin_grace(sources, source, now_ms);
     }
     source_unref(sources, source);
+}
+
+void source_rest(struct sources *sources, struct source *source, int64_t now_ms) {
+    if (source->session_count == 0 && source->topic_count > 0 && !timer_is_set(&source->grace)) {
+        begin_grace(sources, source, now_ms);
+    }
 }
 
 /* ---- topics ---- */

@@ -50,7 +50,7 @@ struct sources {
 };
 
 bool sources_init(struct sources *sources, const struct table_key *hash_key); /* false: no memory */
-void sources_fini(struct sources *sources);                                   /* no topic or session may be left */
+void sources_fini(struct sources *sources);                                   /* no topic may be left */
 
 /* The source of that name, made if unknown, with a reference for the caller; NULL: no memory. */
 struct source *sources_take(struct sources *sources, struct span name);
@@ -64,6 +64,9 @@ void source_set(struct source *source, int64_t grace_ms, bool deletes, int64_t s
 /* A session of it came; and went, with the reference it held. */
 void source_enter(struct sources *sources, struct source *source, int64_t grace_ms, bool deletes);
 void source_leave(struct sources *sources, struct source *source, int64_t now_ms);
+
+/* Something was written for a source that has no session: its grace begins, if it has not. */
+void source_rest(struct sources *sources, struct source *source, int64_t now_ms);
 
 /* The topic was written by the source (NULL: by nobody who named itself), and leaves the one before. */
 void source_hold(struct sources *sources, struct source *source, struct topic *topic);

@@ -115,10 +115,14 @@ struct session {
     struct buffer inbox; /* input that waits until answers were read */
     uint32_t subscription_count;
     uint32_t publication_count;
-    uint32_t posted_count; /* of these, on their way to the ledger */
-    struct source *source; /* counted; NULL: none was named */
-    int64_t allowance;     /* publish rate: changes left */
-    int64_t allowance_ms;  /* when it was last filled */
+    uint32_t posted_count;  /* of these, on their way to the ledger */
+    struct source *source;  /* counted; NULL: none was named. A follower has the name alone */
+    struct mail *asked;     /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
+    struct mail *leave;     /* a follower's: to be sent when it ends */
+    enum ahora_code answer; /* a follower's: what MAIL_ENTER was answered */
+    bool is_answered;       /* a follower's: the message that asked may go on */
+    int64_t allowance;      /* publish rate: changes left */
+    int64_t allowance_ms;   /* when it was last filled */
     uint64_t number;
     int close_code;
     const char *close_reason;
@@ -139,7 +143,8 @@ struct core {
     struct views views;
     struct interests interests; /* what this core's subscriptions follow */
     struct demand demand;       /* the same, told as topics */
-    size_t demand_followers;    /* subscriptions that follow those */
+    size_t demand_followers;    /* subscriptions that follow those, here */
+    size_t demand_reported;     /* a follower's: how many of them the ledger knows of */
     int64_t demand_awake_ms;    /* demand goes on at least so long (monotonic) */
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
     char server[64];
@@ -186,6 +191,12 @@ struct core {
 
 /* ---- core.c ---- */
 
+/* Applies the changes now; their results are in core->results. */
+void core_apply_list(struct core *core, const struct publish *publish);
+
+/* Brings demand up to date, because somebody asks. */
+void core_ask_demand(struct core *core);
+
 /* Applies the changes now, appends their results, and lists the ticket. */
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 
@@ -199,6 +210,15 @@ void follow_batch_turn(struct core *core);
 
 /* The changes go to the ledger as mail, for the ticket. False: no memory. */
 bool follow_post(struct core *core, const struct publish *publish, struct ticket *ticket);
+
+/* A session waits for the ledger to know its source, or (NULL: nobody waits) for demand: its message comes again with the answer. False:
+   no memory. */
+bool follow_enter(struct core *core, struct session *session, struct span source, int64_t grace_ms, bool deletes);
+bool follow_ask(struct core *core, struct session *session);
+void follow_leave(struct core *core, struct session *session); /* it is being closed */
+
+/* What changed about who follows what, as mail. */
+void follow_report(struct core *core);
 void follow_fini(struct core *core);
 
 /* Counts the subscription among those who are interested in its patterns, and wakes demand if it asks for it. False: no memory. */
@@ -220,6 +240,9 @@ void session_timer_due(struct core *core, struct session *session);
 void session_process_inbox(struct core *core, struct session *session);
 
 /* ---- request.c ---- */
+
+/* A session of that source came to the ledger: counted in *source. AHORA_TOO_MANY, AHORA_OVERLOADED. */
+enum ahora_code core_enter_source(struct core *core, struct span name, int64_t grace_ms, bool deletes, struct source **source);
 
 /* One checked MessagePack message of the session. False: it must wait, and come again when a publication of the session is answered. */
 bool request_handle(struct core *core, struct session *session, struct span message);

@@ -154,7 +154,7 @@ static void publish(struct exchange *exchange, const struct change_request *chan
         code = AHORA_BAD_MESSAGE;
         detail = "Idempotency-Key is not UTF-8";
     } else if (!list.failed) {
-        struct publish wanted = {"anonymous", buffer_span(&list), 1, false, ack};
+        struct publish wanted = {.principal = "anonymous", .changes = buffer_span(&list), .change_count = 1, .ack = ack};
         call->ticket.owner = exchange;
         code = core_publish(exchange->broker->core, &wanted, &call->results, &call->ticket);
         detail = "the broker does not take changes now";

@@ -60,7 +60,7 @@ enum mail_kind {
     MAIL_ENTER,    /* a session of `source` came; answered by `code` */
     MAIL_LEAVE,    /* it went; sent after MAIL_ENTER was answered with AHORA_OK */
     MAIL_INTEREST, /* what the follower counts of the pattern in `changes`, or (no pattern) how many subscriptions follow demand */
-    MAIL_ASK,      /* somebody reads demand: answered when it is up to date, and shown by all */
+    MAIL_ASK,      /* somebody reads demand: answered when it is up to date and on its way to all */
 };
 
 /* Something on its way to the ledger, mostly a publish. */

@@ -4,9 +4,9 @@
  */
 
 /*
- * Demand: which patterns are followed, told to producers as topics of the broker's own, `$demand/<pattern>`. They are changes of the
- * ledger like any other, with seq and record: so tokens, conflation and restarts hold for them too, and a producer that resumes after a
- * restart sees what was told before it until its readers are back, or are gone for good.
+ * Demand: which patterns are followed, told to producers as topics of the broker's own, `$demand/<pattern>`. They are changes
+ * of the ledger like any other, with seq and record: so tokens, conflation and restarts hold for them too, and a producer that
+ * resumes after a restart sees what was told before it until its readers are back, or are gone for good.
  *
  * Counts come in from wherever subscriptions live (interest.h), one column for each shard, and are added up here.
  *
@@ -15,8 +15,8 @@
  *        the rate may   changed: not more    any more; a new
  *                       often than every_ms  follower: told
  *
- * Nobody listens to most brokers' demand, so it sleeps: counts go on, no change is made. Whoever asks for it wakes it, and everything
- * there is to tell is told in that very turn. Owned by the ledger's thread.
+ * Nobody listens to most brokers' demand, so it sleeps: counts go on, no change is made. Whoever asks for it wakes it, and
+ * everything there is to tell is told in that very turn. Owned by the ledger's thread.
  */
 #ifndef CORE_DEMAND_H
 #define CORE_DEMAND_H
@@ -45,8 +45,8 @@ void demand_fini(struct demand *demand);
 /* After loading: what was told before the restart lingers. RESULT_NO_MEMORY. */
 enum result demand_loaded(struct demand *demand) MUST_CHECK;
 
-/* What one shard counts for a pattern now, in place of what it counted before. Patterns that do not fit behind `$demand/` are passed
-   over. False: no memory, the count is not taken. */
+/* What one shard counts for a pattern now, in place of what it counted before. Patterns that do not fit behind `$demand/` are
+   passed over. False: no memory, the count is not taken. */
 bool demand_report(struct demand *demand, size_t shard, const struct interest_count *count);
 
 /* So many subscriptions of the shard follow demand itself. */

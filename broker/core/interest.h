@@ -4,8 +4,9 @@
  */
 
 /*
- * Who is interested in what: how many subscriptions follow each pattern, and how often the most eager of them wants to hear. Counted
- * where subscriptions live, one of these for each thread that has some; what changed is pulled, by whoever adds them up (demand.h).
+ * Who is interested in what: how many subscriptions follow each pattern, and how often the most eager of them wants to hear.
+ * Counted where subscriptions live, one of these for each thread that has some; what changed is pulled, by whoever adds them up
+ * (demand.h).
  */
 #ifndef CORE_INTEREST_H
 #define CORE_INTEREST_H
@@ -35,8 +36,8 @@ struct interest_count {
 bool interests_init(struct interests *interests, const struct table_key *hash_key); /* false: no memory */
 void interests_fini(struct interests *interests);                                   /* everybody must have left */
 
-/* One subscription of the pattern more, and one less with the same every_ms. Cost: O(log n) in the different every_ms of the pattern.
-   False: no memory. */
+/* One subscription of the pattern more, and one less with the same every_ms. Cost: O(log n) in the different every_ms of the
+   pattern. False: no memory. */
 bool interests_add(struct interests *interests, struct span pattern, int64_t every_ms);
 void interests_remove(struct interests *interests, struct span pattern, int64_t every_ms);
 

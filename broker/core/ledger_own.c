@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Changes that the ledger makes by itself. They have no result to tell: where there is no room they are not made, and tried again. */
+/* Changes that the ledger makes by itself. They have no result to tell: where there is no room they are not made, and tried
+   again. */
 #include <assert.h>
 
 #include "broker/core/ledger_internal.h"

@@ -4,12 +4,12 @@
  */
 
 /*
- * Promises: a document is fresh for fresh_ms after its last write, and gone after expire_ms. What the ledger changes by itself when
- * that time is over, or when a source is lost, is a change like any other: it takes a seq, a record and a place in the views. So resume,
- * conflation, restart and whoever follows need nothing special.
+ * Promises: a document is fresh for fresh_ms after its last write, and gone after expire_ms. What the ledger changes by itself
+ * when that time is over, or when a source is lost, is a change like any other: it takes a seq, a record and a place in the
+ * views. So resume, conflation, restart and whoever follows need nothing special.
  *
- * One timer for a topic, for the earlier of the two. A write that renews the promise does not move the timer: it may fire too early,
- * is then looked at and set anew. So a write costs O(1), and each topic one look per promise, O(log n).
+ * One timer for a topic, for the earlier of the two. A write that renews the promise does not move the timer: it may fire too
+ * early, is then looked at and set anew. So a write costs O(1), and each topic one look per promise, O(log n).
  *
  * The work of a call is bounded. What is left waits, and so does everything while the store is full: counted, never dropped.
  */

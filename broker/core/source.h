@@ -4,16 +4,16 @@
  */
 
 /*
- * Sources: producers that gave themselves a name in `hello`, and what each of them last wrote. A source that has no session any more
- * is lost when its grace is over: everything it last wrote then waits to be marked stale, or to be removed.
+ * Sources: producers that gave themselves a name in `hello`, and what each of them last wrote. A source that has no session any
+ * more is lost when its grace is over: everything it last wrote then waits to be marked stale, or to be removed.
  *
  *        enter               leave, no session left                 due
  *   ──────────▶ present ───────────────────────────▶ in grace ──────────────▶ lost: its topics move to sources.lost, one splice
  *                  ▲               enter                │
  *                  └────────────────────────────────────┘
  *
- * What was lost stays lost when the source returns; what it writes from then on is its own again. A name lives as long as a session or
- * a topic needs it. Owned by the ledger, one thread.
+ * What was lost stays lost when the source returns; what it writes from then on is its own again. A name lives as long as a
+ * session or a topic needs it. Owned by the ledger, one thread.
  */
 #ifndef CORE_SOURCE_H
 #define CORE_SOURCE_H

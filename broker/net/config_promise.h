@@ -9,8 +9,8 @@
 
 #include "broker/net/config.h"
 
-/* Reads config->fresh_ms and config->expire_ms ("service:2m stock:0") into config->core. NULL, or the key that is wrong, with the reason
-   in `why`. */
+/* Reads config->fresh_ms and config->expire_ms ("service:2m stock:0") into config->core. NULL, or the key that is wrong, with
+   the reason in `why`. */
 const char *config_read_promises(struct config *config, char *why, size_t why_bytes);
 
 #endif

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Demand as docs/protocol.md tells it: what a producer hears of who follows what, in both encodings, over HTTP and Server-Sent Events,
-   and through a kill. */
+/* Demand as docs/protocol.md tells it: what a producer hears of who follows what, in both encodings, over HTTP and Server-Sent
+   Events, and through a kill. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

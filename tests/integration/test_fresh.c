@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Freshness, expiry and sources as docs/protocol.md tells them: over WebSocket in both encodings, HTTP and Server-Sent Events, through
-   kills and restarts. Deadlines are real, so nothing is said of how long they take: what must come is waited for, and what must not come
-   has a deadline of hours. */
+/* Freshness, expiry and sources as docs/protocol.md tells them: over WebSocket in both encodings, HTTP and Server-Sent Events,
+   through kills and restarts. Deadlines are real, so nothing is said of how long they take: what must come is waited for, and
+   what must not come has a deadline of hours. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

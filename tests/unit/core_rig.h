@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* A core with a journal in memory, for tests in which time passes and the broker starts anew: sessions speak JSON, turns and clocks are
-   played by hand. Included by one test program each; include cmocka first. */
+/* A core with a journal in memory, for tests in which time passes and the broker starts anew: sessions speak JSON, turns and
+   clocks are played by hand. Included by one test program each; include cmocka first. */
 #ifndef TESTS_UNIT_CORE_RIG_H
 #define TESTS_UNIT_CORE_RIG_H
 

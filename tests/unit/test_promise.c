@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Freshness and expiry, as clients see them: what is due, when, across restarts and clocks that jump, and how much of it in one turn. */
+/* Freshness and expiry, as clients see them: what is due, when, across restarts and clocks that jump, and how much of it in one
+   turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -6,6 +6,7 @@
 /* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
 #include "broker/net/broker.h"
 #include "broker/net/budget.h"
+#include "broker/net/config_promise.h"
 #include "broker/net/kinds_directory.h"
 
 #include <getopt.h>
@@ -179,6 +180,15 @@ static int back_up(const struct config *config, const char *to) {
     return 0;
 }
 
+/* Kinds are known only now. */
+static void check_promises(struct config *config, const struct kinds *kinds) {
+    const char *unknown = kinds == NULL ? NULL : config_unknown_promise(config, kinds);
+    if (unknown != NULL) {
+        fprintf(stderr, "freshness: there is no kind '%s'\n", unknown);
+        config->errors++;
+    }
+}
+
 int main(int count, char **words) {
     struct broker *broker = calloc(1, sizeof *broker);
     if (broker == NULL) {
@@ -196,6 +206,7 @@ int main(int count, char **words) {
         check_addresses(config);
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
+        check_promises(config, kinds);
         if (command.test) {
             config_print(config, stdout);
             exit_code = config->errors > 0 ? 1 : 0;

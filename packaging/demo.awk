@@ -5,11 +5,11 @@
 # Usage: awk -v nights="2026-05-01 2026-05-02 ..." -f demo.awk
 # It knows what it published, so it never sells what is not there; it begins by setting every document anew.
 
-function emit(op, topic, data) {
+function emit(op, topic, data, more) { # more: other keys of the change, each with a comma in front
     if (data == "")
-        printf "{\"op\":\"%s\",\"topic\":\"%s\"}\n", op, topic
+        printf "{\"op\":\"%s\",\"topic\":\"%s\"%s}\n", op, topic, more
     else
-        printf "{\"op\":\"%s\",\"topic\":\"%s\",\"data\":{%s}}\n", op, topic, data
+        printf "{\"op\":\"%s\",\"topic\":\"%s\",\"data\":{%s}%s}\n", op, topic, data, more
 }
 
 function pick(n) { # 1 to n
@@ -26,7 +26,7 @@ function instant(seconds_ahead) { # Unix milliseconds
     return sprintf("%.0f", (now() + seconds_ahead) * 1000)
 }
 
-# ---- stock: 4 products in 6 branches, sold one by one ----
+# ---- stock: 4 products in 6 branches, sold one by one; the first at the market sells out again and again ----
 
 function stock_set(p, b) {
     available[p, b] = 1 + pick(9)
@@ -34,9 +34,9 @@ function stock_set(p, b) {
          available[p, b], available[p, b], price[p]))
 }
 
-function stock_step(p, b) {
-    p = pick(4)
-    b = pick(6)
+function stock_step(p, b, pieces) {
+    p = rand() < 0.3 ? 1 : pick(4)
+    b = p == 1 && rand() < 0.6 ? 1 : pick(6)
     if (available[p, b] > 0) {
         available[p, b]--
         emit("adjust", "stock/" sku[p] "/" branch[b], "\"available\":-1,\"on_hand\":-1")
@@ -115,6 +115,9 @@ function order_step(o, data) {
 }
 
 # ---- service: bikes and couriers that move, and docks that fill and empty ----
+#
+# Couriers promise to be heard of within 8 s. Now and then one loses its signal for half a minute: it goes stale, and is fresh again when it is back.
+# What stands still has nothing to tell, so bikes and docks are fresh for ever.
 
 function position(lat, lon, bearing, speed) {
     return sprintf("\"position\":{\"lat\":%.6f,\"lon\":%.6f,\"bearing\":%.0f,\"speed\":%.1f}", lat, lon, bearing, speed)
@@ -139,12 +142,15 @@ function unit_set(u) {
     reach[u] = 0.3 + 0.7 * rand()
     phase[u] = 6.28 * rand()
     riding[u] = u > bikes || rand() < 0.6
-    emit("set", unit_topic(u), sprintf("\"state\":\"%s\",%s", riding[u] ? "on_trip" : "available", ride(u)))
+    emit("set", unit_topic(u), sprintf("\"state\":\"%s\",%s", riding[u] ? "on_trip" : "available", ride(u)), u > bikes ? ",\"fresh_ms\":8000" : ",\"fresh_ms\":0")
 }
 
 function courier_step(u) {
-    for (u = last_unit % units + 1; !riding[u]; u = u % units + 1)
-        ;
+    if (rand() < 0.004)
+        silent_until[bikes + pick(units - bikes)] = ticks + 350 + pick(200)
+    for (u = last_unit % units + 1; !riding[u] || silent_until[u] > ticks; u = u % units + 1)
+        if (u == last_unit)
+            return
     last_unit = u
     phase[u] += 0.05 + 0.03 * rand()
     emit("patch", unit_topic(u), ride(u))
@@ -180,7 +186,7 @@ function set_all(p, b, t, n, o, u, d) {
     for (d = 1; d <= 6; d++) {
         docked[d] = 4 + pick(8)
         emit("set", dock_topic(d), sprintf("\"is_operating\":true,\"num_available\":%d,\"num_docks_available\":%d,\"capacity\":%d",
-             docked[d], dock_capacity - docked[d], dock_capacity))
+             docked[d], dock_capacity - docked[d], dock_capacity), ",\"fresh_ms\":0")
     }
 }
 

@@ -73,10 +73,10 @@ for day in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do
     nights="$nights $(date -u -d "+$day day" +%F)"
 done
 
-# Begins again when the pipe breaks: the broker may be restarted under it.
+# Begins again when the pipe breaks: the broker may be restarted under it. If it does not, what it wrote goes stale after 10 s.
 # shellcheck disable=SC2016
 setsid sh -c 'while :; do
-        awk -v nights="$1" -f "$2" | "$3" pub -l -s "$4" >/dev/null 2>"$5"
+        awk -v nights="$1" -f "$2" | "$3" pub -l -s "$4" --source town --grace 10000 >/dev/null 2>"$5"
         sleep 1
     done' feed "$nights" "$here/demo.awk" "$build/ahora" "$url" "$build/demo-feed-$port.log" 2>/dev/null &
 feed=$!
@@ -88,6 +88,8 @@ ahora is running, with a made-up town publishing into it.
   open   $url/
   try    $build/ahora sub -s $url 'order/*'
          $build/ahora sub -s $url 'stock/4711/*'
+         $build/ahora sub -s $url 'service/courier/**'   (one that loses its signal goes stale)
+         $build/ahora sub -s $url '\$demand/**'          (what the page and you follow)
 
 Log: $log   Data: $data   Ctrl-C ends it.
 TEXT

@@ -35,13 +35,22 @@ enum ack {
     ACK_NONE,
 };
 
+/* What becomes of what a source wrote when it is lost. */
+enum on_lost {
+    ON_LOST_STALE, /* the default */
+    ON_LOST_DELETE,
+};
+
 /* Absent text and values are spans of data NULL; absent numbers are 0 unless said otherwise. */
 struct request {
     enum request_op op;
-    int64_t id;          /* >= 1; 0 where absent (hello, or a pub with ack none) */
-    struct span token;   /* hello, auth: text */
-    struct span client;  /* hello: text */
-    struct span source;  /* hello: text */
+    int64_t id;           /* >= 1; 0 where absent (hello, or a pub with ack none) */
+    struct span token;    /* hello, auth: text */
+    struct span client;   /* hello: text */
+    struct span source;   /* hello: text */
+    enum on_lost on_lost; /* hello */
+    bool has_grace_ms;
+    int64_t grace_ms;    /* hello */
     struct span match;   /* sub, get: the packed value, a text or a list of 1..64 texts; patterns not yet parsed */
     struct span since;   /* sub: text */
     int64_t every_ms;    /* sub */

@@ -16,6 +16,8 @@ enum {
     TOKEN,
     CLIENT,
     SOURCE,
+    ON_LOST,
+    GRACE_MS,
     MATCH,
     SINCE,
     EVERY_MS,
@@ -44,10 +46,16 @@ static const struct span ack_names[] = {
 };
 static const struct words acks = {ack_names, sizeof(ack_names) / sizeof(ack_names[0])};
 
+static const struct span on_lost_names[] = {
+    [ON_LOST_STALE] = LITERAL_SPAN("stale"),
+    [ON_LOST_DELETE] = LITERAL_SPAN("delete"),
+};
+static const struct words on_losts = {on_lost_names, sizeof(on_lost_names) / sizeof(on_lost_names[0])};
+
 static const struct {
     uint32_t required, optional;
 } op_fields[] = {
-    [REQUEST_HELLO] = {BIT(OP), BIT(TOKEN) | BIT(CLIENT) | BIT(SOURCE)},
+    [REQUEST_HELLO] = {BIT(OP), BIT(TOKEN) | BIT(CLIENT) | BIT(SOURCE) | BIT(ON_LOST) | BIT(GRACE_MS)},
     [REQUEST_SUB] = {BIT(OP) | BIT(ID) | BIT(MATCH), BIT(SINCE) | BIT(EVERY_MS) | BIT(WHERE) | BIT(NEAR) | BIT(LIMIT)},
     [REQUEST_UNSUB] = {BIT(OP) | BIT(ID), 0},
     [REQUEST_MOVE] = {BIT(OP) | BIT(ID) | BIT(NEAR), 0},
@@ -65,6 +73,9 @@ static const struct field fields[REQUEST_FIELDS] = {
     [TOKEN] = {LITERAL_SPAN("token"), FIELD_TEXT, AT(token), 0, NULL, "`token` must be a text"},
     [CLIENT] = {LITERAL_SPAN("client"), FIELD_TEXT, AT(client), 0, NULL, "`client` must be a text"},
     [SOURCE] = {LITERAL_SPAN("source"), FIELD_TEXT, AT(source), 0, NULL, "`source` must be a text"},
+    [ON_LOST] = {LITERAL_SPAN("on_lost"), FIELD_WORD, AT(on_lost), 0, &on_losts, "`on_lost` must be `stale` or `delete`"},
+    [GRACE_MS] = {LITERAL_SPAN("grace_ms"), FIELD_COUNT, AT(grace_ms), AT(has_grace_ms), NULL,
+                  "`grace_ms` must be an integer of at least 0"},
     [MATCH] = {LITERAL_SPAN("match"), FIELD_PATTERNS, AT(match), 0, NULL,
                "`match` must be a pattern or a list of 1 to 64 patterns"},
     [SINCE] = {LITERAL_SPAN("since"), FIELD_TEXT, AT(since), 0, NULL, "`since` must be a text"},

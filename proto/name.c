@@ -18,8 +18,7 @@ static bool is_segment_byte(uint8_t byte) {
     return is_letter_or_digit(byte) || (byte != '\0' && strchr("-_.~:@=", byte) != NULL);
 }
 
-/* NULL, or what is wrong with it as a segment of a topic. */
-static const char *segment_fault(struct span segment) {
+const char *name_segment_fault(struct span segment) {
     if (segment.bytes == 0) {
         return "a segment is empty";
     }
@@ -58,11 +57,18 @@ static const char *cut(struct span text, struct name *name) {
     return NULL;
 }
 
+#define DEMAND "$demand"
+
+bool name_is_own(const struct name *name) {
+    return name->segments[0].bytes > 0 && name->segments[0].data[0] == '$';
+}
+
 static const char *segments_fault(struct name *name, bool may_be_wild) {
-    for (unsigned i = 0; i < name->count; i++) {
+    bool own = may_be_wild && span_is(name->segments[0], DEMAND);
+    for (unsigned i = own ? 1 : 0; i < name->count; i++) {
         bool deep = may_be_wild && span_is(name->segments[i], "**");
         bool wild = deep || (may_be_wild && span_is(name->segments[i], "*"));
-        const char *fault = wild ? NULL : segment_fault(name->segments[i]);
+        const char *fault = wild ? NULL : name_segment_fault(name->segments[i]);
 
         if (deep && i + 1 < name->count) {
             fault = "`**` is allowed only at the end";
@@ -96,6 +102,19 @@ enum ahora_code name_parse_topic(struct span text, struct name *name, const char
     return parse(text, name, detail, AHORA_BAD_TOPIC);
 }
 
+enum ahora_code name_parse_held(struct span text, struct name *name, const char **detail) {
+    bool own = text.bytes > sizeof DEMAND && memcmp(text.data, DEMAND "/", sizeof DEMAND) == 0;
+    if (!own) {
+        return name_parse_topic(text, name, detail);
+    }
+    if (parse(text, name, detail, AHORA_BAD_PATTERN) != AHORA_OK) {
+        return AHORA_BAD_TOPIC;
+    }
+    name->wild = false;
+    name->deep = false;
+    return AHORA_OK;
+}
+
 enum ahora_code name_parse_pattern(struct span text, struct name *name, const char **detail) {
     return parse(text, name, detail, AHORA_BAD_PATTERN);
 }
@@ -111,10 +130,13 @@ bool name_matches(const struct name *pattern, const struct name *topic) {
     if (pattern->deep ? topic->count <= fixed : topic->count != fixed) {
         return false;
     }
+    if (name_is_own(topic) && pattern->segments[0].data[0] == '*') {
+        return false;
+    }
     for (unsigned i = 0; i < fixed; i++) {
         struct span wanted = pattern->segments[i];
 
-        /* No segment of a topic holds a star, so a segment that starts with one is the wildcard. */
+        /* A segment of a topic that holds a star holds nothing else, so whatever starts with one is the wildcard. */
         if (wanted.data[0] != '*' && !span_equal(wanted, topic->segments[i])) {
             return false;
         }

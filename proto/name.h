@@ -8,6 +8,9 @@
  *
  * A topic has 2 to 8 segments of [A-Za-z0-9-_.~:@=]{1,64}, never "." or "..", 255 bytes in all. In a pattern a whole segment
  * may be "*", and the last may be "**" (one or more segments); the single segment "**" follows everything.
+ *
+ * Beside what clients write the broker holds topics of its own: "$demand/" and a pattern. A pattern reaches them only if its first segment
+ * is "$demand": a star there stands for no segment that starts with "$".
  */
 #ifndef PROTO_NAME_H
 #define PROTO_NAME_H
@@ -27,8 +30,17 @@ struct name {
 /* AHORA_OK or AHORA_BAD_TOPIC; *detail, if not NULL, says why (static text). `name` is untouched on failure. */
 enum ahora_code name_parse_topic(struct span text, struct name *name, const char **detail);
 
+/* The same for a topic that the broker may hold: also "$demand/" and a pattern. Its stars are segments like any other, `wild` is false. */
+enum ahora_code name_parse_held(struct span text, struct name *name, const char **detail);
+
 /* AHORA_OK or AHORA_BAD_PATTERN. Every topic is a pattern too. */
 enum ahora_code name_parse_pattern(struct span text, struct name *name, const char **detail);
+
+/* NULL if the text is legal as a segment of a topic, so also as the name of a source; else what is wrong with it (static text). */
+const char *name_segment_fault(struct span text);
+
+/* Does the first segment start with "$"? */
+bool name_is_own(const struct name *name);
 
 bool name_equal(const struct name *a, const struct name *b);
 bool name_matches(const struct name *pattern, const struct name *topic);

@@ -74,7 +74,7 @@ step "unit writer (tsan)" "$build/tsan/tests/unit/test_writer"
 step "unit ring (tsan)" "$build/tsan/tests/unit/test_ring"
 
 step "simulation: 2000 seeds" "$build/tests/sim" --seeds 1..2000
-step "simulation: 150 seeds (asan)" "$build/asan/tests/sim" --seeds 2501..2650
+step "simulation: 150 seeds (asan)" "$build/asan/tests/sim" --seeds 3001..3150
 
 step "simulation of shards: 300 seeds" "$build/tests/shards" --seeds 1..300
 step "simulation of shards: 30 seeds (asan)" "$build/asan/tests/shards" --seeds 1001..1030

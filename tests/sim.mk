@@ -8,7 +8,8 @@ SIM_SEEDS ?= 1..1000
 $(BUILD)/tests/sim: $(call objects,tests/sim) $(BUILD)/libcore.a $(BUILD)/libbase.a $(BUILD)/libproto.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=request_handle -Wl,--wrap=ledger_apply -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -Wl,--wrap=request_handle -Wl,--wrap=ledger_apply -Wl,--wrap=ledger_run_due \
+		-Wl,--wrap=sources_lose -o $@ $^ $(LIBS)
 
 .PHONY: sim
 sim: $(BUILD)/tests/sim ## simulate the core (SIM_SEEDS=1..1000)

@@ -60,11 +60,14 @@ static void settle(struct heap *heap, struct timer *timer, size_t place) {
     }
 }
 
-static bool reserve(struct heap *heap) {
-    if (heap->count + 1 < heap->capacity) {
+bool heap_reserve(struct heap *heap, size_t more) {
+    size_t capacity = heap->capacity == 0 ? 64 : heap->capacity;
+    while (heap->count + more >= capacity) { /* timers[0] is unused */
+        capacity *= 2;
+    }
+    if (capacity == heap->capacity) {
         return true;
     }
-    size_t capacity = heap->capacity == 0 ? 64 : 2 * heap->capacity;
     struct timer **timers = realloc(heap->timers, capacity * sizeof(struct timer *));
     if (timers == NULL) {
         return false;
@@ -76,7 +79,7 @@ static bool reserve(struct heap *heap) {
 
 bool heap_set(struct heap *heap, struct timer *timer, int64_t due) {
     if (timer->place == 0) {
-        if (!reserve(heap)) {
+        if (!heap_reserve(heap, 1)) {
             return false;
         }
         timer->place = ++heap->count;
@@ -104,4 +107,20 @@ void heap_clear(struct heap *heap, struct timer *timer) {
 
 struct timer *heap_first(const struct heap *heap) {
     return heap->count == 0 ? NULL : heap->timers[1];
+}
+
+/* Children are never due before their parent, so that only what is due is looked at. The depth is that of the heap. */
+static void count_due(const struct heap *heap, size_t place, int64_t now, size_t count_max, size_t *count) {
+    if (place > heap->count || *count >= count_max || heap->timers[place]->due > now) {
+        return;
+    }
+    ++*count;
+    count_due(heap, 2 * place, now, count_max, count);
+    count_due(heap, 2 * place + 1, now, count_max, count);
+}
+
+size_t heap_count_due(const struct heap *heap, int64_t now, size_t count_max) {
+    size_t count = 0;
+    count_due(heap, 1, now, count_max, &count);
+    return count;
 }

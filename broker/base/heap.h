@@ -29,6 +29,9 @@ struct heap {
 
 void heap_fini(struct heap *heap); /* the timers are the caller's; a zeroed heap is empty */
 
+/* Makes room for `more` timers beside those that are set: to set them cannot fail then. False: no memory. */
+bool heap_reserve(struct heap *heap, size_t more);
+
 /* Sets the timer, or moves it. False: no memory (a timer that was set keeps its old deadline). */
 bool heap_set(struct heap *heap, struct timer *timer, int64_t due);
 void heap_clear(struct heap *heap, struct timer *timer); /* harmless if not set */
@@ -36,5 +39,8 @@ bool timer_is_set(const struct timer *timer);
 
 /* The timer with the earliest deadline, NULL if none; it stays. */
 struct timer *heap_first(const struct heap *heap);
+
+/* How many are due at `now`, counted up to `count_max`. Cost: as many as it counts. */
+size_t heap_count_due(const struct heap *heap, int64_t now, size_t count_max);
 
 #endif

@@ -23,6 +23,7 @@ static const struct budget_item items[] = {
      BUDGET_ALLOCATED(sizeof(struct tree_node) + BUDGET_SEGMENT_BYTES)},
     {"topic", "the node's place in the table", "base/table.h", BUCKET_BYTES},
     {"topic", "the head of its document", "core/document.h", sizeof(struct document) + 8},
+    {"topic that promised", "its timer's place", "base/heap.h", SLOT_BYTES},
     {"inner segment", "struct tree_node", "core/tree.h",
      BUDGET_ALLOCATED(sizeof(struct tree_node) + BUDGET_SEGMENT_BYTES) + BUCKET_BYTES},
     {"removal remembered", "struct topic, its node", "core/topic.h",
@@ -34,6 +35,8 @@ static const struct budget_item items[] = {
     {"topic in a view", "struct place", "core/view.h", BUDGET_ALLOCATED(sizeof(struct place))},
     {"idempotency key", "struct key, 40 bytes of text", "core/keys.h",
      BUDGET_ALLOCATED(sizeof(struct key) + BUDGET_KEY_BYTES) + BUCKET_BYTES},
+    {"source", "struct source, a name of 10 bytes", "core/source.h",
+     BUDGET_ALLOCATED(sizeof(struct source) + BUDGET_PRINCIPAL_BYTES) + BUCKET_BYTES + SLOT_BYTES},
     {"publish that waits", "struct publication, one result", "core/state.h", BUDGET_ALLOCATED(sizeof(struct publication) + 16)},
 };
 

@@ -58,7 +58,8 @@ struct core *core_create(const struct core_options *options) {
     list_init(&core->served);
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, core->kinds, &core->hash_key, &core->metrics) ||
-        !views_init(&core->views, &core->ledger, &core->hash_key)) {
+        !views_init(&core->views, &core->ledger, &core->hash_key) || !interests_init(&core->interests, &core->hash_key) ||
+        !demand_init(&core->demand, &core->ledger, 1 + options->followers)) {
         core_destroy(core);
         return NULL;
     }
@@ -73,6 +74,8 @@ void core_destroy(struct core *core) {
     }
     follow_fini(core);
     assert(list_is_empty(&core->tickets_turn) && list_is_empty(&core->tickets_durable) && list_is_empty(&core->tickets_done));
+    interests_fini(&core->interests);
+    demand_fini(&core->demand);
     views_fini(&core->views);
     ledger_fini(&core->ledger);
     heap_fini(&core->timers);
@@ -98,6 +101,7 @@ enum result core_load(struct core *core, const struct record *record) {
 enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor) {
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", epoch);
     enum result result = ledger_loaded(&core->ledger, seq_floor);
+    result = result == RESULT_OK ? demand_loaded(&core->demand) : result;
     core->seq_stored = core->ledger.seq;
     core->seq_shown = core->ledger.seq;
     core->seq_durable = core->ledger.seq;
@@ -126,6 +130,97 @@ static void resume_inputs(struct core *core) {
     }
 }
 
+/* What changed about who follows what, up to so many patterns. */
+#define INTERESTS_A_TURN 4096
+
+static void report_interests(struct core *core) {
+    struct interest_count count;
+    if (core->ledger.follows) {
+        follow_report(core);
+        return;
+    }
+    demand_note_askers(&core->demand, 0, core->demand_followers);
+    for (int i = 0; i < INTERESTS_A_TURN && interests_next(&core->interests, &count); i++) {
+        core->metrics.demand_unreported += !demand_report(&core->demand, 0, &count);
+    }
+}
+
+bool core_count_interest(struct core *core, struct subscription *subscription) {
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        const struct name *pattern = &subscription->cursors[i].view->pattern;
+        subscription->asks_demand |= name_is_own(pattern);
+        if (name_is_own(pattern) || interests_add(&core->interests, pattern->text, subscription->every_ms)) {
+            continue;
+        }
+        for (; i > 0; i--) { /* back to how it was */
+            const struct name *before = &subscription->cursors[i - 1].view->pattern;
+            if (!name_is_own(before)) {
+                interests_remove(&core->interests, before->text, subscription->every_ms);
+            }
+        }
+        return false;
+    }
+    core->demand_followers += subscription->asks_demand;
+    subscription->counted = true;
+    return true;
+}
+
+void core_uncount_interest(struct core *core, struct subscription *subscription) {
+    if (!subscription->counted) {
+        return;
+    }
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        const struct name *pattern = &subscription->cursors[i].view->pattern;
+        if (!name_is_own(pattern)) {
+            interests_remove(&core->interests, pattern->text, subscription->every_ms);
+        }
+    }
+    core->demand_followers -= subscription->asks_demand;
+    subscription->counted = false;
+}
+
+void core_wake_demand(struct core *core, const struct name *patterns, size_t count) {
+    bool asks = false;
+    for (size_t i = 0; i < count; i++) {
+        asks |= name_is_own(&patterns[i]);
+    }
+    if (!asks || core->draining) {
+        return;
+    }
+    if (core->ledger.follows) { /* its sessions have waited for it already; without memory it stays as it is */
+        (void)follow_ask(core, NULL);
+        return;
+    }
+    core_ask_demand(core);
+}
+
+void core_ask_demand(struct core *core) {
+    core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
+    report_interests(core);
+    core->work += demand_wake(&core->demand);
+}
+
+static void run_demand(struct core *core, size_t count_max) {
+    if (demand_askers(&core->demand) > 0) {
+        core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
+    } else if (core->demand.awake && core->mono_ms >= core->demand_awake_ms) {
+        demand_sleep(&core->demand);
+    }
+    core->due_changes += demand_run(&core->demand, count_max);
+}
+
+/* While the broker stops nobody may renew a promise, so none is broken: the next start goes on where they stand. */
+static void run_due(struct core *core) {
+    if (core->draining || core->due_changes >= core->limits.due_changes_max) {
+        return;
+    }
+    core->due_changes += ledger_run_due(&core->ledger, core->limits.due_changes_max - core->due_changes);
+    run_demand(core, core->limits.due_changes_max - core->due_changes);
+    if (core->due_changes > core->metrics.due_turn_max) {
+        core->metrics.due_turn_max = core->due_changes;
+    }
+}
+
 void core_tick(struct core *core) {
     core->work = 0;
     struct timer *timer;
@@ -136,6 +231,7 @@ void core_tick(struct core *core) {
         delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
     }
     keys_expire(&core->ledger.keys, core->mono_ms, KEYS_A_TICK);
+    run_due(core);
     resume_inputs(core);
 }
 
@@ -148,7 +244,14 @@ int64_t core_next_due(const struct core *core) {
     if (core->inputs.next != &core->inputs) {
         return core->mono_ms;
     }
-    return earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+    int64_t due = earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+    if (core->draining) {
+        return due;
+    }
+    int64_t promise = ledger_next_due(&core->ledger);
+    int64_t demand = demand_next_due(&core->demand);
+    due = promise < due ? promise : due;
+    return demand < due ? demand : due;
 }
 
 /* ---- a turn ---- */
@@ -241,6 +344,8 @@ void core_turn_appended(struct core *core) {
 
 void core_turn_stored(struct core *core) {
     core->work = 0;
+    core->due_changes = 0;
+    report_interests(core);
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);
@@ -263,9 +368,21 @@ void core_durable(struct core *core, int64_t seq) {
 
 /* ---- tickets ---- */
 
+/* A source may have no session any more by the time its changes come: its grace begins. Where there is no memory for its name it writes as
+   nobody. */
+void core_apply_list(struct core *core, const struct publish *publish) {
+    struct ledger *ledger = &core->ledger;
+    struct source *source = publish->source.data == NULL ? NULL : sources_take(&ledger->sources, publish->source);
+    ledger_apply(ledger, publish->principal, source, publish->changes, publish->change_count, publish->atomic, &core->results);
+    if (source != NULL) {
+        source_rest(&ledger->sources, source, core->mono_ms);
+        source_unref(&ledger->sources, source);
+    }
+}
+
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, publish->principal, publish->changes, publish->change_count, publish->atomic, &core->results);
+    core_apply_list(core, publish);
     assert(!core->results.failed);
     buffer_put_span(results, buffer_span(&core->results));
     ticket->seq = core->ledger.seq;
@@ -342,7 +459,7 @@ enum ahora_code core_parse_pattern(const struct core *core, struct span text, st
     if (code != AHORA_OK) {
         return code;
     }
-    if (pattern->segments[0].data[0] != '*' && kinds_find(core->kinds, pattern->segments[0]) == NULL) {
+    if (pattern->segments[0].data[0] != '*' && !name_is_own(pattern) && kinds_find(core->kinds, pattern->segments[0]) == NULL) {
         *detail = "the first segment names no declared kind";
         return AHORA_UNKNOWN_KIND;
     }
@@ -458,6 +575,10 @@ const struct metrics *core_metrics(struct core *core) {
     metrics->removals = core->ledger.removal_count;
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;
+    ledger_measure_due(&core->ledger);
+    metrics->demand_topics = core->demand.told_count;
+    metrics->demand_untold = core->demand.untold_count;
+    metrics->demand_awake = core->demand.awake;
     metrics->views = core->views.count;
     metrics->views_narrowed = core->views.narrowed_count;
     metrics->view_looks = core->views.looks;

@@ -66,7 +66,8 @@ enum result core_loaded(struct core *core, const char *epoch, int64_t seq_floor)
 /* `wall_ms`: Unix milliseconds (may jump); `mono_ms`: a clock that only grows. */
 void core_set_time(struct core *core, int64_t wall_ms, int64_t mono_ms);
 
-/* Runs what is due: hello deadlines, beats, `every_ms`, old idempotency keys. Bounded work a call. */
+/* Runs what is due: hello deadlines, beats, `every_ms`, old idempotency keys, and what goes stale, expires or is lost (changes of the
+   running turn). Bounded work a call, and for the last a turn. */
 void core_tick(struct core *core);
 
 /* When core_tick wants to be called again (mono_ms). At most one second ahead. */
@@ -155,6 +156,7 @@ struct publish {
     uint32_t change_count;
     bool atomic;
     enum ack ack;
+    struct span source; /* data NULL: none was named */
 };
 
 struct mail;
@@ -188,6 +190,10 @@ struct ticket *core_next_ticket(struct core *core);
 /* False while a follower has so much on its way to the ledger that streams had better wait. */
 bool core_wants_changes(const struct core *core);
 void core_cancel(struct core *core, struct ticket *ticket); /* the caller goes away; harmless if complete */
+
+/* Call before a read of these patterns: brings topics of the broker's own up to date that one of them asks for. They are changes of the
+   running turn. */
+void core_wake_demand(struct core *core, const struct name *patterns, size_t count);
 
 /* Reading shows what was applied, so first store what the turn applied so far (core_turn, store_append, core_turn_appended). */
 

@@ -199,6 +199,7 @@ void delivery_start(struct core *core, struct subscription *subscription, int64_
 }
 
 void delivery_stop(struct core *core, struct subscription *subscription) {
+    core_uncount_interest(core, subscription);
     core->metrics.subscriptions_live -= is_live(subscription);
     for (uint32_t i = 0; i < subscription->cursor_count; i++) {
         struct cursor *cursor = &subscription->cursors[i];

@@ -119,8 +119,7 @@ static int by_seq(const void *a, const void *b) {
 }
 
 static bool collect_feed(struct core *core) {
-    const struct name everything = {.segments = {span_of_text("**")}, .count = 1, .wild = true, .deep = true};
-    tree_select(&core->ledger.tree, &everything, &core->feed);
+    tree_select_all(&core->ledger.tree, &core->feed);
     if (!core->feed.failed && core->feed.count > 1) {
         qsort(core->feed.values, core->feed.count, sizeof *core->feed.values, by_seq);
     }
@@ -178,7 +177,7 @@ static struct topic *own_topic(struct ledger *ledger, const struct change *their
         return topic;
     }
     struct name name;
-    enum ahora_code code = name_parse_topic(path, &name, NULL);
+    enum ahora_code code = name_parse_held(path, &name, NULL);
     assert(code == AHORA_OK && "the ledger holds legal topics");
     (void)code;
     return topic_create(ledger, &name, theirs->topic->kind);
@@ -227,22 +226,26 @@ void core_followed_all(struct core *core, const char *epoch, int64_t seq, int64_
 
 /* ---- a follower: mail ---- */
 
-static struct mail *mail_create(const struct publish *publish) {
-    size_t principal_bytes = strlen(publish->principal) + 1;
-    struct mail *mail = malloc(sizeof *mail + principal_bytes + publish->changes.bytes);
+static const struct span nothing = {(const uint8_t *)"", 0};
+
+/* `principal`: with its end, or nothing. */
+static struct mail *mail_create(enum mail_kind kind, struct span principal, struct span source, struct span changes) {
+    size_t bytes = sizeof(struct mail) + principal.bytes + source.bytes + changes.bytes;
+    struct mail *mail = malloc(bytes);
     if (mail == NULL) {
         return NULL;
     }
-    *mail = (struct mail){
-        .counted = sizeof *mail + principal_bytes + publish->changes.bytes,
-        .ack = publish->ack,
-        .atomic = publish->atomic,
-        .change_count = publish->change_count,
-        .principal = (const char *)mail->data,
-        .changes = span_of(mail->data + principal_bytes, publish->changes.bytes),
-    };
-    memcpy(mail->data, publish->principal, principal_bytes);
-    memcpy(mail->data + principal_bytes, publish->changes.data, publish->changes.bytes);
+    uint8_t *at = mail->data;
+    *mail = (struct mail){.counted = bytes, .kind = kind, .principal = (const char *)at};
+    memcpy(at, principal.data, principal.bytes);
+    at += principal.bytes;
+    if (source.data != NULL) {
+        memcpy(at, source.data, source.bytes);
+        mail->source = span_of(at, source.bytes);
+        at += source.bytes;
+    }
+    memcpy(at, changes.data, changes.bytes);
+    mail->changes = span_of(at, changes.bytes);
     return mail;
 }
 
@@ -250,25 +253,132 @@ void mail_destroy(struct mail *mail) {
     if (mail->ticket != NULL) {
         mail->ticket->mail = NULL;
     }
+    if (mail->session != NULL) {
+        mail->session->asked = NULL;
+    }
+    if (mail->leave != NULL) {
+        mail_destroy(mail->leave);
+    }
     buffer_fini(&mail->results);
     free(mail);
 }
 
+static void post(struct core *core, struct mail *mail) {
+    core->mail_bytes += mail->counted;
+    list_append(&core->mails, &mail->link);
+}
+
 bool follow_post(struct core *core, const struct publish *publish, struct ticket *ticket) {
-    struct mail *mail = mail_create(publish);
+    const struct span principal = span_of(publish->principal, strlen(publish->principal) + 1);
+    struct mail *mail = mail_create(MAIL_PUBLISH, principal, publish->source, publish->changes);
     if (mail == NULL) {
         return false;
     }
+    mail->ack = publish->ack;
+    mail->atomic = publish->atomic;
+    mail->change_count = publish->change_count;
     mail->ticket = ticket;
     ticket->mail = mail;
-    core->mail_bytes += mail->counted;
-    list_append(&core->mails, &mail->link);
+    post(core, mail);
     return true;
+}
+
+static void wait_for(struct core *core, struct session *session, struct mail *mail) {
+    assert(session->asked == NULL);
+    mail->session = session;
+    session->asked = mail;
+    session->posted_count++;
+    post(core, mail);
+}
+
+bool follow_enter(struct core *core, struct session *session, struct span source, int64_t grace_ms, bool deletes) {
+    struct mail *mail = mail_create(MAIL_ENTER, nothing, source, nothing);
+    struct mail *leave = mail == NULL ? NULL : mail_create(MAIL_LEAVE, nothing, source, nothing);
+    if (leave == NULL) {
+        free(mail);
+        return false;
+    }
+    mail->grace_ms = grace_ms;
+    mail->deletes = deletes;
+    mail->leave = leave; /* now, so that to leave needs no memory */
+    wait_for(core, session, mail);
+    return true;
+}
+
+bool follow_ask(struct core *core, struct session *session) {
+    struct mail *mail = mail_create(MAIL_ASK, nothing, (struct span){0}, nothing);
+    if (mail == NULL) {
+        return false;
+    }
+    if (session == NULL) {
+        post(core, mail);
+    } else {
+        wait_for(core, session, mail);
+    }
+    return true;
+}
+
+void follow_leave(struct core *core, struct session *session) {
+    if (session->asked != NULL) {
+        session->asked->session = NULL; /* should the ledger let it in, it leaves at once */
+        session->asked = NULL;
+    }
+    if (session->leave != NULL) {
+        post(core, session->leave);
+        session->leave = NULL;
+    }
+    source_unref(&core->ledger.sources, session->source);
+}
+
+static bool report(struct core *core, struct span pattern, uint64_t subscribers, int64_t every_ms) {
+    struct mail *mail = mail_create(MAIL_INTEREST, nothing, (struct span){0}, pattern);
+    if (mail == NULL) {
+        core->metrics.demand_unreported++;
+        return false;
+    }
+    mail->subscribers = subscribers;
+    mail->every_ms = every_ms;
+    post(core, mail);
+    return true;
+}
+
+/* However often a pattern changes, it is reported once a turn, and not while too much is on its way. */
+void follow_report(struct core *core) {
+    struct interest_count count;
+    if (core->demand_reported != core->demand_followers && report(core, nothing, core->demand_followers, 0)) {
+        core->demand_reported = core->demand_followers;
+    }
+    while (core_wants_changes(core) && interests_next(&core->interests, &count)) {
+        (void)report(core, count.pattern, count.subscribers, count.every_ms);
+    }
 }
 
 struct mail *core_next_mail(struct core *core) {
     struct link *link = list_pop(&core->mails);
     return link == NULL ? NULL : CONTAINER_OF(link, struct mail, link);
+}
+
+/* The session's message goes on; or it is gone, and the source it brought leaves again. */
+static void take_answer(struct core *core, struct mail *mail) {
+    struct session *session = mail->session;
+    bool entered = mail->kind == MAIL_ENTER && mail->code == AHORA_OK;
+    if (session == NULL) {
+        if (entered) {
+            post(core, mail->leave);
+            mail->leave = NULL;
+        }
+        return;
+    }
+    if (entered) {
+        session->leave = mail->leave;
+        mail->leave = NULL;
+    }
+    session->answer = mail->code;
+    session->is_answered = true;
+    session->posted_count--;
+    if (session->inbox.bytes > 0 && !link_is_listed(&session->stalled_input)) {
+        list_append(&core->inputs, &session->stalled_input);
+    }
 }
 
 void core_mail_back(struct core *core, struct mail *mail) {
@@ -277,16 +387,68 @@ void core_mail_back(struct core *core, struct mail *mail) {
     if (mail->ticket != NULL) {
         core_answer_ticket(core, mail->ticket, buffer_span(&mail->results));
     }
+    if (mail->kind == MAIL_ENTER || mail->kind == MAIL_ASK) {
+        take_answer(core, mail);
+    }
     mail_destroy(mail);
 }
 
 /* ---- the first core: mail ---- */
 
-void core_serve(struct core *core, struct mail *mail) {
-    struct publish publish = {mail->principal, mail->changes, mail->change_count, mail->atomic, mail->ack};
+static void serve_publish(struct core *core, struct mail *mail) {
+    const struct publish publish = {
+        .principal = mail->principal,
+        .source = mail->source,
+        .changes = mail->changes,
+        .change_count = mail->change_count,
+        .atomic = mail->atomic,
+        .ack = mail->ack,
+    };
     buffer_init(&mail->results, AHORA_CHANGES_MAX * LEDGER_RESULT_BYTES_MAX + 16);
-    mail->served = (struct ticket){.kind = TICKET_OF_MAIL, .owner = mail};
     core_apply(core, &publish, &mail->results, &mail->served);
+}
+
+/* Sessions at followers are counted by name: each that was let in leaves once. */
+static void serve_enter(struct core *core, struct mail *mail) {
+    struct source *source;
+    mail->code = core_enter_source(core, mail->source, mail->grace_ms, mail->deletes, &source);
+    list_append(&core->served, &mail->link);
+}
+
+static void serve_leave(struct core *core, struct mail *mail) {
+    struct source *source = sources_take(&core->ledger.sources, mail->source);
+    assert(source != NULL && "it entered, so it is known");
+    source_unref(&core->ledger.sources, source);
+    source_leave(&core->ledger.sources, source, core->mono_ms);
+    list_append(&core->served, &mail->link);
+}
+
+static void serve_interest(struct core *core, struct mail *mail) {
+    const struct interest_count count = {mail->changes, mail->subscribers, mail->every_ms};
+    if (mail->changes.bytes == 0) {
+        demand_note_askers(&core->demand, mail->from, (size_t)mail->subscribers);
+    } else {
+        core->metrics.demand_unreported += !demand_report(&core->demand, mail->from, &count);
+    }
+    list_append(&core->served, &mail->link);
+}
+
+static void serve_ask(struct core *core, struct mail *mail) {
+    if (!core->draining) {
+        core_ask_demand(core);
+    }
+    mail->served.seq = core->ledger.seq;
+    mail->served.waiting = true;
+    list_append(&core->tickets_turn, &mail->served.link);
+}
+
+void core_serve(struct core *core, struct mail *mail) {
+    static void (*const serve[])(struct core * core, struct mail * mail) = {
+        [MAIL_PUBLISH] = serve_publish,   [MAIL_ENTER] = serve_enter, [MAIL_LEAVE] = serve_leave,
+        [MAIL_INTEREST] = serve_interest, [MAIL_ASK] = serve_ask,
+    };
+    mail->served = (struct ticket){.kind = TICKET_OF_MAIL, .owner = mail};
+    serve[mail->kind](core, mail);
 }
 
 struct mail *core_next_served(struct core *core) {

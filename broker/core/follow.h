@@ -55,17 +55,34 @@ void core_followed_all(struct core *core, const char *epoch, int64_t seq, int64_
 
 /* ---- mail ---- */
 
-/* A publish on its way. */
+enum mail_kind {
+    MAIL_PUBLISH,
+    MAIL_ENTER,    /* a session of `source` came; answered by `code` */
+    MAIL_LEAVE,    /* it went; sent after MAIL_ENTER was answered with AHORA_OK */
+    MAIL_INTEREST, /* what the follower counts of the pattern in `changes`, or (no pattern) how many subscriptions follow demand */
+    MAIL_ASK,      /* somebody reads demand: answered when it is up to date and on its way to all */
+};
+
+/* Something on its way to the ledger, mostly a publish. */
 struct mail {
-    struct link link;      /* in the queue of the side that has it */
-    struct ticket *ticket; /* the follower's: who waits; NULL: nobody any more */
-    size_t counted;        /* the follower's */
-    unsigned from;         /* the caller's, on the first core's side: where it came from */
+    struct link link;        /* in the queue of the side that has it */
+    struct ticket *ticket;   /* the follower's: who waits; NULL: nobody any more */
+    struct session *session; /* the follower's: of MAIL_ENTER and MAIL_ASK; NULL: it is gone */
+    struct mail *leave;      /* the follower's: of MAIL_ENTER, should the session be gone by the answer */
+    size_t counted;          /* the follower's */
+    unsigned from;           /* the caller's, on the first core's side: where it came from */
 
     struct ticket served; /* the first core's */
     struct buffer results;
+    enum ahora_code code;
 
     /* constant on the way */
+    enum mail_kind kind;
+    struct span source; /* in `data`; data NULL: none */
+    int64_t grace_ms;   /* of the source */
+    bool deletes;       /* of the source */
+    uint64_t subscribers;
+    int64_t every_ms;
     enum ack ack;
     bool atomic;
     uint32_t change_count;

@@ -76,6 +76,11 @@ bool kind_ends_in_date(const struct kind *kind, unsigned segments) {
     return false;
 }
 
+const struct kind *kind_of_demand(void) {
+    static const struct kind kind = {.name = "$demand"};
+    return &kind;
+}
+
 /* The least whole number that is not below it, or the greatest not above it. */
 static int64_t whole_bound(const struct scalar *bound, bool least) {
     int64_t whole = 0;

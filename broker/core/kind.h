@@ -57,4 +57,7 @@ bool kind_ends_in_date(const struct kind *kind, unsigned segments);
 /* The bounds that `adjust` keeps a field in; INT64_MIN and INT64_MAX where the kind sets none. */
 void kind_bounds(const struct kind *kind, struct span field, int64_t *min, int64_t *max);
 
+/* Of the broker's own topics below `$demand`, which nobody else writes; kinds_find does not find it. */
+const struct kind *kind_of_demand(void);
+
 #endif

@@ -22,13 +22,12 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
     shaper_init(&ledger->shaper, limits->document_bytes_max);
     ledger->undos = calloc(AHORA_CHANGES_MAX, sizeof *ledger->undos);
     return table_init(&ledger->topics) && tree_init(&ledger->tree, hash_key) && keys_init(&ledger->keys, hash_key) &&
-           ledger->undos != NULL;
+           sources_init(&ledger->sources, hash_key) && ledger->undos != NULL;
 }
 
 static void destroy_all(struct ledger *ledger) {
     struct tree_found found = {0};
-    const struct name everything = {.segments = {span_of_text("**")}, .count = 1, .wild = true, .deep = true};
-    tree_select(&ledger->tree, &everything, &found);
+    tree_select_all(&ledger->tree, &found);
     assert(!found.failed);
     for (size_t i = 0; i < found.count; i++) {
         topic_destroy(ledger, found.values[i]);
@@ -47,6 +46,10 @@ void ledger_fini(struct ledger *ledger) {
     if (ledger->keys.table.buckets != NULL) {
         keys_fini(&ledger->keys);
     }
+    if (ledger->sources.table.buckets != NULL) {
+        sources_fini(&ledger->sources);
+    }
+    heap_fini(&ledger->promises);
     buffer_fini(&ledger->records);
     buffer_fini(&ledger->scratch);
     buffer_fini(&ledger->differs);
@@ -79,6 +82,7 @@ struct topic *topic_create(struct ledger *ledger, const struct name *name, const
     memcpy(topic->path, name->text.data, name->text.bytes);
     list_init(&topic->removal);
     list_init(&topic->watches);
+    list_init(&topic->of_source);
     node->value = topic;
     if (!table_insert(&ledger->topics, &topic->hashed, table_hash(ledger->hash_key, topic->path, topic->path_bytes))) {
         tree_drop(&ledger->tree, node);
@@ -108,6 +112,8 @@ void topic_destroy(struct ledger *ledger, struct topic *topic) {
     if (!ledger->follows) {
         document_unref(document);
     }
+    source_hold(&ledger->sources, NULL, topic);
+    heap_clear(&ledger->promises, &topic->promise);
     if (link_is_listed(&topic->removal)) {
         link_remove(&topic->removal);
         ledger->removal_count--;
@@ -194,10 +200,10 @@ void ledger_forget_records(struct ledger *ledger) {
 
 /* A document is not held against its schema here: it was legal when it was written, and the next change decides. */
 static bool is_legal(const struct ledger *ledger, const struct record *record, struct name *name, const struct kind **kind) {
-    if (name_parse_topic(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
+    if (name_parse_held(record->topic, name, NULL) != AHORA_OK || record->seq < 1 || record->seq > AHORA_SEQ_MAX) {
         return false;
     }
-    *kind = kinds_find(ledger->kinds, name->segments[0]);
+    *kind = name_is_own(name) ? kind_of_demand() : kinds_find(ledger->kinds, name->segments[0]);
     if (*kind == NULL || record->removed) {
         return *kind != NULL;
     }
@@ -209,6 +215,9 @@ static bool is_legal(const struct ledger *ledger, const struct record *record, s
 
 /* The store may hold more keys than memory is to, in any order. To find the oldest all are sorted: seldom, so it costs little. */
 #define KEYS_SURPLUS 65536
+
+/* Longer ago than any promise lasts, and far from the end of an integer. */
+#define AGE_MS_MAX (INT64_MAX / 4)
 
 static bool trim_loaded_keys(struct ledger *ledger) {
     if (ledger->keys.table.count <= 2 * ledger->limits->keys_max + KEYS_SURPLUS) {
@@ -224,7 +233,7 @@ static bool trim_loaded_keys(struct ledger *ledger) {
 /* A change accepted in the future, by this clock, was accepted just now. */
 static enum result load_key(struct ledger *ledger, const struct record *record) {
     int64_t age_ms = 0;
-    if (record->key.bytes == 0 || __builtin_sub_overflow(ledger->wall_ms, record->key_at, &age_ms)) {
+    if (record->key.bytes == 0 || __builtin_sub_overflow(ledger->wall_ms, record->accepted_at, &age_ms)) {
         return RESULT_OK;
     }
     int64_t left_ms = ledger->limits->key_ms - (age_ms > 0 ? age_ms : 0);
@@ -233,6 +242,30 @@ static enum result load_key(struct ledger *ledger, const struct record *record) 
     }
     bool fine = keys_restore(&ledger->keys, record->key, record->seq, ledger->mono_ms + left_ms) && trim_loaded_keys(ledger);
     return fine ? RESULT_OK : RESULT_NO_MEMORY;
+}
+
+/* How long ago the record's write was accepted. In the future, by this clock: just now. */
+static int64_t age_of(const struct ledger *ledger, const struct record *record) {
+    int64_t age_ms = 0;
+    if (__builtin_sub_overflow(ledger->wall_ms, record->accepted_at, &age_ms)) {
+        return record->accepted_at < 0 ? AGE_MS_MAX : 0;
+    }
+    return age_ms < 0 ? 0 : age_ms > AGE_MS_MAX ? AGE_MS_MAX : age_ms;
+}
+
+/* The promise goes on where it stood, and the source is the one that wrote it. */
+static bool load_promise(struct ledger *ledger, const struct record *record, struct topic *topic) {
+    struct source *source = NULL;
+    topic->accepted_ms = ledger->mono_ms - age_of(ledger, record);
+    if (record->source.bytes > 0 && !record->removed && (source = sources_take(&ledger->sources, record->source)) == NULL) {
+        return false;
+    }
+    source_hold(&ledger->sources, source, topic);
+    if (source != NULL) {
+        source_set(source, record->grace_ms, record->source_deletes, record->seq);
+    }
+    source_unref(&ledger->sources, source);
+    return promise_renew(ledger, topic);
 }
 
 static enum result load_topic(struct ledger *ledger, const struct record *record) {
@@ -270,7 +303,7 @@ static enum result load_topic(struct ledger *ledger, const struct record *record
     topic->why = (uint8_t)record->why;
     topic->stale = record->stale;
     ledger_note_removal(ledger, topic);
-    return RESULT_OK;
+    return load_promise(ledger, record, topic) ? RESULT_OK : RESULT_NO_MEMORY;
 }
 
 enum result ledger_load(struct ledger *ledger, const struct record *record) {
@@ -297,6 +330,7 @@ enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) {
         return RESULT_NO_MEMORY;
     }
     keys_trim(&ledger->keys, ledger->limits->keys_max);
+    sources_loaded(&ledger->sources, ledger->mono_ms);
     if (ledger->removal_count == 0) {
         return RESULT_OK;
     }

@@ -20,6 +20,7 @@
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
 #include "broker/core/shape.h"
+#include "broker/core/source.h"
 #include "broker/core/topic.h"
 #include "broker/core/tree.h"
 #include "proto/message.h"
@@ -29,7 +30,7 @@
 struct change {
     struct topic *topic;
     struct document *document; /* after the change, counted; NULL: removed */
-    struct document *patch;    /* what changed, counted; NULL: the whole document did, or (touch) nothing */
+    struct document *patch;    /* what changed, counted; NULL: the whole document did, or (touch, and going stale) nothing */
     struct document *replaced; /* what the topic held before, counted: nobody who still shows it may lose it; NULL: nothing */
     int64_t seq;
     int64_t seq_before; /* 0: the change created the topic */
@@ -55,6 +56,9 @@ struct ledger {
     size_t topic_count; /* that exist */
     size_t documents_bytes;
     struct keys keys;
+    struct heap promises; /* struct topic.promise */
+    struct sources sources;
+    int64_t due_wait_ms; /* what is due waits until then for room in the store */
     int64_t seq;
     int64_t seq_floor; /* removals at or below it are forgotten */
     int64_t ref_last;
@@ -80,24 +84,32 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
                  const struct table_key *hash_key, struct metrics *metrics); /* false: no memory */
 void ledger_fini(struct ledger *ledger);
 
-/* Takes a stored record if it is newer than what is held, and remembers its key for what is left of the key's time; the clock must be
-   set. RESULT_INVALID: not legal any more, skipped. */
+/* Takes a stored record if it is newer than what is held, and remembers its key and its promise for what is left of their time; the clock
+   must be set. RESULT_INVALID: not legal any more, skipped. */
 enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
 
-/* After the last ledger_load: puts the removals and the keys in order. RESULT_NO_MEMORY. */
+/* After the last ledger_load: puts the removals and the keys in order; sources begin their grace. RESULT_NO_MEMORY. */
 enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) MUST_CHECK;
 
 /* NULL if the topic is unknown; it may be a removal. */
 struct topic *ledger_find(const struct ledger *ledger, struct span path);
 
 /*
- * Applies a packed list of changes and appends the packed list of results ({seq} or {error}), one for each. With `atomic` all or none.
+ * Applies a packed list of changes of a source (NULL: none was named) and appends the packed list of results ({seq} or {error}), one for each. With `atomic` all or none.
  * Fails only by results->failed, which the caller prevents by its bound: AHORA_CHANGES_MAX results of at most
  * LEDGER_RESULT_BYTES_MAX.
  */
 #define LEDGER_RESULT_BYTES_MAX 1024
-void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                  struct buffer *results);
+void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
+                  bool atomic, struct buffer *results);
+
+/*
+ * Makes the changes whose time has come: documents go stale, topics expire, and what a lost source wrote goes with it. They belong to
+ * the running turn. Looks at no more than `count_max` topics and returns at how many; what is left waits for the next call.
+ */
+size_t ledger_run_due(struct ledger *ledger, size_t count_max);
+int64_t ledger_next_due(const struct ledger *ledger); /* mono_ms; INT64_MAX: nothing will be due */
+void ledger_measure_due(struct ledger *ledger);       /* brings the gauges up to date */
 
 /* The turn's records were stored: forget them. */
 void ledger_forget_records(struct ledger *ledger);

@@ -43,6 +43,7 @@ struct outcome {
 struct attempt {
     struct ledger *ledger;
     const char *principal;
+    struct source *source; /* NULL: none was named */
     bool atomic;
     struct change_request request;
     struct name name;
@@ -82,6 +83,10 @@ static struct outcome check_form(struct attempt *attempt) {
     attempt->at = attempt->request.has_at ? attempt->request.at : ledger->wall_ms;
     if (attempt->at > ledger->wall_ms + ledger->limits->at_ahead_ms_max) {
         return refuse(AHORA_INVALID, "`at` lies too far in the future");
+    }
+    if (attempt->request.fresh_ms > ledger->limits->promise_ms_max ||
+        attempt->request.expire_ms > ledger->limits->promise_ms_max) {
+        return refuse(AHORA_INVALID, "`fresh_ms` or `expire_ms` is too long; 0 is for ever");
     }
     return fine;
 }
@@ -299,8 +304,8 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
     if (grows && ledger->documents_bytes - held_bytes + data_bytes > ledger->limits->documents_bytes_max) {
         return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
     }
-    size_t record_bytes = record_bytes_max(attempt->name.text.bytes, attempt->key.bytes, data_bytes);
-    if (ledger->records.bytes + record_bytes > ledger->room) {
+    size_t source_bytes = attempt->source == NULL ? 0 : attempt->source->bytes;
+    if (!note_has_room(ledger, attempt->name.text.bytes, attempt->key.bytes, source_bytes, data_bytes)) {
         return refuse(AHORA_STORE_FULL, "the store has no room");
     }
     if (ledger->seq >= AHORA_SEQ_MAX) {
@@ -314,6 +319,9 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
 static void save(struct attempt *attempt, struct topic *topic, bool created) {
     struct ledger *ledger = attempt->ledger;
     assert(ledger->undo_count < AHORA_CHANGES_MAX);
+    if (topic->source != NULL) {
+        source_ref(topic->source);
+    }
     ledger->undos[ledger->undo_count++] = (struct undo){
         .topic = topic,
         .document = topic->document == NULL ? NULL : document_ref(topic->document),
@@ -323,43 +331,12 @@ static void save(struct attempt *attempt, struct topic *topic, bool created) {
         .at = topic->at,
         .fresh_ms = topic->fresh_ms,
         .expire_ms = topic->expire_ms,
+        .accepted_ms = topic->accepted_ms,
+        .source = topic->source,
+        .losses = topic->losses,
         .why = topic->why,
         .stale = topic->stale,
         .created = created,
-    };
-}
-
-static void put_topic_record(struct attempt *attempt, const struct topic *topic) {
-    const struct record record = {
-        .topic = topic_path(topic),
-        .data = topic_is_removed(topic) ? (struct span){0} : document_span(topic->document),
-        .key = attempt->key,
-        .seq = topic->seq,
-        .seq_created = topic->seq_created,
-        .at = topic->at,
-        .fresh_ms = topic->fresh_ms,
-        .expire_ms = topic->expire_ms,
-        .key_at = attempt->key.bytes > 0 ? attempt->ledger->wall_ms : 0,
-        .removed = topic_is_removed(topic),
-        .stale = topic->stale,
-        .why = (enum ahora_why)topic->why,
-    };
-    record_put(&attempt->ledger->records, &record);
-}
-
-static void note_change(struct attempt *attempt, struct topic *topic, struct document *patch, struct document *replaced) {
-    struct ledger *ledger = attempt->ledger;
-    ledger->changes[ledger->change_count++] = (struct change){
-        .topic = topic,
-        .document = topic->document == NULL ? NULL : document_ref(topic->document),
-        .patch = patch,
-        .replaced = replaced,
-        .seq = topic->seq,
-        .seq_before = topic->seq_before,
-        .at = topic->at,
-        .op = attempt->request.op,
-        .why = (enum ahora_why)topic->why,
-        .stale = topic->stale,
     };
 }
 
@@ -377,15 +354,19 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     topic->expire_ms = request->has_expire_ms ? request->expire_ms : is_new ? -1 : topic->expire_ms;
     topic->stale = false;
     topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
-    put_topic_record(attempt, topic);
-    note_change(attempt, topic, made->patch, old);
+    topic->accepted_ms = ledger->mono_ms;
+    source_hold(&ledger->sources, topic_is_removed(topic) ? NULL : attempt->source, topic);
+    bool set = promise_renew(ledger, topic);
+    assert(set && "reserved");
+    (void)set;
+    note_change(ledger, topic, attempt->key, request->op, made->patch, old);
 }
 
 static struct outcome accept(struct attempt *attempt, struct made *made) {
     struct ledger *ledger = attempt->ledger;
     struct topic *topic = attempt->topic;
     bool created = topic == NULL;
-    if (!ledger_reserve_change(ledger)) {
+    if (!note_reserve(ledger)) {
         return refuse(AHORA_OVERLOADED, "no memory");
     }
     if (created && (topic = topic_create(ledger, &attempt->name, attempt->kind)) == NULL) {
@@ -525,6 +506,12 @@ static void put_back(struct ledger *ledger, const struct undo *undo) {
     topic->expire_ms = undo->expire_ms;
     topic->why = undo->why;
     topic->stale = undo->stale;
+    topic->accepted_ms = undo->accepted_ms;
+    source_hold_again(&ledger->sources, undo->source, topic, undo->losses);
+    source_unref(&ledger->sources, undo->source);
+    bool set = promise_renew(ledger, topic);
+    assert(set && "it once had this promise");
+    (void)set;
     if (undo->created) {
         topic_destroy(ledger, topic);
         ledger->ref_last--;
@@ -557,6 +544,7 @@ static void keep(struct ledger *ledger) {
     for (size_t i = 0; i < ledger->undo_count; i++) {
         ledger_note_removal(ledger, ledger->undos[i].topic);
         document_unref(ledger->undos[i].document);
+        source_unref(&ledger->sources, ledger->undos[i].source);
     }
     ledger->undo_count = 0;
 }
@@ -591,10 +579,10 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
     keep(ledger);
 }
 
-void ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                  struct buffer *results) {
+void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
+                  bool atomic, struct buffer *results) {
     assert(count > 0 && count <= AHORA_CHANGES_MAX);
-    struct attempt attempt = {.ledger = ledger, .principal = principal, .atomic = atomic};
+    struct attempt attempt = {.ledger = ledger, .principal = principal, .source = source, .atomic = atomic};
     pack_put_list(results, count);
     if (atomic) {
         apply_all(&attempt, changes, count, results);

@@ -7,8 +7,19 @@
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
 
+#include "include/ahora/protocol.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+/* What the operator says of one kind's documents, in place of the kind itself; -1: nothing. */
+struct kind_promise {
+    char name[AHORA_SEGMENT_BYTES_MAX + 1]; /* of the kind */
+    int64_t fresh_ms;
+    int64_t expire_ms;
+};
+
+#define KIND_PROMISES_MAX 32
 
 struct limits {
     size_t message_bytes_max;    /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */
@@ -34,8 +45,20 @@ struct limits {
     int64_t near_margin_percent; /* of the radius: how far beyond it a document still stays; 5 */
     int64_t near_margin_m;       /* and at least so far; 10: GPS jitter */
     size_t lefts_max; /* documents that left one view with `where`, remembered for those who are behind or resume; 1,024 */
-    int64_t hello_ms; /* hello must arrive within; 5 s */
-    int64_t beat_ms;  /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
+    int64_t promise_ms_max;   /* the longest fresh_ms and expire_ms; 366 days: longer is for ever */
+    size_t due_changes_max;   /* topics looked at in one turn because they go stale, expire or are lost; 1,000: about 2 ms */
+    size_t sources_max;       /* names of sources known at once; 65,536: about 10 MB */
+    int64_t grace_ms;         /* of a source that asks for none; 30 s: a reconnect after a deploy */
+    int64_t grace_ms_max;     /* 24 hours */
+    size_t demand_topics_max; /* patterns told below $demand at once; 10,000; 0: demand is never told */
+    int64_t demand_every_ms;  /* a pattern's count is told not more often; 1 s */
+    int64_t demand_linger_ms; /* a pattern nobody follows any more is told so long; 5 s: a page that is loaded anew */
+    int64_t
+        demand_rate_max; /* changes of all of them a second; 200: the 65,536 removals we remember outlast five minutes of it */
+    struct kind_promise kind_promises[KIND_PROMISES_MAX];
+    size_t kind_promise_count;
+    int64_t hello_ms;         /* hello must arrive within; 5 s */
+    int64_t beat_ms;          /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
     size_t outbox_bytes_max;  /* answers a session has not read yet; 1 MiB: past it we stop reading from it */
     size_t publishes_max;     /* `pub` messages of one session that wait for the disk; 1,024: past it we stop reading from it */
     int64_t publish_rate_max; /* changes a second of one session; 0: unlimited */

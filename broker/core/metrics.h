@@ -13,11 +13,25 @@ struct metrics {
     /* gauges */
     uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, places, topics, removals, documents_bytes,
         keys;
+    uint64_t promises;   /* topics that will go stale or expire */
+    uint64_t due;        /* of these, and of what lost sources wrote, how many wait to be looked at */
+    uint64_t due_lag_ms; /* how long the first of them has waited */
+    uint64_t sources;
+    uint64_t demand_topics; /* patterns told below $demand */
+    uint64_t demand_untold; /* followed patterns that are not, because there are too many */
+    uint64_t demand_awake;  /* 1: somebody is told */
     /* counters */
     uint64_t sessions_total;
     uint64_t messages_in; /* protocol messages received */
     uint64_t changes[5];  /* accepted, by enum change_op */
     uint64_t changes_refused[AHORA_CODES];
+    uint64_t stale;                    /* documents that went stale */
+    uint64_t expired;                  /* topics removed because nobody wrote them in time */
+    uint64_t lost;                     /* topics that went stale or were removed with their source */
+    uint64_t demand_changes;           /* of topics below $demand */
+    uint64_t demand_unreported;        /* counts of a pattern that were lost for want of memory */
+    uint64_t due_waits;                /* times that what was due had to wait for room in the store */
+    uint64_t due_turn_max;             /* the most that one turn looked at */
     uint64_t keys_repeated;            /* a known idempotency key returned its first result */
     uint64_t deliveries;               /* set, patch and remove messages handed to sockets */
     uint64_t deliveries_live;          /* of these, by the fast path */

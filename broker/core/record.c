@@ -8,24 +8,26 @@
 #include <assert.h>
 
 #define VARINT_BYTES_MAX 10
-#define FIXED_BYTES 5
-#define VARINTS 7
+#define FIXED_BYTES 6
+#define VARINTS 8
 
 enum record_flag {
     FLAG_REMOVED = 1,
     FLAG_STALE = 2,
     FLAG_FRESH_MS = 4,
     FLAG_EXPIRE_MS = 8,
-    FLAGS_KNOWN = 15,
+    FLAG_SOURCE_DELETES = 16,
+    FLAGS_KNOWN = 31,
 };
 
 struct record record_key_alone(const struct record *record) {
     assert(record->key.bytes > 0);
-    return (struct record){.key = record->key, .seq = record->seq, .fresh_ms = -1, .expire_ms = -1, .key_at = record->key_at};
+    return (struct record){
+        .key = record->key, .seq = record->seq, .fresh_ms = -1, .expire_ms = -1, .accepted_at = record->accepted_at};
 }
 
-size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t data_bytes) {
-    return FIXED_BYTES + VARINTS * VARINT_BYTES_MAX + topic_bytes + key_bytes + data_bytes;
+size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t source_bytes, size_t data_bytes) {
+    return FIXED_BYTES + VARINTS * VARINT_BYTES_MAX + topic_bytes + key_bytes + source_bytes + data_bytes;
 }
 
 static void varint_put(struct buffer *out, int64_t number) {
@@ -41,40 +43,53 @@ static void varint_put(struct buffer *out, int64_t number) {
 
 static uint8_t flags_of(const struct record *record) {
     return (uint8_t)((record->removed ? FLAG_REMOVED : 0) | (record->stale ? FLAG_STALE : 0) |
-                     (record->fresh_ms >= 0 ? FLAG_FRESH_MS : 0) | (record->expire_ms >= 0 ? FLAG_EXPIRE_MS : 0));
+                     (record->fresh_ms >= 0 ? FLAG_FRESH_MS : 0) | (record->expire_ms >= 0 ? FLAG_EXPIRE_MS : 0) |
+                     (record->source_deletes ? FLAG_SOURCE_DELETES : 0));
 }
 
-/* A key alone has seq, key and key_at. */
+/* A key alone has seq, key and accepted_at. */
 static bool is_key_alone(const struct record *record) {
     return record->topic.bytes == 0 && record->key.bytes > 0 && flags_of(record) == 0 && record->why == AHORA_WHY_NONE &&
-           record->seq_created == 0 && record->at == 0 && record->data.bytes == 0;
+           record->seq_created == 0 && record->at == 0 && record->data.bytes == 0 && record->source.bytes == 0;
+}
+
+/* Without a name a source has nothing. */
+static bool is_source_whole(const struct record *record) {
+    return record->source.bytes > 0 ? record->grace_ms >= 0 : record->grace_ms == 0 && !record->source_deletes;
 }
 
 void record_put(struct buffer *out, const struct record *record) {
     assert(record->topic.bytes > 0 || is_key_alone(record));
     assert(record->topic.bytes <= AHORA_TOPIC_BYTES_MAX);
-    assert(record->key.bytes <= UINT8_MAX && (record->key.bytes > 0 || record->key_at == 0));
+    assert(record->key.bytes <= UINT8_MAX && record->source.bytes <= UINT8_MAX && is_source_whole(record));
     assert(record->seq > 0 && record->seq <= AHORA_SEQ_MAX);
     assert(!record->removed || record->data.bytes == 0);
     const uint8_t fixed[FIXED_BYTES] = {
-        RECORD_VERSION, flags_of(record), (uint8_t)record->why, (uint8_t)record->topic.bytes, (uint8_t)record->key.bytes,
+        RECORD_VERSION,
+        flags_of(record),
+        (uint8_t)record->why,
+        (uint8_t)record->topic.bytes,
+        (uint8_t)record->key.bytes,
+        (uint8_t)record->source.bytes,
     };
     buffer_put(out, fixed, sizeof fixed);
     varint_put(out, record->seq);
     varint_put(out, record->seq_created);
     varint_put(out, record->at);
+    varint_put(out, record->accepted_at);
     if (record->fresh_ms >= 0) {
         varint_put(out, record->fresh_ms);
     }
     if (record->expire_ms >= 0) {
         varint_put(out, record->expire_ms);
     }
-    if (record->key.bytes > 0) {
-        varint_put(out, record->key_at);
+    if (record->source.bytes > 0) {
+        varint_put(out, record->grace_ms);
     }
     varint_put(out, (int64_t)record->data.bytes);
     buffer_put_span(out, record->topic);
     buffer_put_span(out, record->key);
+    buffer_put_span(out, record->source);
     buffer_put_span(out, record->data);
 }
 
@@ -133,20 +148,23 @@ bool record_read(struct span *bytes, struct record *record) {
     *record = (struct record){
         .removed = (flags & FLAG_REMOVED) != 0,
         .stale = (flags & FLAG_STALE) != 0,
+        .source_deletes = (flags & FLAG_SOURCE_DELETES) != 0,
         .why = (enum ahora_why)fixed.data[2],
     };
     record->seq = cursor_take_varint(&cursor);
     record->seq_created = cursor_take_varint(&cursor);
     record->at = cursor_take_varint(&cursor);
+    record->accepted_at = cursor_take_varint(&cursor);
     record->fresh_ms = cursor_take_duration(&cursor, (flags & FLAG_FRESH_MS) != 0);
     record->expire_ms = cursor_take_duration(&cursor, (flags & FLAG_EXPIRE_MS) != 0);
-    record->key_at = fixed.data[4] > 0 ? cursor_take_varint(&cursor) : 0;
+    record->grace_ms = fixed.data[5] > 0 ? cursor_take_duration(&cursor, true) : 0;
     uint64_t data_bytes = (uint64_t)cursor_take_varint(&cursor);
     record->topic = cursor_take(&cursor, fixed.data[3]);
     record->key = cursor_take(&cursor, fixed.data[4]);
+    record->source = cursor_take(&cursor, fixed.data[5]);
     record->data = cursor_take(&cursor, data_bytes);
     if (cursor.failed || (record->topic.bytes == 0 && !is_key_alone(record)) || record->seq <= 0 ||
-        record->seq > AHORA_SEQ_MAX || (record->removed && data_bytes > 0)) {
+        record->seq > AHORA_SEQ_MAX || (record->removed && data_bytes > 0) || !is_source_whole(record)) {
         return false;
     }
     *bytes = cursor.rest;

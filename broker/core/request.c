@@ -46,6 +46,54 @@ static struct span limits_told(struct core *core) {
     return buffer_span(out);
 }
 
+static void refuse_hello(struct core *core, struct session *session, enum ahora_code code, const char *detail) {
+    refuse(core, session, 0, code, detail);
+    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY,
+                 ahora_code_name(code));
+}
+
+static const char *source_fault(const struct core *core, const struct request *request) {
+    const char *fault = name_segment_fault(request->source);
+    return fault == NULL && request->grace_ms > core->limits.grace_ms_max ? "`grace_ms` is too long" : fault;
+}
+
+static int64_t grace_of(const struct core *core, const struct request *request) {
+    return request->has_grace_ms ? request->grace_ms : core->limits.grace_ms;
+}
+
+enum ahora_code core_enter_source(struct core *core, struct span name, int64_t grace_ms, bool deletes, struct source **source) {
+    struct sources *sources = &core->ledger.sources;
+    if (sources->table.count >= core->limits.sources_max && !sources_know(sources, name)) {
+        return AHORA_TOO_MANY;
+    }
+    *source = sources_take(sources, name);
+    if (*source == NULL) {
+        return AHORA_OVERLOADED;
+    }
+    source_enter(sources, *source, grace_ms, deletes);
+    return AHORA_OK;
+}
+
+/* The session speaks for a source from now on. False: refused. A follower has asked the ledger before, and keeps the name alone. */
+static bool enter_source(struct core *core, struct session *session, const struct request *request) {
+    const char *fault = source_fault(core, request);
+    if (fault != NULL) {
+        refuse_hello(core, session, AHORA_BAD_MESSAGE, fault);
+        return false;
+    }
+    enum ahora_code code = session->answer;
+    if (!core->ledger.follows) {
+        code = core_enter_source(core, request->source, grace_of(core, request), request->on_lost == ON_LOST_DELETE,
+                                 &session->source);
+    } else if (code == AHORA_OK && (session->source = sources_take(&core->ledger.sources, request->source)) == NULL) {
+        code = AHORA_OVERLOADED;
+    }
+    if (code != AHORA_OK) {
+        refuse_hello(core, session, code, code == AHORA_TOO_MANY ? "the broker knows as many sources as it may" : "no memory");
+    }
+    return code == AHORA_OK;
+}
+
 static void handle_hello(struct core *core, struct session *session, const struct request *request) {
     if (session->greeted) {
         refuse(core, session, request->id, AHORA_BAD_MESSAGE, "hello was said before");
@@ -54,6 +102,9 @@ static void handle_hello(struct core *core, struct session *session, const struc
     if (core->draining) {
         refuse(core, session, 0, AHORA_DRAINING, "the broker is about to stop");
         session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_DRAINING));
+        return;
+    }
+    if (request->source.data != NULL && !enter_source(core, session, request)) {
         return;
     }
     session->greeted = true;
@@ -281,7 +332,11 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
     }
     subscription->near = narrow->near;
     session->near_count += narrow->near;
+    core_wake_demand(core, names, count);
     code = take_views(core, subscription, names, count, narrow, detail);
+    if (code == AHORA_OK && !core_count_interest(core, subscription)) {
+        code = AHORA_OVERLOADED;
+    }
     if (code != AHORA_OK) {
         delivery_stop(core, subscription);
         free(subscription);
@@ -417,6 +472,7 @@ static void handle_get(struct core *core, struct session *session, const struct 
         code = parse_narrow(core, request, &narrow);
     }
     if (code == AHORA_OK) {
+        core_wake_demand(core, names, count);
         const struct filter filter = {narrow.where, narrow.near ? &narrow.circle : NULL};
         int64_t limit =
             request->limit > 0 && request->limit < core->limits.get_items_max ? request->limit : core->limits.get_items_max;
@@ -456,10 +512,23 @@ static struct publication *publication_create(struct session *session, const str
     return publication;
 }
 
+static struct publish publish_of(const struct session *session, const struct request *request) {
+    const struct source *source = session->source;
+    return (struct publish){
+        .principal = session->principal,
+        .source = source == NULL ? (struct span){0} : span_of(source->name, source->bytes),
+        .changes = request->changes,
+        .change_count = request->change_count,
+        .atomic = request->atomic,
+        .ack = request->ack,
+    };
+}
+
 /* False: no memory, though the changes may be applied. */
 static bool publish_here(struct core *core, struct session *session, const struct request *request) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    ledger_apply(&core->ledger, session->principal, request->changes, request->change_count, request->atomic, &core->results);
+    const struct publish publish = publish_of(session, request);
+    core_apply_list(core, &publish);
     assert(!core->results.failed);
     if (request->ack == ACK_NONE) {
         return true;
@@ -474,7 +543,7 @@ static bool publish_here(struct core *core, struct session *session, const struc
 }
 
 static bool publish_there(struct core *core, struct session *session, const struct request *request) {
-    const struct publish publish = {session->principal, request->changes, request->change_count, request->atomic, request->ack};
+    const struct publish publish = publish_of(session, request);
     struct publication *publication = publication_create(session, request, (struct span){0});
     if (publication == NULL) {
         return false;
@@ -538,11 +607,51 @@ static bool says_hello(struct span message) {
     return pack_peek(&reader) == PACK_TEXT && span_is(pack_read_text(&reader), "hello");
 }
 
+/* Is one of the patterns below `$demand`? They are not checked yet. */
+static bool asks_demand(const struct request *request) {
+    struct pack_reader reader = pack_reader_of(request->match);
+    size_t left = pack_peek(&reader) == PACK_LIST ? pack_read_list(&reader) : 1;
+    for (; left > 0; left--) {
+        struct span text = pack_read_text(&reader);
+        if (text.bytes > 0 && text.data[0] == '$') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a follower cannot answer by itself is asked of the ledger first; the message comes again with the answer. True: it waits. */
+static bool must_ask(struct core *core, struct session *session, const struct request *request) {
+    if (!core->ledger.follows || core->draining) {
+        return false;
+    }
+    if (session->asked != NULL) {
+        return true;
+    }
+    bool enters = request->op == REQUEST_HELLO && !session->greeted && request->source.data != NULL &&
+                  source_fault(core, request) == NULL;
+    bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request);
+    if (!enters && !reads) {
+        return false;
+    }
+    if (session->is_answered) {
+        session->is_answered = false;
+        return false;
+    }
+    bool asked = enters
+                     ? follow_enter(core, session, request->source, grace_of(core, request), request->on_lost == ON_LOST_DELETE)
+                     : follow_ask(core, session);
+    if (!asked) {
+        session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+    }
+    return true;
+}
+
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
     enum ahora_code code = request_decode(message, &request, &detail);
-    if (code == AHORA_OK && must_wait(core, session, &request)) {
+    if (code == AHORA_OK && (must_wait(core, session, &request) || must_ask(core, session, &request))) {
         return false;
     }
     core->metrics.messages_in++;

@@ -69,6 +69,11 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
+    if (core->ledger.follows) {
+        follow_leave(core, session);
+    } else if (session->source != NULL) {
+        source_leave(&core->ledger.sources, session->source, core->mono_ms);
+    }
     heap_clear(&core->timers, &session->timer);
     link_remove(&session->all);
     link_remove(&session->ready);

@@ -20,6 +20,8 @@
 #include "broker/base/arena.h"
 #include "broker/base/heap.h"
 #include "broker/core/core.h"
+#include "broker/core/demand.h"
+#include "broker/core/interest.h"
 #include "broker/core/ledger.h"
 #include "broker/core/view.h"
 
@@ -51,6 +53,8 @@ struct subscription {
     int64_t walked_ms; /* when the last walk ended (monotonic) */
     uint64_t skipped;  /* since the last `live` */
     bool paced;        /* changes wait for a walk, never the fast path */
+    bool counted;      /* in core->interests */
+    bool asks_demand;  /* one of its patterns is below $demand */
     bool announced;    /* `live` was sent since the (re)start */
     bool near;         /* its views are circles of its own */
     uint32_t complete_count;
@@ -120,6 +124,11 @@ struct session {
     uint32_t publication_count;
     uint32_t posted_count;      /* of these, on their way to the ledger */
     struct allowance allowance; /* of changes */
+    struct source *source;      /* counted; NULL: none was named. A follower has the name alone */
+    struct mail *asked;         /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
+    struct mail *leave;         /* a follower's: to be sent when it ends */
+    enum ahora_code answer;     /* a follower's: what MAIL_ENTER was answered */
+    bool is_answered;           /* a follower's: the message that asked may go on */
     uint64_t number;
     int close_code;
     const char *close_reason;
@@ -140,6 +149,11 @@ struct core {
     struct table_key hash_key;
     struct ledger ledger;
     struct views views;
+    struct interests interests; /* what this core's subscriptions follow */
+    struct demand demand;       /* the same, told as topics */
+    size_t demand_followers;    /* subscriptions that follow those, here */
+    size_t demand_reported;     /* a follower's: how many of them the ledger knows of */
+    int64_t demand_awake_ms;    /* demand goes on at least so long (monotonic) */
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
     char server[64];
     uint64_t random;
@@ -173,6 +187,7 @@ struct core {
 
     uint64_t pieces;       /* made; the views of a piece's session remember it, once one had to know */
     bool marked;           /* they do, for the piece being made */
+    size_t due_changes;    /* looked at in this turn because their time had come */
     uint64_t work;         /* topics that this turn's requests made us visit: past WORK_MAX the rest of the input waits */
     size_t sliced_count;   /* sessions that hold slices: none when the next turn is shown */
     struct arena arena;    /* this turn's frames, blocks and slices */
@@ -185,6 +200,12 @@ struct core {
 };
 
 /* ---- core.c ---- */
+
+/* Applies the changes now; their results are in core->results. */
+void core_apply_list(struct core *core, const struct publish *publish);
+
+/* Brings demand up to date, because somebody asks. */
+void core_ask_demand(struct core *core);
 
 /* Applies the changes now, appends their results, and lists the ticket. */
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
@@ -199,7 +220,20 @@ void follow_batch_turn(struct core *core);
 
 /* The changes go to the ledger as mail, for the ticket. False: no memory. */
 bool follow_post(struct core *core, const struct publish *publish, struct ticket *ticket);
+
+/* A session waits for the ledger to know its source, or (NULL: nobody waits) for demand: its message comes again with the answer. False:
+   no memory. */
+bool follow_enter(struct core *core, struct session *session, struct span source, int64_t grace_ms, bool deletes);
+bool follow_ask(struct core *core, struct session *session);
+void follow_leave(struct core *core, struct session *session); /* it is being closed */
+
+/* What changed about who follows what, as mail. */
+void follow_report(struct core *core);
 void follow_fini(struct core *core);
+
+/* Counts the subscription among those who are interested in its patterns, and wakes demand if it asks for it. False: no memory. */
+bool core_count_interest(struct core *core, struct subscription *subscription);
+void core_uncount_interest(struct core *core, struct subscription *subscription);
 
 /* ---- names ---- */
 
@@ -217,6 +251,9 @@ void session_timer_due(struct core *core, struct session *session);
 void session_process_inbox(struct core *core, struct session *session);
 
 /* ---- request.c ---- */
+
+/* A session of that source came to the ledger: counted in *source. AHORA_TOO_MANY, AHORA_OVERLOADED. */
+enum ahora_code core_enter_source(struct core *core, struct span name, int64_t grace_ms, bool deletes, struct source **source);
 
 /* One checked MessagePack message of the session. False: it must wait, and come again when a publication of the session is answered. */
 bool request_handle(struct core *core, struct session *session, struct span message);

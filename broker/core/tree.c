@@ -137,6 +137,26 @@ static void select_below(const struct tree_node *node, struct tree_found *found)
     }
 }
 
+/* Topics of the broker's own, at the top of the tree: stars pass them by. */
+static bool is_own(const struct tree_node *node) {
+    return node->parent != NULL && node->parent->parent == NULL && node->bytes > 0 && node->text[0] == '$';
+}
+
+/* Everything below the root but the broker's own. */
+static void select_deep(const struct tree_node *node, struct tree_found *found) {
+    for (struct link *link = node->children.next; link != &node->children; link = link->next) {
+        const struct tree_node *child = CONTAINER_OF(link, struct tree_node, sibling);
+        if (!is_own(child)) {
+            tree_found_add(found, child->value);
+            select_below(child, found);
+        }
+    }
+}
+
+void tree_select_all(const struct tree *tree, struct tree_found *found) {
+    select_below(tree->root, found);
+}
+
 static void select_from(const struct tree *tree, const struct tree_node *node, const struct name *pattern, unsigned at,
                         struct tree_found *found) {
     if (at == pattern->count) {
@@ -145,7 +165,7 @@ static void select_from(const struct tree *tree, const struct tree_node *node, c
     }
     struct span segment = pattern->segments[at];
     if (span_is(segment, "**")) {
-        select_below(node, found);
+        select_deep(node, found);
         return;
     }
     if (!span_is(segment, "*")) {
@@ -156,7 +176,10 @@ static void select_from(const struct tree *tree, const struct tree_node *node, c
         return;
     }
     for (struct link *link = node->children.next; link != &node->children; link = link->next) {
-        select_from(tree, CONTAINER_OF(link, struct tree_node, sibling), pattern, at + 1, found);
+        const struct tree_node *child = CONTAINER_OF(link, struct tree_node, sibling);
+        if (!is_own(child)) {
+            select_from(tree, child, pattern, at + 1, found);
+        }
     }
 }
 
@@ -170,16 +193,17 @@ static void match_from(const struct tree *tree, const struct tree_node *node, co
         tree_found_add(found, node->value);
         return;
     }
-    const struct tree_node *deep = child_of(tree, node, span_of_text("**"));
+    const bool own = at == 0 && name_is_own(topic);
+    const struct tree_node *deep = own ? NULL : child_of(tree, node, span_of_text("**"));
     if (deep != NULL) {
         tree_found_add(found, deep->value);
     }
-    const struct tree_node *any = child_of(tree, node, span_of_text("*"));
+    const struct tree_node *any = own ? NULL : child_of(tree, node, span_of_text("*"));
     if (any != NULL) {
         match_from(tree, any, topic, at + 1, found);
     }
     const struct tree_node *exact = child_of(tree, node, topic->segments[at]);
-    if (exact != NULL) {
+    if (exact != NULL && exact != any && exact != deep) { /* the broker's own topics hold stars */
         match_from(tree, exact, topic, at + 1, found);
     }
 }

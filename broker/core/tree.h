@@ -52,8 +52,11 @@ struct tree_found {
 void tree_found_fini(struct tree_found *found);
 void tree_found_add(struct tree_found *found, void *value); /* NULL is not added */
 
-/* Appends the values of all paths that the pattern selects. Cost: the branches the pattern can reach. */
+/* Appends the values of all paths that the pattern selects; a star in front selects nothing that starts with "$". Cost: the branches the pattern can reach. */
 void tree_select(const struct tree *tree, const struct name *pattern, struct tree_found *found);
+
+/* Appends all values there are. */
+void tree_select_all(const struct tree *tree, struct tree_found *found);
 
 /* In a tree of patterns: appends the values of all patterns that select the topic. Cost: at most 3^segments, in practice a few. */
 void tree_match(const struct tree *tree, const struct name *topic, struct tree_found *found);

@@ -217,7 +217,7 @@ static bool holds(const struct view *view, struct topic *topic) {
    very turn, after the topic and before its change is shown. */
 static bool enter(struct views *views, struct topic *topic) {
     struct name name;
-    enum ahora_code code = name_parse_topic(topic_path(topic), &name, NULL);
+    enum ahora_code code = name_parse_held(topic_path(topic), &name, NULL);
     assert(code == AHORA_OK && "the ledger holds legal topics");
     (void)code;
     views->found.count = 0;

@@ -63,6 +63,7 @@ static bool select_topics(struct exchange *exchange, const struct name *patterns
     const struct filter filter = narrow_query_filter(&call->narrow);
     enum ahora_code code = AHORA_OVERLOADED;
     if (broker->listed < listed_max) {
+        core_wake_demand(broker->core, patterns, count);
         loop_store_changes(broker);
         code = core_select_where(broker->core, patterns, count, &filter, from, limit, &call->selection);
         call->selected = code == AHORA_OK;

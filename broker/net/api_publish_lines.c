@@ -158,7 +158,7 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
         return false;
     }
     exchange->connection->allowance.left -= count; /* no more than there were: is_full has looked */
-    struct publish wanted = {"anonymous", buffer_span(&list), count, false, lines->ack};
+    struct publish wanted = {.principal = "anonymous", .changes = buffer_span(&list), .change_count = count, .ack = lines->ack};
     enum ahora_code code = core_publish(exchange->broker->core, &wanted, &batch->results, &batch->ticket);
     buffer_fini(&list);
     batch->waiting = code == AHORA_OK;

@@ -110,7 +110,8 @@ static bool expand(struct exchange *exchange, struct span ranges, struct span ke
 
 static void publish(struct exchange *exchange, uint32_t count, enum ack ack) {
     struct range_call *call = exchange->state;
-    const struct publish publish = {"anonymous", buffer_span(&call->changes), count, true, ack};
+    const struct publish publish = {
+        .principal = "anonymous", .changes = buffer_span(&call->changes), .change_count = count, .atomic = true, .ack = ack};
     buffer_init(&call->results, RESULTS_BYTES_MAX);
     call->ticket.owner = exchange;
     const enum ahora_code code = core_publish(exchange->broker->core, &publish, &call->results, &call->ticket);

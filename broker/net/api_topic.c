@@ -71,7 +71,8 @@ static void get_end(struct exchange *exchange) {
     const struct topic *topic = core_get(exchange->broker->core, &name);
     if (topic == NULL) {
         const char *detail = "there is no such topic now";
-        enum ahora_code code = core_parse_pattern(exchange->broker->core, exchange->rest, &name, &detail); /* is its kind known? */
+        enum ahora_code code =
+            core_parse_pattern(exchange->broker->core, exchange->rest, &name, &detail); /* is its kind known? */
         exchange_refuse(exchange, code == AHORA_OK ? AHORA_NOT_FOUND : code, detail);
         return;
     }
@@ -156,7 +157,7 @@ static void publish(struct exchange *exchange, const struct change_request *chan
         code = AHORA_BAD_MESSAGE;
         detail = "Idempotency-Key is not UTF-8";
     } else if (!list.failed) {
-        struct publish wanted = {"anonymous", buffer_span(&list), 1, false, ack};
+        struct publish wanted = {.principal = "anonymous", .changes = buffer_span(&list), .change_count = 1, .ack = ack};
         call->ticket.owner = exchange;
         code = core_publish(exchange->broker->core, &wanted, &call->results, &call->ticket);
         detail = "the broker does not take changes now";

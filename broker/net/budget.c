@@ -75,6 +75,7 @@ static void print_limits(const struct config *config, FILE *out) {
     print_bound(out, "limits.removals_max, for each shard", (int64_t)config->core.removals_max * shards,
                 core_sum("removal remembered"));
     print_bound(out, "limits.keys_max", (int64_t)config->core.keys_max, core_sum("idempotency key"));
+    print_bound(out, "limits.sources_max", (int64_t)config->core.sources_max, core_sum("source"));
     print_bound(out, "limits.connections_max (0: 65,472), idle", config->connections_max > 0 ? config->connections_max : 65472,
                 budget_connection_bytes());
     print_bound(out, "http.bodies_bytes_max", config->bodies_bytes_max, 1);

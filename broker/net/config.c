@@ -5,6 +5,8 @@
 
 #include "broker/net/config.h"
 
+#include "broker/net/config_promise.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -84,6 +86,10 @@ static bool parse_amount(const char *value, const struct unit *units, int64_t *a
         }
     }
     return false;
+}
+
+bool config_parse_duration(const char *text, int64_t *duration_ms) {
+    return parse_amount(text, time_units, duration_ms);
 }
 
 static bool set_amount(struct config *config, const struct config_key *key, const char *value, char *why, size_t why_bytes) {
@@ -276,6 +282,14 @@ void config_check(struct config *config, FILE *errors) {
     }
     if ((int64_t)config->core.document_bytes_max > (int64_t)config->store.segment_bytes / 4) {
         report(config, errors, "limits.document_bytes_max", 0, "must not exceed a quarter of store.segment_bytes");
+    }
+    char why[256];
+    const char *wrong = config_read_promises(config, why, sizeof why);
+    if (wrong != NULL) {
+        report(config, errors, wrong, 0, why);
+    }
+    if (config->core.grace_ms > config->core.grace_ms_max) {
+        report(config, errors, "limits.grace_ms", 0, "must not exceed limits.grace_ms_max");
     }
     if (config->bodies_bytes_max < config->body_bytes_max) {
         report(config, errors, "http.bodies_bytes_max", 0, "must not be below http.body_bytes_max");

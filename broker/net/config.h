@@ -29,6 +29,8 @@ struct config {
 
     struct store_options store; /* path points at `data` */
     struct limits core;
+    char fresh_ms[CONFIG_TEXT_BYTES_MAX];  /* "service:2m stock:0"; read into core by config_check */
+    char expire_ms[CONFIG_TEXT_BYTES_MAX]; /* the same */
 
     int64_t shards; /* loops that fan out, each on a thread of its own; 0: one for each core */
 
@@ -95,7 +97,10 @@ void config_read_file(struct config *config, const char *path, FILE *errors);
 /* AHORA_<SECTION>_<KEY>. Variables of other sections than ours (AHORA_URL) are none of our business. */
 void config_read_environment(struct config *config, char *const *environment, FILE *errors);
 
-/* Values that contradict each other. */
+/* Milliseconds, or 500ms, 5s, 10m, 1h. */
+bool config_parse_duration(const char *text, int64_t *duration_ms);
+
+/* Values that contradict each other; and reads what is made of several. */
 void config_check(struct config *config, FILE *errors);
 
 /* What is in force, in the form of a file. */

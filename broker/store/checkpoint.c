@@ -180,7 +180,7 @@ static size_t file_bytes(const char *directory) {
 enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
                             int64_t key_keep_ms) {
     *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max, .key_keep_ms = key_keep_ms};
-    buffer_init(&checkpoint->key_record, record_bytes_max(0, UINT8_MAX, 0));
+    buffer_init(&checkpoint->key_record, record_bytes_max(0, UINT8_MAX, 0, 0));
     buffer_init(&checkpoint->key_looked, UINT8_MAX);
     char directory[PATH_MAX];
     if (!path_join(directory, path, "checkpoint")) {
@@ -378,7 +378,7 @@ static int key_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct new
     struct record record;
     bool is_whole = record_read(&bytes, &record);
     assert(is_whole && "newest_add read it before");
-    if (record.key_at <= oldest_ms) {
+    if (record.accepted_at <= oldest_ms) {
         return 0;
     }
     MDB_val key = entry_key(entry);
@@ -425,7 +425,7 @@ static int keys_trim(struct checkpoint *checkpoint, MDB_txn *txn, int64_t oldest
             buffer_put(&checkpoint->key_looked, key.mv_data, key.mv_size);
             break;
         }
-        if (value_decode(key, value, &record) == RESULT_OK && record.key_at <= oldest_ms) {
+        if (value_decode(key, value, &record) == RESULT_OK && record.accepted_at <= oldest_ms) {
             code = mdb_cursor_del(cursor, 0);
         }
         code = code == 0 ? mdb_cursor_get(cursor, &key, &value, MDB_NEXT) : code;

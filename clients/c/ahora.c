@@ -21,6 +21,7 @@
 #include "clients/c/line.h"
 #include "clients/c/url.h"
 #include "proto/json.h"
+#include "proto/name.h"
 
 struct ahora {
     struct client core;
@@ -234,6 +235,10 @@ static bool init_core(struct ahora *ahora, const struct ahora_options *options) 
     return client_init(&ahora->core, &(struct client_options){
                                          .authority = ahora->url.authority,
                                          .token = options->token,
+                                         .source = options->source,
+                                         .on_lost = options->on_lost,
+                                         .has_grace_ms = options->has_grace_ms,
+                                         .grace_ms = options->grace_ms,
                                          .name = options->name == NULL ? "libahora/" AHORA_VERSION : options->name,
                                          .encoding = options->encoding,
                                          .message_bytes_max = or_default(options->message_bytes_max, (size_t)16 << 20),
@@ -267,6 +272,12 @@ struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *opt
     }
     if (options->name != NULL && !is_header_text(options->name)) {
         *detail = "the name is not plain text";
+        free(ahora);
+        return NULL;
+    }
+    const char *fault = options->source == NULL ? NULL : name_segment_fault(span_of_text(options->source));
+    if (fault != NULL) {
+        *detail = fault;
         free(ahora);
         return NULL;
     }

@@ -37,6 +37,7 @@ bool client_init(struct client *client, const struct client_options *options) {
     client->options.authority = strdup(options->authority);
     client->options.name = strdup(options->name);
     client->options.token = options->token == NULL ? NULL : strdup(options->token);
+    client->options.source = options->source == NULL ? NULL : strdup(options->source);
     client->results = calloc(AHORA_CHANGES_MAX, sizeof(client->results[0]));
     uint64_t seed = 0;
     random_bits(client, &seed);
@@ -46,7 +47,8 @@ bool client_init(struct client *client, const struct client_options *options) {
     buffer_init(&client->scratch, 8 * options->outbox_bytes_max);
     buffer_init(&client->packed, options->message_bytes_max);
     return client->options.authority != NULL && client->options.name != NULL && client->results != NULL &&
-           (options->token == NULL || client->options.token != NULL);
+           (options->token == NULL || client->options.token != NULL) &&
+           (options->source == NULL || client->options.source != NULL);
 }
 
 static void *unconst(const char *owned) {
@@ -74,6 +76,7 @@ void client_fini(struct client *client) {
     free(unconst(client->options.authority));
     free(unconst(client->options.name));
     free(unconst(client->options.token));
+    free(unconst(client->options.source));
     *client = (struct client){.state = CLIENT_STOPPED};
 }
 
@@ -246,6 +249,12 @@ static void greet(struct client *client) {
     struct request hello = {.op = REQUEST_HELLO, .client = span_of_text(client->options.name)};
     if (client->options.token != NULL) {
         hello.token = span_of_text(client->options.token);
+    }
+    if (client->options.source != NULL) {
+        hello.source = span_of_text(client->options.source);
+        hello.on_lost = client->options.on_lost == AHORA_LOST_DELETE ? ON_LOST_DELETE : ON_LOST_STALE;
+        hello.has_grace_ms = client->options.has_grace_ms;
+        hello.grace_ms = client->options.grace_ms;
     }
     struct buffer message;
     buffer_init(&message, 65536);

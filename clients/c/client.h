@@ -54,6 +54,10 @@ enum client_state {
 struct client_options {
     const char *authority; /* for the Host header; all texts are copied */
     const char *token;     /* NULL: none */
+    const char *source;    /* NULL: none */
+    enum ahora_on_lost on_lost;
+    bool has_grace_ms;
+    int64_t grace_ms;
     const char *name;
     enum ahora_encoding encoding;
     size_t message_bytes_max;

@@ -41,7 +41,7 @@ static void deliver_later(struct client *client, const struct client_delivery *d
 
 static bool take_set(struct client *client, const struct reply *reply) {
     struct name name;
-    if (reply->seq <= 0 || reply->data.data == NULL || name_parse_topic(reply->topic, &name, NULL) != AHORA_OK) {
+    if (reply->seq <= 0 || reply->data.data == NULL || name_parse_held(reply->topic, &name, NULL) != AHORA_OK) {
         return refuse(client, "a set without topic, seq or data");
     }
     struct replica_entry *entry = replica_add(&client->replica, reply->topic);

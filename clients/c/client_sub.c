@@ -198,7 +198,7 @@ struct ahora_sub *client_sub_find(struct client *client, int64_t id) {
 
 bool client_sub_matches(const struct ahora_sub *sub, struct span topic) {
     struct name name;
-    if (name_parse_topic(topic, &name, NULL) != AHORA_OK) {
+    if (name_parse_held(topic, &name, NULL) != AHORA_OK) {
         return false;
     }
     for (unsigned i = 0; i < sub->pattern_count; i++) {

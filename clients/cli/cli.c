@@ -96,6 +96,10 @@ bool cli_connect(struct cli *cli, unsigned count) {
         .token = getenv("AHORA_TOKEN"),
         .name = "ahora-cli/" AHORA_VERSION,
         .encoding = cli->options.json ? AHORA_ENCODING_JSON : AHORA_ENCODING_MSGPACK,
+        .source = cli->options.source,
+        .on_lost = cli->options.on_lost,
+        .has_grace_ms = cli->options.has_grace_ms,
+        .grace_ms = cli->options.grace_ms,
         .on_line = on_line,
         .user = cli,
     };

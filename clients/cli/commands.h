@@ -15,6 +15,7 @@ int command_pub(struct cli *cli);
 int command_put(struct cli *cli);
 int command_patch(struct cli *cli);
 int command_adjust(struct cli *cli);
+int command_touch(struct cli *cli);
 int command_delete(struct cli *cli);
 int command_get(struct cli *cli);
 int command_sub(struct cli *cli);

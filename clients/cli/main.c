@@ -21,14 +21,14 @@ struct command {
 };
 
 #define OPTIONS_LINE (OPTION_SERVER | OPTION_ENCODING)
-#define OPTIONS_CHANGE (OPTIONS_LINE | OPTION_CHANGE | OPTION_ACK)
+#define OPTIONS_CHANGE (OPTIONS_LINE | OPTION_CHANGE | OPTION_ACK | OPTION_SOURCE)
 
 static const struct command commands[] = {
     {"pub", "CHANGE... | -l", "publish changes, given as JSON or read from standard input",
      "A change: {\"op\":\"set|patch|adjust|touch|delete\",\"topic\":\"stock/4711/lyon\",\"data\":{}, at if_seq if_newer key "
      "fresh_ms\n"
      "expire_ms}; other members are ignored. With -l, refused lines are told on stderr by number, and the rest goes on.\n",
-     OPTIONS_LINE | OPTION_ACK | OPTION_PUB, 0, -1, command_pub},
+     OPTIONS_LINE | OPTION_ACK | OPTION_PUB | OPTION_SOURCE, 0, -1, command_pub},
     {"put", "TOPIC JSON", "set a topic's document", NULL, OPTIONS_CHANGE, 2, 2, command_put},
     {"patch", "TOPIC JSON", "merge into a topic's document (RFC 7396: null removes a field)", NULL, OPTIONS_CHANGE, 2, 2,
      command_patch},
@@ -38,6 +38,7 @@ static const struct command commands[] = {
      "ahora range adjust room/central/double 2027-05-01 2027-05-03 booking_limit=-1\n"
      "TOPIC is without the night; START and END are the first and the last night. OP: set, patch, adjust, touch, delete.\n",
      OPTION_SERVER | OPTION_ACK | OPTION_RANGE, 4, -1, command_range},
+    {"touch", "TOPIC", "renew a topic's promise to be fresh, changing nothing", NULL, OPTIONS_CHANGE, 1, 1, command_touch},
     {"delete", "TOPIC", "remove a topic", NULL, OPTIONS_CHANGE, 1, 1, command_delete},
     {"get", "TOPIC|PATTERN...", "print current documents",
      "Readable on a terminal; in a pipe one JSON object a line: {topic, seq, at, data, stale?}.\n", OPTIONS_LINE | OPTION_LIMIT,
@@ -50,7 +51,7 @@ static const struct command commands[] = {
     {"replay", "FILE...", "publish recorded traces",
      "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start "
      "together.\n",
-     OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY, 1, 64, command_replay},
+     OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY | OPTION_SOURCE, 1, 64, command_replay},
     {"status", "", "print the broker's status", NULL, OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

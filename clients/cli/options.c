@@ -180,6 +180,21 @@ static bool take_producers(struct options *options, const char *value) {
     return parse_number(value, 1, PRODUCERS_MAX, &options->producers);
 }
 
+static bool take_source(struct options *options, const char *value) {
+    options->source = value;
+    return *value != '\0';
+}
+
+static bool take_on_lost(struct options *options, const char *value) {
+    options->on_lost = strcmp(value, "delete") == 0 ? AHORA_LOST_DELETE : AHORA_LOST_STALE;
+    return options->on_lost == AHORA_LOST_DELETE || strcmp(value, "stale") == 0;
+}
+
+static bool take_grace(struct options *options, const char *value) {
+    options->has_grace_ms = true;
+    return parse_number(value, 0, AHORA_SEQ_MAX, &options->grace_ms);
+}
+
 static bool take_help(struct options *options, const char *value) {
     (void)value;
     options->help = true;
@@ -214,6 +229,9 @@ static const struct option_row rows[] = {
     {"rate", 0, OPTION_REPLAY, "R", "R changes a second instead", take_rate},
     {"loop", 0, OPTION_REPLAY, NULL, "start again at the end, until Ctrl-C", take_loop},
     {"producers", 0, OPTION_REPLAY, "N", "connections to publish on, topics shared among them (default 1)", take_producers},
+    {"source", 0, OPTION_SOURCE, "NAME", "publish as this source: what it wrote goes with it", take_source},
+    {"on-lost", 0, OPTION_SOURCE, "WHAT", "stale (default) or delete, when the source is away too long", take_on_lost},
+    {"grace", 0, OPTION_SOURCE, "MS", "how long it may be away (default: as the broker has it)", take_grace},
     {"help", 'h', ~0u, NULL, "this text", take_help},
 };
 

@@ -18,10 +18,11 @@ enum option_bit {
     OPTION_ACK = 1 << 3,
     OPTION_PUB = 1 << 4, /* -l --atomic */
     OPTION_LIMIT = 1 << 5,
-    OPTION_SUB = 1 << 6,    /* --since --every --count --until-live --where --near */
-    OPTION_REPLAY = 1 << 7, /* --speed --rate --loop --producers */
-    OPTION_RAW = 1 << 8,    /* --json of status */
-    OPTION_RANGE = 1 << 9,  /* --days --key */
+    OPTION_SUB = 1 << 6,     /* --since --every --count --until-live --where --near */
+    OPTION_REPLAY = 1 << 7,  /* --speed --rate --loop --producers */
+    OPTION_RAW = 1 << 8,     /* --json of status */
+    OPTION_RANGE = 1 << 9,   /* --days --key */
+    OPTION_SOURCE = 1 << 10, /* --source --on-lost --grace */
 };
 
 #define PRODUCERS_MAX 64
@@ -48,6 +49,10 @@ struct options {
     double rate;  /* changes a second; 0: not limited */
     bool loop;
     int64_t producers;
+    const char *source;
+    enum ahora_on_lost on_lost;
+    bool has_grace_ms;
+    int64_t grace_ms;
     bool help;
 };
 

@@ -4,7 +4,7 @@
  */
 
 /*
- * put, patch, adjust, delete, and pub with changes as arguments: one list of changes, one answer.
+ * put, patch, adjust, touch, delete, and pub with changes as arguments: one list of changes, one answer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +114,11 @@ int command_put(struct cli *cli) {
 
 int command_patch(struct cli *cli) {
     return run_with_json(cli, AHORA_PATCH);
+}
+
+int command_touch(struct cli *cli) {
+    struct publish publish = {0};
+    return run_one(cli, AHORA_TOUCH, &publish);
 }
 
 int command_delete(struct cli *cli) {

@@ -92,10 +92,15 @@ static void print_change(const struct ahora_event *event) {
            (int)event->topic.bytes, (const char *)event->topic.data);
     if (event->kind == AHORA_EVENT_REMOVE) {
         fputs(event->why == AHORA_WHY_NONE ? "gone while we were away" : ahora_why_name(event->why), stdout);
+    } else if (event->kind == AHORA_EVENT_PATCH && event->patch.data == NULL) { /* only its freshness changed */
+        fputs(event->stale ? "" : "fresh", stdout);
     } else {
         print_fields(stdout, event->patch.data != NULL ? event->patch : event->data);
     }
-    fputs(event->stale ? "  (stale)\n" : "\n", stdout);
+    if (event->stale) {
+        printf("  %s(stale)%s", print_color(stdout, PRINT_YELLOW), print_color(stdout, PRINT_PLAIN));
+    }
+    fputs("\n", stdout);
 }
 
 static void print_state(const struct printer *printer, const struct ahora_event *event) {

@@ -78,11 +78,22 @@ struct ahora_line_event {
 
 typedef void ahora_line_fn(struct ahora *client, const struct ahora_line_event *event, void *user);
 
+/* What becomes of what a source wrote when the broker has not heard of it for longer than its grace. */
+enum ahora_on_lost {
+    AHORA_LOST_STALE,  /* marked stale: the default */
+    AHORA_LOST_DELETE, /* removed, as expired */
+};
+
 /* Zero means the default. */
 struct ahora_options {
     const char *url;   /* http://host[:port] or ws://host[:port]; default AHORA_URL_DEFAULT. There is no TLS yet. */
     const char *token; /* JWT, sent in `hello` only */
     const char *name;  /* what `hello` says about us, "name/version" */
+    const char *
+        source; /* NULL: none; 1 to 64 of A-Z a-z 0-9 - _ . ~ : @ =. What we publish goes with us: clients of the same name are one */
+    enum ahora_on_lost on_lost;
+    bool has_grace_ms; /* else the broker's default, 30 s unless configured otherwise */
+    int64_t grace_ms;  /* how long a source may be away before it is lost */
     enum ahora_encoding encoding;
     size_t message_bytes_max;   /* a larger message from the broker ends the connection; default 16 MiB */
     size_t documents_bytes_max; /* memory for followed documents; more ends the connection; default 1 GiB */
@@ -91,7 +102,7 @@ struct ahora_options {
     void *user;                 /* for on_line */
 };
 
-/* Starts connecting. NULL if the URL is not understood (*detail, if not NULL, says why, static) or without memory. */
+/* Starts connecting. NULL if the URL, the name or the source is not legal (*detail, if not NULL, says why, static) or without memory. */
 struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *options, const char **detail);
 
 /* Says goodbye and gives everything back. Unanswered publishes are reported as AHORA_CANCELLED before this returns, other

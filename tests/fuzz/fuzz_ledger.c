@@ -135,8 +135,8 @@ static void apply_list(struct run *run) {
         wish_put(&changes, &wishes[i]);
     }
     const char *principal = choose(run, 2) == 0 ? "p" : "q";
-    model_apply(&run->model, principal, wishes, count, atomic, verdicts);
-    ledger_apply(&run->ledger, principal, buffer_span(&changes), count, atomic, &results);
+    model_apply(&run->model, principal, NO_SOURCE, wishes, count, atomic, verdicts);
+    ledger_apply(&run->ledger, principal, NULL, buffer_span(&changes), count, atomic, &results);
     size_t used = 0;
     MUST(pack_check(buffer_span(&results), AHORA_DEPTH_MAX, &used) == PACK_FINE && used == results.bytes,
          "results are not legal");
@@ -201,6 +201,7 @@ static void start(struct run *run, const uint8_t *data, size_t bytes) {
     assert(fine);
     (void)fine;
     run->model.limits = &run->limits;
+    model_start(&run->model);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         model_add_topic(&run->model, paths[i]);
     }

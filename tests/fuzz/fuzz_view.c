@@ -87,7 +87,7 @@ static void change(struct run *run, bool removal) {
     pack_put_list(&changes, 1);
     change_put(&changes, &request);
     const int64_t before = run->ledger.seq;
-    ledger_apply(&run->ledger, "p", buffer_span(&changes), 1, false, &results);
+    ledger_apply(&run->ledger, "p", NULL, buffer_span(&changes), 1, false, &results);
     if (run->ledger.seq > before) {
         run->applied[topic] = (struct plain){.seq = run->ledger.seq, .removed = removal};
         for (unsigned i = 0; i < PATTERNS; i++) {

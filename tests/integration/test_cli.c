@@ -301,6 +301,35 @@ static void an_unknown_option_is_told_in_our_name(void **state) {
     bytes_fini(&out);
 }
 
+static void a_named_feed_takes_its_documents_with_it(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes out = {0};
+    set_url(broker);
+    run(&out, FINE, "put order/1 '{\"n\":1}' --source van-7 --on-lost delete --grace 0 --ack applied");
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    for (json_t *document; (document = scene_get(broker, "order/1")) != NULL; scene_sleep(10)) {
+        json_decref(document);
+        assert_true(scene_clock_ms() < deadline_ms);
+    }
+    run(&out, FINE, "put stock/1 '{\"n\":1}' --fresh-ms 1");
+    while (scene_metric(broker, "ahora_stale_total") < 1) {
+        scene_sleep(10);
+        assert_true(scene_clock_ms() < deadline_ms);
+    }
+    run(&out, FINE, "sub 'stock/*' --until-live");
+    expect_words(&out, "\"data\":{\"n\":1},\"stale\":true}");
+    run(&out, FINE, "get stock/1");
+    expect_words(&out, "\"stale\":true}");
+    run(&out, FINE, "touch stock/1 --fresh-ms 0");
+    run(&out, FINE, "get stock/1");
+    assert_null(strstr(bytes_text(&out), "stale"));
+    run(&out, NOT_FOUND, "touch stock/2");
+    run(&out, USAGE, "put stock/1 '{}' --source a/b");
+    expect_words(&out, "a segment holds a character");
+    run(&out, USAGE, "put stock/1 '{}' --on-lost shrug");
+    bytes_fini(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(documents_are_put_patched_adjusted_got_and_deleted),
@@ -312,6 +341,7 @@ int main(void) {
         CASE(replay_plays_traces_plain_and_packed),
         CASE(sub_comes_back_after_a_restart_and_resumes),
         CASE(an_unknown_option_is_told_in_our_name),
+        CASE(a_named_feed_takes_its_documents_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,9 +57,10 @@ static const struct version *check_content(struct client *client, const struct r
          reply->seq, version->removed ? "was a removal" : "was no removal");
     MUST(version->at == reply->at || reply->op == REPLY_REMOVE, WHO "%s seq %" PRId64 ": wrong `at`", WHO_OF(client),
          path_of(client, topic), reply->seq);
-    MUST(reply->op != REPLY_REMOVE || reply->why == AHORA_WHY_DELETED, WHO "%s: wrong `why`", WHO_OF(client),
+    MUST(reply->op != REPLY_REMOVE || reply->why == version->why, WHO "%s: wrong `why`", WHO_OF(client),
          path_of(client, topic));
-    MUST(!reply->has_stale, WHO "%s: nothing is stale here", WHO_OF(client), path_of(client, topic));
+    MUST(reply->has_stale == version->stale && reply->stale == version->stale, WHO "%s seq %" PRId64 ": stale or not",
+         WHO_OF(client), path_of(client, topic), reply->seq);
     return version;
 }
 
@@ -549,6 +550,9 @@ static void check_item(struct client *client, struct span item, const struct ask
     MUST(paper_read(pack_find(item, "data"), &paper) && paper_equal(&paper, &version->paper),
          WHO "a snapshot holds a wrong document", WHO_OF(client));
     MUST(passes(client, asked, version), WHO "a snapshot holds a document that does not match", WHO_OF(client));
+    struct pack_reader stale = pack_reader_of(pack_find(item, "stale"));
+    MUST(version->stale ? pack_read_bool(&stale) : pack_peek(&stale) == PACK_END, WHO "a snapshot: stale or not",
+         WHO_OF(client));
 }
 
 static void on_snapshot(struct client *client, const struct reply *reply, const struct tide *tide) {
@@ -736,6 +740,10 @@ void check_handling(struct client *client, struct asked *asked) {
     case REQUEST_HELLO:
         asked->expected = client->hello_handled ? AHORA_BAD_MESSAGE : sim->draining ? AHORA_DRAINING : AHORA_OK;
         client->hello_handled = client->hello_handled || !sim->draining;
+        if (asked->expected == AHORA_OK && asked->source != NO_SOURCE) {
+            client->source = asked->source;
+            model_source_enter(&client->sim->model, asked->source, asked->grace_ms);
+        }
         return;
     case REQUEST_SUB:
         asked->expected = expect_sub(client, asked);

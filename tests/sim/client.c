@@ -51,6 +51,7 @@ static struct asked *ask(struct client *client, enum request_op op) {
     MUST(asked != NULL, "no memory");
     asked->op = op;
     asked->slot = -1;
+    asked->source = NO_SOURCE;
     asked->since = -1;
     asked->id = op == REQUEST_HELLO ? 0 : ++client->id_last;
     buffer_init(&asked->packed, SIZE_MAX);
@@ -120,6 +121,12 @@ static void wait(struct client *client, struct asked *asked) {
     }
     if (asked->op == REQUEST_AUTH) {
         request.token = span_of_text("a.b.c");
+    }
+    if (asked->source != NO_SOURCE) {
+        request.source = span_of_text(model_source_name(asked->source));
+        request.on_lost = model_source_deletes(asked->source) ? ON_LOST_DELETE : ON_LOST_STALE;
+        request.has_grace_ms = true;
+        request.grace_ms = asked->grace_ms;
     }
     request_put(&asked->packed, &request);
     buffer_fini(&value);
@@ -340,6 +347,17 @@ static void act_greeted(struct client *client) {
     }
 }
 
+/* Sources have graces of their own, so that no two begin to be due at once after a restart. */
+static void ask_hello(struct client *client) {
+    struct dice *dice = &client->sim->dice;
+    struct asked *asked = ask(client, REQUEST_HELLO);
+    if (dice_chance(dice, 400)) {
+        asked->source = (int)dice_below(dice, SOURCES_MAX);
+        asked->grace_ms = SOURCES_MAX * dice_between(dice, 0, 300) + asked->source;
+    }
+    wait(client, asked);
+}
+
 static void act_ungreeted(struct client *client) {
     struct dice *dice = &client->sim->dice;
     if (client->hello_made || dice_chance(dice, 100)) {
@@ -349,7 +367,7 @@ static void act_ungreeted(struct client *client) {
         wait(client, ask(client, REQUEST_PING));
     }
     client->hello_made = true;
-    wait(client, ask(client, REQUEST_HELLO));
+    ask_hello(client);
     client_ask_resume(client);
 }
 
@@ -379,7 +397,8 @@ void client_act(struct client *client) {
 
 void client_init(struct client *client, struct sim *sim, unsigned number) {
     struct dice *dice = &sim->dice;
-    *client = (struct client){.sim = sim, .number = number, .encoding = (enum encoding)dice_below(dice, ENCODINGS)};
+    *client = (struct client){
+        .sim = sim, .number = number, .source = NO_SOURCE, .encoding = (enum encoding)dice_below(dice, ENCODINGS)};
     (void)snprintf(client->principal, sizeof client->principal, "c%u", number);
     client->socket_bytes_max = dice_chance(dice, 400) ? (size_t)dice_between(dice, 40, 600) : 100000;
     client->read_per_mille = dice_chance(dice, 300) ? (unsigned)dice_between(dice, 5, 200) : 900;
@@ -435,6 +454,10 @@ void client_gone(struct client *client) {
     if (client->session != NULL) {
         session_close(client->sim->core, client->session);
         client->session = NULL;
+        if (client->source != NO_SOURCE) {
+            model_source_leave(&client->sim->model, client->source);
+        }
+        client->source = NO_SOURCE;
     }
     drop_all(&client->waiting);
     drop_all(&client->sent);

@@ -24,10 +24,10 @@ struct sim *playing;
 
 bool __real_request_handle(struct core *core, struct session *session, struct span message);
 bool __wrap_request_handle(struct core *core, struct session *session, struct span message);
-void __real_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results);
-void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results);
+void __real_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results);
+void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results);
 
 bool __wrap_request_handle(struct core *core, struct session *session, struct span message) {
     struct client *client = session_owner(session);
@@ -38,19 +38,25 @@ bool __wrap_request_handle(struct core *core, struct session *session, struct sp
     const uint64_t resumes = core_metrics(core)->resumes;
     playing->applying = asked;
     playing->applying_principal = client->principal;
+    playing->applying_client = client;
     MUST(__real_request_handle(core, session, message), "client %u: with one core no message waits", client->number);
     playing->applying = NULL;
+    playing->applying_client = NULL;
     check_handled(client, asked, core_metrics(core)->resumes > resumes);
     return true;
 }
 
-void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct span changes, uint32_t count, bool atomic,
-                         struct buffer *results) {
+void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                         uint32_t count, bool atomic, struct buffer *results) {
     struct asked *asked = playing->applying;
     MUST(asked != NULL && asked->op == REQUEST_PUB && !asked->applied, "changes that nobody published");
     MUST(strcmp(principal, playing->applying_principal) == 0 && count == asked->wish_count && atomic == asked->atomic,
          "the ledger got another list than was published");
-    model_apply(&playing->model, principal, asked->wishes, asked->wish_count, asked->atomic, asked->verdicts);
+    const struct client *client = playing->applying_client;
+    const int number = client == NULL ? NO_SOURCE : client->source;
+    MUST((source == NULL) == (number == NO_SOURCE), "a list of another source than was published");
+    MUST(source == NULL || span_is(span_of(source->name, source->bytes), model_source_name(number)), "another source");
+    model_apply(&playing->model, principal, number, asked->wishes, asked->wish_count, asked->atomic, asked->verdicts);
     asked->applied = true;
     for (unsigned i = 0; i < asked->wish_count; i++) {
         if (asked->verdicts[i].code == AHORA_OK && asked->verdicts[i].seq > asked->ack_seq) {
@@ -58,10 +64,44 @@ void __wrap_ledger_apply(struct ledger *ledger, const char *principal, struct sp
         }
     }
     const size_t before = results->bytes;
-    __real_ledger_apply(ledger, principal, changes, count, atomic, results);
+    __real_ledger_apply(ledger, principal, source, changes, count, atomic, results);
     struct span told = span_of(results->data + before, results->bytes - before);
     report_trace(told.data, told.bytes);
     check_results(asked, told);
+}
+
+size_t __real_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max);
+size_t __wrap_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max);
+size_t __real_ledger_run_due(struct ledger *ledger, size_t count_max);
+size_t __wrap_ledger_run_due(struct ledger *ledger, size_t count_max);
+
+size_t __wrap_sources_lose(struct sources *sources, int64_t now_ms, size_t count_max) {
+    const size_t count = __real_sources_lose(sources, now_ms, count_max);
+    model_lose(&playing->model, count);
+    return count;
+}
+
+/* Each change that the ledger makes by itself must be right; and if it stopped before its bound, nothing may be left. */
+size_t __wrap_ledger_run_due(struct ledger *ledger, size_t count_max) {
+    struct model *model = &playing->model;
+    const size_t before = ledger->change_count;
+    const size_t count = __real_ledger_run_due(ledger, count_max);
+    MUST(count <= count_max && ledger->change_count - before <= count, "more was done in a turn than may be");
+    for (size_t i = before; i < ledger->change_count; i++) {
+        const struct change *change = &ledger->changes[i];
+        const int topic = model_find_topic(model, topic_path(change->topic));
+        MUST(topic >= 0 && change->stale == (change->document != NULL), "a change by itself of another sort");
+        model_own_change(model, (unsigned)topic, change->seq, change->document == NULL, change->why);
+    }
+    const bool waits = ledger->mono_ms < ledger->due_wait_ms;
+    MUST(count == count_max || waits || model_is_settled(model), "something is due and was not done");
+    if (waits) {
+        MUST(playing->room_is_short, "waits for room that there is");
+        report_note(EVENT_DUE_WAITED);
+    } else if (!model_is_settled(model)) {
+        report_note(EVENT_DUE_BOUNDED);
+    }
+    return count;
 }
 
 /* ---- start and load ---- */
@@ -86,6 +126,24 @@ static void check_sums(struct sim *sim) {
     MUST(metrics->keys == sim->model.key_count, "%" PRIu64 " keys, must be %zu", metrics->keys, sim->model.key_count);
 }
 
+static void check_graces(struct sim *sim) {
+    struct link *all = &sim->core->ledger.sources.all;
+    unsigned count = 0;
+    for (struct link *link = all->next; link != all; link = link->next, count++) {
+        const struct source *source = CONTAINER_OF(link, struct source, all);
+        int index = 0;
+        while (!span_is(span_of(source->name, source->bytes), model_source_name(index))) {
+            index++;
+        }
+        model_regrace(&sim->model, index, source->grace_ms);
+        MUST(source->deletes == model_source_deletes(index), "a source forgot what is to become of its topics");
+    }
+    for (unsigned i = 0; i < SOURCES_MAX; i++) {
+        count -= sim->model.sources[i].due_ms != INT64_MAX;
+    }
+    MUST(count == 0, "not as many sources as stored");
+}
+
 void host_start(struct sim *sim) {
     const struct core_options options = {
         .limits = sim->limits, .kinds = sim_kinds(), .epoch = sim->epoch, .server = "ahora/sim", .seed = dice_next(&sim->dice)};
@@ -99,6 +157,7 @@ void host_start(struct sim *sim) {
     MUST(core_loaded(sim->core, sim->epoch, sim->floor) == RESULT_OK, "no memory");
     MUST(core_seq(sim->core) == sim->model.seq, "loaded up to seq %" PRId64 ", must be %" PRId64, core_seq(sim->core),
          sim->model.seq);
+    check_graces(sim);
     sim->lives++;
     sim->draining = false;
     check_sums(sim);
@@ -347,6 +406,7 @@ void host_check_reading(struct sim *sim) {
         MUST((topic != NULL) == exists, "%s: exists or not", sim->model.topics[i].path);
         struct paper paper;
         MUST(!exists || (topic->seq == version->seq && topic->at == version->at && topic->fresh_ms == version->fresh_ms &&
+                         topic->expire_ms == version->expire_ms && topic->stale == version->stale &&
                          paper_read(document_span(topic->document), &paper) && paper_equal(&paper, &version->paper)),
              "%s is not as it was written", sim->model.topics[i].path);
     }
@@ -497,6 +557,9 @@ void host_stop(struct sim *sim) {
         client_gone(&sim->clients[i]);
     }
     host_set_time(sim, sim->limits.key_ms + 1, 0);
+    append(sim); /* what became due meanwhile */
+    core_turn_stored(sim->core);
+    model_turn_stored(&sim->model);
     const struct metrics *metrics = core_metrics(sim->core);
     MUST(metrics->sessions == 0 && metrics->subscriptions == 0 && metrics->subscriptions_live == 0 && metrics->views == 0 &&
              metrics->keys == 0,

@@ -35,7 +35,7 @@ static const struct {
               "\"x-ahora\":{" SIM_ADDRESS(
                   "order") ",\"history\":{\"field\":\"log\",\"of\":\"a\",\"max\":3,\"with\":{\"note\":\"b\"}}}}"},
     {"service", "{\"properties\":{\"capacity\":{\"type\":\"integer\",\"minimum\":0}},"
-                "\"x-ahora\":{" SIM_ADDRESS("service") "}}"},
+                "\"x-ahora\":{\"fresh_ms\":120000," SIM_ADDRESS("service") "}}"},
 };
 
 /* One for all cores of the process, for ever; never NULL. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/kind.h"
 #include "proto/pack.h"
 #include "tests/sim/report.h"
 #include "tests/sim/rules.h"
@@ -40,6 +41,8 @@ void wish_put(struct buffer *out, const struct wish *wish) {
         .if_newer = wish->if_newer,
         .has_fresh_ms = wish->has_fresh_ms,
         .fresh_ms = wish->fresh_ms,
+        .has_expire_ms = wish->has_expire_ms,
+        .expire_ms = wish->expire_ms,
     };
     if (wish->key[0] != '\0') {
         change.key = span_of_text(wish->key);
@@ -356,12 +359,14 @@ static size_t key_bytes(const struct wish *wish, const char *principal) {
 }
 
 /* broker/core/record.h draws the record. */
-static size_t record_bytes(const struct model *model, const struct wish *wish, const char *principal,
-                           const struct version *version, size_t data_bytes) {
-    return 5 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
-           (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) + varint_bytes((int64_t)data_bytes) +
-           (wish->key[0] != '\0' ? varint_bytes(model->wall_ms) : 0) + strlen(wish->path) + key_bytes(wish, principal) +
-           data_bytes;
+static size_t record_bytes(const char *path, size_t key_bytes_count, const struct version *version) {
+    const bool sourced = version->source != NO_SOURCE;
+    const size_t data_bytes = version->removed ? 0 : paper_bytes(&version->paper);
+    return 6 + varint_bytes(version->seq) + varint_bytes(version->seq_created) + varint_bytes(version->at) +
+           varint_bytes(version->accepted_at) + (version->fresh_ms >= 0 ? varint_bytes(version->fresh_ms) : 0) +
+           (version->expire_ms >= 0 ? varint_bytes(version->expire_ms) : 0) +
+           (sourced ? varint_bytes(version->grace_ms) + strlen(model_source_name(version->source)) : 0) +
+           varint_bytes((int64_t)data_bytes) + strlen(path) + key_bytes_count + data_bytes;
 }
 
 static void append(struct model_topic *topic, const struct version *version) {
@@ -373,7 +378,7 @@ static void append(struct model_topic *topic, const struct version *version) {
     topic->versions[topic->count++] = *version;
 }
 
-static enum ahora_code check_room(const struct model *model, const struct wish *wish, const char *principal,
+static enum ahora_code check_room(const struct model *model, const struct wish *wish, const char *principal, int source,
                                   const struct version *old, size_t data_bytes) {
     const size_t old_bytes = old == NULL ? 0 : paper_bytes(&old->paper);
     if (old == NULL && model_topics(model) >= model->limits->topics_max) {
@@ -382,7 +387,8 @@ static enum ahora_code check_room(const struct model *model, const struct wish *
     if (data_bytes > old_bytes && model_documents_bytes(model) - old_bytes + data_bytes > model->limits->documents_bytes_max) {
         return AHORA_OVERLOADED;
     }
-    const size_t bound = 5 + 70 + strlen(wish->path) + key_bytes(wish, principal) + data_bytes;
+    const size_t source_bytes = source == NO_SOURCE ? 0 : strlen(model_source_name(source));
+    const size_t bound = 6 + 80 + strlen(wish->path) + key_bytes(wish, principal) + source_bytes + data_bytes;
     return model->records_bytes + bound > model->room ? AHORA_STORE_FULL : AHORA_OK;
 }
 
@@ -399,8 +405,8 @@ static enum ahora_code check_conditions(const struct wish *wish, const struct ve
     return wish->if_newer && old != NULL && at <= old->at ? AHORA_SUPERSEDED : AHORA_OK;
 }
 
-static struct verdict accept(struct model *model, const struct wish *wish, const char *principal, const struct version *old,
-                             int64_t at, const struct paper *made, size_t data_bytes) {
+static struct verdict accept(struct model *model, const struct wish *wish, const char *principal, int source,
+                             const struct version *old, int64_t at, const struct paper *made) {
     struct model_topic *topic = &model->topics[wish->topic];
     struct version version = {
         .seq = ++model->seq,
@@ -409,29 +415,42 @@ static struct verdict accept(struct model *model, const struct wish *wish, const
         .fresh_ms = wish->has_fresh_ms ? wish->fresh_ms
                     : old == NULL      ? -1
                                        : old->fresh_ms,
+        .expire_ms = wish->has_expire_ms ? wish->expire_ms
+                     : old == NULL       ? -1
+                                         : old->expire_ms,
+        .accepted_ms = model->mono_ms,
+        .accepted_at = model->wall_ms,
         .removed = wish->op == CHANGE_DELETE,
         .op = wish->op,
         .paper = *made,
     };
+    version.why = version.removed ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
+    version.source = version.removed ? NO_SOURCE : source;
+    version.grace_ms = version.source == NO_SOURCE ? 0 : model->sources[version.source].grace_ms;
     version.seq_created = old == NULL ? version.seq : old->seq_created;
     if (old == NULL && topic->count > 0) {
         report_note(EVENT_RECREATED);
     }
+    if (old != NULL && old->stale && !version.removed) {
+        report_note(EVENT_FRESH_AGAIN);
+    }
     if (wish->key[0] != '\0') {
         note_past(model, principal, wish->key, version.seq);
     }
-    model->records_bytes += record_bytes(model, wish, principal, &version, data_bytes);
+    model->records_bytes += record_bytes(wish->path, key_bytes(wish, principal), &version);
     append(topic, &version);
     topic->forgotten = false;
+    model->lost &= ~(UINT64_C(1) << wish->topic);
     return (struct verdict){AHORA_OK, version.seq};
 }
 
-static struct verdict try(struct model *model, const struct wish *wish, const char *principal) {
+static struct verdict try(struct model *model, const struct wish *wish, const char *principal, int source) {
     const int64_t at = wish->has_at ? wish->at : model->wall_ms;
     if (wish->fault != AHORA_OK) {
         return refused(wish->fault);
     }
-    if (at > model->wall_ms + model->limits->at_ahead_ms_max) {
+    if (at > model->wall_ms + model->limits->at_ahead_ms_max || wish->fresh_ms > model->limits->promise_ms_max ||
+        wish->expire_ms > model->limits->promise_ms_max) {
         return refused(AHORA_INVALID);
     }
     const struct model_key *known = wish->key[0] == '\0' ? NULL : find_key(model, principal, wish->key);
@@ -453,10 +472,10 @@ static struct verdict try(struct model *model, const struct wish *wish, const ch
     }
     const size_t data_bytes = wish->op == CHANGE_DELETE ? 0 : paper_bytes(&made);
     if (verdict.code == AHORA_OK) {
-        verdict.code = check_room(model, wish, principal, old, data_bytes);
+        verdict.code = check_room(model, wish, principal, source, old, data_bytes);
     }
     if (verdict.code == AHORA_OK) {
-        verdict = accept(model, wish, principal, old, at, &made, data_bytes);
+        verdict = accept(model, wish, principal, source, old, at, &made);
     }
     if (wish->key[0] != '\0' && verdict.code == AHORA_OK) {
         remember(model, principal, wish->key, verdict);
@@ -479,8 +498,9 @@ static void forget_after(struct model *model, int64_t seq) {
     model->seq = seq;
 }
 
-static void apply_atomic(struct model *model, const char *principal, const struct wish *wishes, size_t count,
+static void apply_atomic(struct model *model, const char *principal, int source, const struct wish *wishes, size_t count,
                          struct verdict *verdicts) {
+    const uint64_t lost = model->lost;
     const int64_t seq = model->seq;
     const size_t records_bytes = model->records_bytes;
     const size_t key_count = model->key_count;
@@ -489,7 +509,7 @@ static void apply_atomic(struct model *model, const char *principal, const struc
         forgotten[i] = model->topics[i].forgotten;
     }
     for (size_t i = 0; i < count; i++) {
-        verdicts[i] = try(model, &wishes[i], principal);
+        verdicts[i] = try(model, &wishes[i], principal, source);
         if (verdicts[i].code == AHORA_OK) {
             continue;
         }
@@ -499,6 +519,7 @@ static void apply_atomic(struct model *model, const char *principal, const struc
         }
         model->records_bytes = records_bytes;
         model->key_count = key_count;
+        model->lost = lost;
         for (size_t j = 0; j < count; j++) {
             verdicts[j] = j == i ? verdicts[i] : refused(AHORA_ABORTED);
         }
@@ -524,14 +545,14 @@ static void note_code(enum ahora_code code) {
     }
 }
 
-void model_apply(struct model *model, const char *principal, const struct wish *wishes, size_t count, bool atomic,
+void model_apply(struct model *model, const char *principal, int source, const struct wish *wishes, size_t count, bool atomic,
                  struct verdict *verdicts) {
     if (atomic) {
-        apply_atomic(model, principal, wishes, count, verdicts);
+        apply_atomic(model, principal, source, wishes, count, verdicts);
     }
     for (size_t i = 0; i < count; i++) {
         if (!atomic) {
-            verdicts[i] = try(model, &wishes[i], principal);
+            verdicts[i] = try(model, &wishes[i], principal, source);
         }
         note_code(verdicts[i].code);
     }
@@ -557,12 +578,194 @@ void model_turn_stored(struct model *model) {
     }
 }
 
+/* ---- what happens by itself ---- */
+
+void model_start(struct model *model) {
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        model->sources[i] = (struct model_source){.due_ms = INT64_MAX};
+    }
+    model->lost = 0;
+}
+
+const char *model_source_name(int source) {
+    static const char *const names[SOURCES_MAX] = {"s0", "s1", "van-two", "s3"};
+    return names[source];
+}
+
+bool model_source_deletes(int source) {
+    return source % 2 == 1;
+}
+
+/* What the source wrote last and did not lose yet. */
+static uint64_t topics_of(const struct model *model, int source) {
+    uint64_t topics = 0;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        const struct model_topic *topic = &model->topics[i];
+        topics |= (uint64_t)(is_there(topic) && newest_of(topic)->source == source) << i;
+    }
+    return topics & ~model->lost;
+}
+
+static void begin_grace(struct model *model, int source) {
+    model->sources[source].due_ms = model->mono_ms + model->sources[source].grace_ms;
+    model->sources[source].armed = ++model->armed;
+}
+
+void model_regrace(struct model *model, int index, int64_t grace_ms) {
+    struct model_source *source = &model->sources[index];
+    bool known = false;
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        for (size_t j = 0; j < model->topics[i].count; j++) {
+            const struct version *version = &model->topics[i].versions[j];
+            known |= version->source == index && version->grace_ms == grace_ms;
+        }
+    }
+    MUST(known && source->due_ms != INT64_MAX, "%s has a grace that nobody asked for", model_source_name(index));
+    source->due_ms += grace_ms - source->grace_ms;
+    source->grace_ms = grace_ms;
+}
+
+void model_source_enter(struct model *model, int source, int64_t grace_ms) {
+    if (model->sources[source].due_ms != INT64_MAX) {
+        report_note(EVENT_SOURCE_BACK);
+    }
+    model->sources[source].sessions++;
+    model->sources[source].grace_ms = grace_ms;
+    model->sources[source].due_ms = INT64_MAX;
+}
+
+void model_source_leave(struct model *model, int source) {
+    MUST(model->sources[source].sessions > 0, "a session of a source left twice");
+    if (--model->sources[source].sessions == 0 && topics_of(model, source) != 0) {
+        begin_grace(model, source);
+    }
+}
+
+/* A source with nothing left is forgotten, and its grace with it. */
+static int first_lost(const struct model *model) {
+    int first = NO_SOURCE;
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        const struct model_source *source = &model->sources[i];
+        const struct model_source *least = first == NO_SOURCE ? NULL : &model->sources[first];
+        bool is_due = source->due_ms <= model->mono_ms && topics_of(model, i) != 0;
+        if (is_due && (least == NULL || source->due_ms < least->due_ms ||
+                       (source->due_ms == least->due_ms && source->armed < least->armed))) {
+            first = i;
+        }
+    }
+    return first;
+}
+
+void model_lose(struct model *model, size_t count) {
+    for (; count > 0; count--) {
+        int source = first_lost(model);
+        MUST(source != NO_SOURCE, "a source was lost that is not due");
+        model->lost |= topics_of(model, source);
+        model->sources[source].due_ms = INT64_MAX;
+        report_note(EVENT_SOURCE_LOST);
+    }
+}
+
+static int64_t kind_says(const struct model *model, const char *path, bool expire) {
+    const size_t bytes = segment_bytes(path);
+    for (size_t i = 0; i < model->limits->kind_promise_count; i++) {
+        const struct kind_promise *promise = &model->limits->kind_promises[i];
+        const int64_t ms = expire ? promise->expire_ms : promise->fresh_ms;
+        if (ms >= 0 && strncmp(promise->name, path, bytes) == 0 && promise->name[bytes] == '\0') {
+            return ms;
+        }
+    }
+    return !expire && strncmp(path, "service/", 8) == 0 ? 120000 : 0;
+}
+
+/* Is the promise of the newest version broken? */
+static bool is_over(const struct model *model, const struct model_topic *topic, bool expire) {
+    const struct version *version = newest_of(topic);
+    const int64_t own = expire ? version->expire_ms : version->fresh_ms;
+    const int64_t ms = own >= 0 ? own : kind_says(model, topic->path, expire);
+    return is_there(topic) && ms > 0 && model->mono_ms - version->accepted_ms >= ms;
+}
+
+void model_own_change(struct model *model, unsigned index, int64_t seq, bool removed, enum ahora_why why) {
+    struct model_topic *topic = &model->topics[index];
+    const uint64_t bit = UINT64_C(1) << index;
+    MUST(is_there(topic), "%s: changed by itself, but is not there", topic->path);
+    struct version version = *newest(topic);
+    const bool lost = (model->lost & bit) != 0;
+    const bool takes = lost && model_source_deletes(version.source);
+    const bool over = is_over(model, topic, true);
+    MUST(seq == model->seq + 1, "%s: changed by itself at a wrong seq", topic->path);
+    MUST(!removed || over || takes, "%s: removed before its time", topic->path);
+    MUST(removed || (!version.stale && (is_over(model, topic, false) || (lost && !takes))), "%s: stale before its time",
+         topic->path);
+    MUST(removed || !over || lost, "%s: stale, must be removed", topic->path);
+    MUST(why == (removed ? AHORA_WHY_EXPIRED : AHORA_WHY_NONE), "%s: wrong `why`", topic->path);
+    const bool by_loss = lost && (removed || !is_over(model, topic, false));
+    version.seq_before = version.seq;
+    version.seq = ++model->seq;
+    version.stale = !removed;
+    version.removed = removed;
+    version.why = why;
+    version.op = removed ? CHANGE_DELETE : CHANGE_TOUCH;
+    version.accepted_at = model->wall_ms - (model->mono_ms - version.accepted_ms);
+    version.paper = removed ? (struct paper){0} : version.paper;
+    if (removed || (lost && !takes)) {
+        version.source = NO_SOURCE;
+        version.grace_ms = 0;
+        model->lost &= ~bit;
+    }
+    if (version.source != NO_SOURCE) { /* its newest hello's, which may be another by now */
+        version.grace_ms = model->sources[version.source].grace_ms;
+    }
+    model->records_bytes += record_bytes(topic->path, 0, &version);
+    append(topic, &version);
+    report_note(by_loss ? EVENT_LOST : removed ? EVENT_EXPIRED : EVENT_STALE);
+}
+
+bool model_is_settled(const struct model *model) {
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        const struct model_topic *topic = &model->topics[i];
+        const bool lost = is_there(topic) && (model->lost >> i & 1);
+        if (lost && (model_source_deletes(newest_of(topic)->source) || !newest_of(topic)->stale)) {
+            return false;
+        }
+        if (is_there(topic) && (is_over(model, topic, true) || (!newest_of(topic)->stale && is_over(model, topic, false)))) {
+            return false;
+        }
+    }
+    return first_lost(model) == NO_SOURCE;
+}
+
+/* Promises go on where they stood, by the wall clock; every grace begins anew. */
+static void restore_promises(struct model *model) {
+    int64_t newest_of_source[SOURCES_MAX] = {0};
+    model_start(model);
+    for (unsigned i = 0; i < model->topic_count; i++) {
+        struct version *version = newest(&model->topics[i]);
+        if (version == NULL) {
+            continue;
+        }
+        const int64_t age_ms = model->wall_ms - version->accepted_at;
+        version->accepted_ms = model->mono_ms - (age_ms > 0 ? age_ms : 0);
+        if (version->source != NO_SOURCE && version->seq > newest_of_source[version->source]) {
+            newest_of_source[version->source] = version->seq;
+            model->sources[version->source].grace_ms = version->grace_ms;
+        }
+    }
+    for (int i = 0; i < SOURCES_MAX; i++) {
+        if (newest_of_source[i] > 0) {
+            begin_grace(model, i);
+        }
+    }
+}
+
 void model_crash(struct model *model, int64_t seq, int64_t floor) {
     forget_after(model, seq);
     model->seq_stored = seq;
     model->seq_durable = seq;
     model->floor = floor;
     recall_past(model);
+    restore_promises(model);
     model->records_bytes = 0;
     for (unsigned i = 0; i < model->topic_count; i++) {
         struct model_topic *topic = &model->topics[i];

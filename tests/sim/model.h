@@ -28,8 +28,8 @@ struct wish {
     char path[PATH_BYTES];
     struct paper data;
     char key[KEY_BYTES]; /* empty: none */
-    bool has_at, has_if_seq, if_newer, has_fresh_ms;
-    int64_t at, if_seq, fresh_ms;
+    bool has_at, has_if_seq, if_newer, has_fresh_ms, has_expire_ms;
+    int64_t at, if_seq, fresh_ms, expire_ms;
 };
 
 void wish_put(struct buffer *out, const struct wish *wish);
@@ -40,8 +40,14 @@ struct verdict {
 };
 
 struct version {
-    int64_t seq, seq_before, seq_created, at, fresh_ms;
+    int64_t seq, seq_before, seq_created, at, fresh_ms, expire_ms;
+    int64_t accepted_ms; /* when its last write was accepted, by the clock of this life */
+    int64_t accepted_at; /* the same as it was stored */
+    int source;          /* that wrote it, -1: none */
+    int64_t grace_ms;    /* of the source, as it was stored */
     bool removed;
+    bool stale;
+    enum ahora_why why;
     enum change_op op;
     struct paper paper;
 };
@@ -68,6 +74,16 @@ struct model_past {
     int64_t at_wall_ms;
 };
 
+#define SOURCES_MAX 4 /* "s0" to "s3"; those with odd numbers take their topics with them */
+#define NO_SOURCE (-1)
+
+struct model_source {
+    unsigned sessions;
+    int64_t grace_ms;
+    int64_t due_ms; /* INT64_MAX: it is not in its grace */
+    uint64_t armed; /* orders what is due at the same time */
+};
+
 struct model {
     const struct limits *limits;
     struct model_topic topics[TOPICS_MAX];
@@ -83,13 +99,16 @@ struct model {
     size_t key_count, key_capacity;
     struct model_past *past; /* by seq */
     size_t past_count, past_capacity;
+    struct model_source sources[SOURCES_MAX];
+    uint64_t armed;
+    uint64_t lost; /* topics whose source was lost, and that may still have to be marked */
 };
 
 void model_fini(struct model *model);
 unsigned model_add_topic(struct model *model, const char *path);   /* its index; once per path */
 int model_find_topic(const struct model *model, struct span path); /* -1: none */
 
-void model_apply(struct model *model, const char *principal, const struct wish *wishes, size_t count, bool atomic,
+void model_apply(struct model *model, const char *principal, int source, const struct wish *wishes, size_t count, bool atomic,
                  struct verdict *verdicts);
 void model_turn_stored(struct model *model);
 void model_expire_keys(struct model *model);
@@ -97,6 +116,26 @@ void model_expire_keys(struct model *model);
 /* A crash: what came after `seq` never was, removals up to `floor` are forgotten; keys are known for
    the rest of their time, by the wall clock. */
 void model_crash(struct model *model, int64_t seq, int64_t floor);
+
+/* ---- what happens by itself ---- */
+
+void model_start(struct model *model); /* nobody is in any grace */
+const char *model_source_name(int source);
+bool model_source_deletes(int source);
+void model_source_enter(struct model *model, int source, int64_t grace_ms);
+void model_source_leave(struct model *model, int source);
+
+/* After a crash the broker gives the source this grace: one that it stored, of what it still remembers perhaps not the newest. */
+void model_regrace(struct model *model, int source, int64_t grace_ms);
+
+/* The broker says that so many sources are lost now: the first that are due. */
+void model_lose(struct model *model, size_t count);
+
+/* The broker made this change by itself: it must be right, and is made here too. */
+void model_own_change(struct model *model, unsigned topic, int64_t seq, bool removed, enum ahora_why why);
+
+/* Nothing is due, or lost and not marked. */
+bool model_is_settled(const struct model *model);
 
 /* The newest version at or before `seq`, NULL if none; the one of exactly that seq. */
 const struct version *model_at(const struct model *model, unsigned topic, int64_t seq);

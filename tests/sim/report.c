@@ -83,6 +83,14 @@ static const char *const names[EVENTS] = {
     [EVENT_WHERE_RESUMED] = "where_resumed",
     [EVENT_NEAR_RESUMED] = "near_resumed",
     [EVENT_BORDER] = "on_the_border",
+    [EVENT_STALE] = "stale",
+    [EVENT_FRESH_AGAIN] = "fresh_again",
+    [EVENT_EXPIRED] = "expired",
+    [EVENT_LOST] = "lost",
+    [EVENT_SOURCE_LOST] = "source_lost",
+    [EVENT_SOURCE_BACK] = "source_back",
+    [EVENT_DUE_BOUNDED] = "due_bounded",
+    [EVENT_DUE_WAITED] = "due_waited",
 };
 
 static void tell_how_to_repeat(void) {

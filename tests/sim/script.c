@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/kind.h"
 #include "tests/sim/sim.h"
 
 /* ---- the world ---- */
@@ -34,6 +35,12 @@ static void draw_limits(struct sim *sim) {
     limits->subscriptions_max = (size_t)PICK(dice, 1000, 1000, 1000, 2);
     limits->publish_rate_max = PICK(dice, 0, 0, 0, 20);
     limits->beat_ms = PICK(dice, 15000, 200);
+    limits->due_changes_max = (size_t)PICK(dice, 1000, 1000, 1, 3);
+    if (dice_chance(dice, 200)) { /* the operator promises something of stock, and nothing of services */
+        limits->kind_promises[0] = (struct kind_promise){"stock", 700, dice_chance(dice, 500) ? 3000 : -1};
+        limits->kind_promises[1] = (struct kind_promise){"service", 0, -1};
+        limits->kind_promise_count = 2;
+    }
     limits->hello_ms = PICK(dice, 5000, 300);
     limits->lefts_max = (size_t)PICK(dice, 1024, 1024, 1024, 0, 1, 5);
     limits->where_scans_max = (size_t)PICK(dice, 256, 256);
@@ -59,6 +66,7 @@ void script_world(struct sim *sim) {
     struct dice *dice = &sim->dice;
     draw_limits(sim);
     sim->model.limits = &sim->limits;
+    model_start(&sim->model);
     draw_topics(sim);
     sim->client_count = dice_chance(dice, 20) ? (unsigned)dice_between(dice, 100, 250) : (unsigned)dice_between(dice, 3, 30);
     sim->clients = calloc(sim->client_count, sizeof *sim->clients);
@@ -109,7 +117,12 @@ static void add_conditions(struct sim *sim, struct wish *wish) {
     }
     if (dice_chance(dice, 100)) {
         wish->has_fresh_ms = true;
-        wish->fresh_ms = dice_between(dice, 0, 100000);
+        wish->fresh_ms = dice_chance(dice, 700) ? dice_between(dice, 0, 1500) : dice_between(dice, 0, 100000);
+        wish->fresh_ms += dice_chance(dice, 20) ? sim->limits.promise_ms_max : 0;
+    }
+    if (dice_chance(dice, 60)) {
+        wish->has_expire_ms = true;
+        wish->expire_ms = dice_chance(dice, 200) ? 0 : dice_between(dice, 1, 5000);
     }
 }
 
@@ -287,8 +300,9 @@ static void come_to_rest(struct sim *sim) {
         MUST(round < 2000, "this never comes to rest");
         sim->model.room = (size_t)1 << 40;
         core_set_room(sim->core, sim->model.room);
+        const int64_t seq_before = sim->model.seq;
         host_set_time(sim, 500, 0);
-        bool moved = false;
+        bool moved = sim->model.seq > seq_before; /* something went stale or away by itself */
         for (unsigned i = 0; i < sim->client_count; i++) {
             struct client *client = &sim->clients[i];
             client_send(client);

@@ -42,6 +42,8 @@ struct asked {
     unsigned pattern_count;
     uint64_t topics;
     bool overlaps; /* its own patterns do */
+    int source;    /* hello; NO_SOURCE: none */
+    int64_t grace_ms;
     int64_t every_ms;
     int64_t limit;
     struct sim_narrow narrow; /* sub, get; move: its circle */
@@ -117,6 +119,7 @@ struct client {
     char principal[PRINCIPAL_BYTES];
     enum encoding encoding;
     struct session *session; /* NULL: away */
+    int source;              /* that the broker takes it for; NO_SOURCE: none */
     bool ghost;              /* closed by the broker, which has not yet let go of the session */
 
     /* to the broker */
@@ -169,6 +172,7 @@ struct sim {
     struct http_publish http[HTTP_MAX];
     struct asked *applying; /* whose list the ledger works on right now */
     const char *applying_principal;
+    const struct client *applying_client; /* NULL: it is published over HTTP */
 
     struct journal_turn *turns;
     size_t turn_count, turn_capacity;

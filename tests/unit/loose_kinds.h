@@ -17,10 +17,11 @@
 static inline struct kinds *loose_kinds(void) {
     static const struct {
         const char *name, *counts;
-    } loose[] = {{"stock", "\"available\":{\"type\":\"integer\",\"minimum\":0},\"on_hand\":{\"minimum\":0}"},
-                 {"room", "\"booking_limit\":{\"type\":\"integer\",\"minimum\":0}"},
-                 {"order", ""},
-                 {"service", "\"queue_length\":{\"type\":\"integer\",\"minimum\":0}"}};
+        int fresh_ms;
+    } loose[] = {{"stock", "\"available\":{\"type\":\"integer\",\"minimum\":0},\"on_hand\":{\"minimum\":0}", 0},
+                 {"room", "\"booking_limit\":{\"type\":\"integer\",\"minimum\":0}", 0},
+                 {"order", "", 0},
+                 {"service", "\"queue_length\":{\"type\":\"integer\",\"minimum\":0}", 120000}};
     struct kinds *kinds = kinds_create();
     assert(kinds != NULL);
     for (size_t i = 0; i < sizeof loose / sizeof loose[0]; i++) {
@@ -28,9 +29,10 @@ static inline struct kinds *loose_kinds(void) {
         const char *name = loose[i].name;
         struct violations errors;
         snprintf(text, sizeof text,
-                 "{\"properties\":{%s},\"x-ahora\":{\"address\":[\"%s/{a}\",\"%s/{a}/{b}\",\"%s/{a}/{b}/{c}\",\"%s/{a}/{b}/{c}/"
+                 "{\"properties\":{%s},\"x-ahora\":{\"fresh_ms\":%d,\"address\":[\"%s/{a}\",\"%s/{a}/{b}\",\"%s/{a}/{b}/"
+                 "{c}\",\"%s/{a}/{b}/{c}/"
                  "{d}\"]}}",
-                 loose[i].counts, name, name, name, name);
+                 loose[i].counts, loose[i].fresh_ms, name, name, name, name);
         enum result result = kinds_add(kinds, span_of_text(name), span_of_text(text), &errors);
         assert(result == RESULT_OK);
         (void)result;

@@ -202,14 +202,14 @@ static int64_t wall_ms(void) {
     return (int64_t)time(NULL) * 1000;
 }
 
-static void put_keyed(struct fixture *fixture, const char *topic, const char *key, int64_t seq, int64_t key_at) {
+static void put_keyed(struct fixture *fixture, const char *topic, const char *key, int64_t seq, int64_t accepted_at) {
     record_put(&fixture->records, &(struct record){.topic = span_of_text(topic),
                                                    .data = span_of("\x80", 1),
                                                    .key = span_of_text(key),
                                                    .seq = seq,
                                                    .fresh_ms = -1,
                                                    .expire_ms = -1,
-                                                   .key_at = key_at});
+                                                   .accepted_at = accepted_at});
 }
 
 /* The seq of the key alone, 0 if it is not stored. */

@@ -363,6 +363,38 @@ static void lines_that_never_hold_wait_longer(void **state) {
 #scenario " (json)", scenario, NULL, NULL, &encodings[1]                                                               \
     }
 
+/* ---- sources, staleness and demand ---- */
+
+static void a_source_says_so_in_each_hello(void **state) {
+    static const char hello[] =
+        "{\"op\":\"hello\",\"client\":\"test/1\",\"source\":\"van-7\",\"on_lost\":\"delete\",\"grace_ms\":0}\n";
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    rig.client.options.source = strdup("van-7");
+    rig.client.options.on_lost = AHORA_LOST_DELETE;
+    rig.client.options.has_grace_ms = true;
+    rig_welcome(&rig, "E");
+    expect_heard(&rig, hello);
+    rig_cut(&rig);
+    come_back(&rig, "E");
+    expect_heard(&rig, hello);
+    rig_fini(&rig);
+}
+
+static void topics_of_the_brokers_own_are_followed(void **state) {
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    rig_follow(&rig, "$demand/stock/**", NULL);
+    rig_welcome(&rig, "E");
+    rig_say(&rig, "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
+                  "{\"op\":\"set\",\"topic\":\"$demand/stock/**\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"subscribers\":1}}\n"
+                  "{\"op\":\"live\",\"id\":1,\"seq\":10}\n"
+                  "{\"op\":\"remove\",\"topic\":\"$demand/stock/**\",\"ref\":1,\"seq\":11,\"why\":\"deleted\"}");
+    expect_events(&rig, "connected\n1 subscribed whole\n1 set $demand/stock/**#3 {\"subscribers\":1}\n1 live 10\n"
+                        "1 remove $demand/stock/**#11 deleted\n");
+    rig_fini(&rig);
+}
+
 int main(void) {
     static enum ahora_encoding encodings[] = {AHORA_ENCODING_MSGPACK, AHORA_ENCODING_JSON};
     const struct CMUnitTest tests[] = {
@@ -371,6 +403,8 @@ int main(void) {
         BOTH(staleness_is_told_without_a_new_version),
         BOTH(removal_is_told_once_with_its_reason),
         BOTH(moved_circle_drops_the_token_until_it_is_live),
+        BOTH(a_source_says_so_in_each_hello),
+        BOTH(topics_of_the_brokers_own_are_followed),
         BOTH(ref_can_stand_for_another_topic_later),
         BOTH(overlapping_subscriptions_each_hear_once),
         BOTH(unsubscribed_topics_go_when_the_broker_agreed),

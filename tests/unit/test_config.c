@@ -5,6 +5,8 @@
 
 #include "broker/net/config.h"
 
+#include "broker/core/kind.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -177,6 +179,30 @@ static void printed_values_can_be_read(void **state) {
     assert_memory_equal(&again, &config, sizeof config);
 }
 
+static void kinds_are_given_promises(void **state) {
+    (void)state;
+    config_init(&config);
+    assert_true(config_set(&config, "freshness", "fresh_ms", " service:30s  stock:0 ", why, sizeof why));
+    assert_true(config_set(&config, "freshness", "expire_ms", "stock:2h", why, sizeof why));
+    config_check(&config, stderr);
+    assert_int_equal(config.errors, 0);
+    assert_int_equal(config.core.kind_promise_count, 2);
+    assert_string_equal(config.core.kind_promises[0].name, "service");
+    assert_int_equal(config.core.kind_promises[0].fresh_ms, 30000);
+    assert_int_equal(config.core.kind_promises[0].expire_ms, -1);
+    assert_int_equal(config.core.kind_promises[1].fresh_ms, 0);
+    assert_int_equal(config.core.kind_promises[1].expire_ms, 7200000);
+    static const char *const wrong[] = {"service", "service:", ":5s", "service:soon", "service:9999h", "stock:5s,room:5s"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        FILE *errors = tmpfile();
+        config.errors = 0;
+        assert_true(config_set(&config, "freshness", "expire_ms", wrong[i], why, sizeof why));
+        config_check(&config, errors);
+        assert_int_equal(config.errors, 1);
+        fclose(errors);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(defaults_are_legal, set_up),
@@ -190,6 +216,7 @@ int main(void) {
         cmocka_unit_test_setup(missing_file_is_an_error, set_up),
         cmocka_unit_test_setup(contradictions_are_found, set_up),
         cmocka_unit_test_setup(printed_values_can_be_read, set_up),
+        cmocka_unit_test_setup(kinds_are_given_promises, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

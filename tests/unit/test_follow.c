@@ -35,6 +35,7 @@ struct rig {
     struct core *first;
     struct session *publisher; /* at the first core */
     struct follower followers[FOLLOWERS];
+    int64_t mono_ms;
 };
 
 static struct core *create(const struct rig *rig, unsigned followers, bool follows) {
@@ -76,6 +77,7 @@ static void turn_first(struct rig *rig) {
 
 static void carry_mail_up(struct rig *rig, size_t index) {
     for (struct mail *mail; (mail = core_next_mail(rig->followers[index].core)) != NULL;) {
+        mail->from = (unsigned)index + 1;
         core_serve(rig->first, mail);
     }
 }
@@ -163,6 +165,7 @@ static int set_up(void **state) {
     rig->kinds = loose_kinds();
     limits_default(&rig->limits);
     rig->limits.removals_max = 2;
+    rig->limits.sources_max = 2;
     rig->first = create(rig, FOLLOWERS, false);
     assert_int_equal(core_loaded(rig->first, "e1", 0), RESULT_OK);
     rig->publisher = greet(rig->first);
@@ -329,7 +332,8 @@ static void an_answer_to_nobody_is_harmless(void **state) {
     buffer_init(&results, 4096);
     say(core, session, "{\"op\":\"pub\",\"id\":5,\"changes\":[" SET("stock/1/a", "{\"n\":1}") "]}");
     const uint8_t touch[] = "\x91\x82\xa2op\xa5touch\xa5topic\xa9stock/1/a";
-    const struct publish publish = {"p", span_of(touch, sizeof touch - 1), 1, false, ACK_DURABLE};
+    const struct publish publish = {
+        .principal = "p", .changes = span_of(touch, sizeof touch - 1), .change_count = 1, .atomic = false, .ack = ACK_DURABLE};
     assert_int_equal(core_publish(core, &publish, &results, &ticket), AHORA_OK);
     carry_mail_up(rig, 0);
     session_close(core, session);
@@ -412,6 +416,120 @@ static void a_feed_holds_everything_with_removals_in_order(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- sources and demand ---- */
+
+static void pass(struct rig *rig, int64_t ms) {
+    const int64_t mono_ms = rig->mono_ms += ms;
+    core_set_time(rig->first, NOW + mono_ms, mono_ms);
+    core_tick(rig->first);
+    for (size_t i = 0; i < FOLLOWERS; i++) {
+        core_set_time(rig->followers[i].core, NOW + mono_ms, mono_ms);
+        core_tick(rig->followers[i].core);
+    }
+}
+
+static struct session *greet_source(struct rig *rig, size_t index, const char *hello) {
+    struct core *core = rig->followers[index].core;
+    struct session *session = session_open(core, ENCODING_JSON, "p", NULL);
+    assert_non_null(session);
+    say(core, session, hello);
+    assert_string_equal(hear(core, session), ""); /* the ledger is asked first */
+    settle(rig, index);
+    return session;
+}
+
+static void a_source_at_a_follower_is_lost_like_any(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *source = greet_source(rig, 0, "{\"op\":\"hello\",\"source\":\"van-7\",\"grace_ms\":0}");
+    assert_non_null(strstr(hear(core, source), "\"op\":\"welcome\""));
+    struct session *reader = greet(rig->followers[1].core);
+    say(rig->followers[1].core, reader, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\"}");
+    say(core, source, "{\"op\":\"pub\",\"id\":1,\"changes\":[" SET("stock/a", "{}") "]}");
+    settle(rig, 0);
+    pass(rig, 1000);
+    settle(rig, 0);
+    assert_null(strstr(hear(rig->followers[1].core, reader), "stale"));
+    say(core, source, "{\"op\":\"pub\",\"id\":2,\"changes\":[" SET("stock/b", "{}") "]}");
+    session_close(core, source); /* what it published before still is its own */
+    settle(rig, 0);
+    (void)hear(rig->followers[1].core, reader);
+    pass(rig, 1);
+    settle(rig, 0);
+    const char *told = hear(rig->followers[1].core, reader);
+    assert_non_null(strstr(told, "\"ref\":1,\"at\":7,\"stale\":true}"));
+    assert_non_null(strstr(told, "\"ref\":2,\"at\":7,\"stale\":true}"));
+    assert_int_equal(core_metrics(rig->first)->sources, 0);
+}
+
+static void one_that_is_gone_before_it_was_let_in_leaves(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *session = session_open(core, ENCODING_MSGPACK, "p", NULL);
+    say(core, session,
+        "\x82\xa2op\xa5hello\xa6source\xa1"
+        "a");
+    session_close(core, session);
+    settle(rig, 0);
+    assert_int_equal(core_metrics(rig->first)->sources, 1);
+    settle(rig, 0);
+    assert_int_equal(core_metrics(rig->first)->sources, 0);
+}
+
+static void the_ledger_alone_says_how_many_sources_there_may_be(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    const char *reason = NULL;
+    for (int i = 0; i < 3; i++) {
+        char hello[64];
+        (void)snprintf(hello, sizeof hello, "{\"op\":\"hello\",\"source\":\"s%d\"}", i);
+        struct session *session = greet_source(rig, 0, hello);
+        const char *told = hear(core, session);
+        if (i < 2) {
+            assert_non_null(strstr(told, "welcome"));
+        } else {
+            assert_non_null(strstr(told, "\"code\":\"too_many\""));
+            assert_int_equal(session_close_code(session, &reason), AHORA_CLOSE_TOO_MANY);
+        }
+    }
+}
+
+static void demand_of_all_cores_is_told_at_each(void **state) {
+    struct rig *rig = *state;
+    struct core *core = rig->followers[0].core;
+    struct session *here = greet(core);
+    struct session *there = greet(rig->first);
+    say(core, here, "{\"op\":\"sub\",\"id\":1,\"match\":\"order/*\",\"every_ms\":500}");
+    say(rig->first, there, "{\"op\":\"sub\",\"id\":1,\"match\":\"order/*\",\"every_ms\":300}");
+    settle(rig, 0);
+    settle(rig, 0);
+    struct session *producer = greet(core);
+    say(core, producer, "{\"op\":\"sub\",\"id\":1,\"match\":\"$demand/**\"}");
+    assert_string_equal(hear(core, producer), "");
+    settle(rig, 0);
+    const char *told = hear(core, producer);
+    const char *document = strstr(told, "\"data\":{\"subscribers\":2,\"every_ms\":300,");
+    assert_true(document != NULL && strstr(document, "\"op\":\"live\"") != NULL); /* before it is live */
+    session_close(rig->first, there);
+    settle(rig, 0);
+    pass(rig, 2000);
+    settle(rig, 0);
+    assert_non_null(strstr(hear(core, producer), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
+    pass(rig, 60000);
+    settle(rig, 0);
+    assert_int_equal(core_metrics(rig->first)->demand_awake, 1);
+    session_close(core, producer);
+    settle(rig, 0);
+    settle(rig, 0);
+    pass(rig, 1);
+    pass(rig, 60000);
+    settle(rig, 0);
+    assert_int_equal(core_metrics(rig->first)->demand_awake, 0);
+    say(core, here, "{\"op\":\"get\",\"id\":2,\"match\":\"$demand/**\"}");
+    settle(rig, 0);
+    assert_non_null(strstr(hear(core, here), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_follower_shows_its_own_sessions_what_the_ledger_changed),
@@ -424,6 +542,10 @@ int main(void) {
         CASE(an_answer_to_nobody_is_harmless),
         CASE(mail_that_is_never_answered_is_freed),
         CASE(a_feed_holds_everything_with_removals_in_order),
+        CASE(a_source_at_a_follower_is_lost_like_any),
+        CASE(one_that_is_gone_before_it_was_let_in_leaves),
+        CASE(the_ledger_alone_says_how_many_sources_there_may_be),
+        CASE(demand_of_all_cores_is_told_at_each),
     };
     return cmocka_run_group_tests_name("follow", tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static const char *apply(struct rig *rig, const char *op, const char *topic, con
     ledger_end_turn(&rig->ledger);
     ledger_forget_records(&rig->ledger);
     assert_int_equal(json_to_pack(span_of_text(change), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
-    ledger_apply(&rig->ledger, "p", buffer_span(&packed), 1, false, &results);
+    ledger_apply(&rig->ledger, "p", NULL, buffer_span(&packed), 1, false, &results);
     assert_true(results.bytes <= 4 + LEDGER_RESULT_BYTES_MAX);
     struct pack_reader reader = pack_reader_of(buffer_span(&results));
     (void)pack_read_list(&reader);
@@ -375,7 +375,7 @@ static void what_the_broker_writes_counts(void **state) {
     buffer_init(&packed, SIZE_MAX);
     buffer_init(&results, SIZE_MAX);
     assert_int_equal(json_to_pack(span_of_text(change), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
-    ledger_apply(&rig->ledger, "p", buffer_span(&packed), 1, false, &results);
+    ledger_apply(&rig->ledger, "p", NULL, buffer_span(&packed), 1, false, &results);
     assert_non_null(strstr(told(rig, buffer_span(&results)),
                            "\"code\":\"invalid\",\"detail\":\"the document would have too many fields\""));
     buffer_fini(&packed);

@@ -73,7 +73,7 @@ static const char *apply_as(struct rig *rig, const char *principal, const char *
     assert_int_equal(json_to_pack(span_of_text(changes), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
     struct pack_reader reader = pack_reader_of(buffer_span(&packed));
     uint32_t count = pack_read_list(&reader);
-    ledger_apply(&rig->ledger, principal, buffer_span(&packed), count, atomic, &results);
+    ledger_apply(&rig->ledger, principal, NULL, buffer_span(&packed), count, atomic, &results);
     buffer_cut(&rig->text, 0);
     json_put(&rig->text, buffer_span(&results));
     buffer_put_byte(&rig->text, '\0');
@@ -475,7 +475,7 @@ static struct record keyed(const char *topic, int64_t seq, int64_t age_ms) {
                            .seq_created = seq,
                            .fresh_ms = -1,
                            .expire_ms = -1,
-                           .key_at = NOW - age_ms};
+                           .accepted_at = NOW - age_ms};
 }
 
 static void load(struct rig *rig, const struct record *record) {
@@ -491,7 +491,7 @@ static void the_journal_tells_when_a_key_was_used(void **state) {
     struct record record;
     assert_true(record_read(&rest, &record));
     assert_true(span_equal(record.key, span_of("p\0k", 3)));
-    assert_int_equal(record.key_at, NOW);
+    assert_int_equal(record.accepted_at, NOW);
 }
 
 static void a_loaded_key_brings_its_result_for_the_rest_of_its_time(void **state) {
@@ -537,7 +537,8 @@ static void of_a_key_loaded_twice_the_higher_seq_counts(void **state) {
 static void a_key_whose_time_is_over_is_not_loaded(void **state) {
     struct rig *rig = *state;
     const struct record late = keyed("stock/a", 5, rig->limits.key_ms);
-    const struct record ancient = {.key = span_of("p\0k", 3), .seq = 2, .fresh_ms = -1, .expire_ms = -1, .key_at = INT64_MIN};
+    const struct record ancient = {
+        .key = span_of("p\0k", 3), .seq = 2, .fresh_ms = -1, .expire_ms = -1, .accepted_at = INT64_MIN};
     load(rig, &late);
     load(rig, &ancient);
     assert_int_equal(ledger_loaded(&rig->ledger, 0), RESULT_OK);

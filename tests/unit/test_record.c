@@ -25,7 +25,10 @@ static struct record full_record(void) {
         .at = INT64_C(1795000000123),
         .fresh_ms = 0,
         .expire_ms = 86400000,
-        .key_at = INT64_C(1795000000456),
+        .accepted_at = INT64_C(1795000000456),
+        .source = span_of_text("couriers-1"),
+        .grace_ms = 5000,
+        .source_deletes = true,
         .stale = true,
     };
 }
@@ -39,7 +42,10 @@ static void assert_same(const struct record *a, const struct record *b) {
     assert_int_equal(a->at, b->at);
     assert_int_equal(a->fresh_ms, b->fresh_ms);
     assert_int_equal(a->expire_ms, b->expire_ms);
-    assert_int_equal(a->key_at, b->key_at);
+    assert_int_equal(a->accepted_at, b->accepted_at);
+    assert_true(span_equal(a->source, b->source));
+    assert_int_equal(a->grace_ms, b->grace_ms);
+    assert_int_equal(a->source_deletes, b->source_deletes);
     assert_int_equal(a->removed, b->removed);
     assert_int_equal(a->stale, b->stale);
     assert_int_equal(a->why, b->why);
@@ -50,7 +56,8 @@ static void assert_round_trip(const struct record *record) {
     buffer_init(&buffer, 4096);
     record_put(&buffer, record);
     assert_false(buffer.failed);
-    assert_true(buffer.bytes <= record_bytes_max(record->topic.bytes, record->key.bytes, record->data.bytes));
+    assert_true(buffer.bytes <=
+                record_bytes_max(record->topic.bytes, record->key.bytes, record->source.bytes, record->data.bytes));
     struct span rest = buffer_span(&buffer);
     struct record read;
     assert_true(record_read(&rest, &read));
@@ -71,7 +78,7 @@ static void absent_durations_and_negative_instants_come_back(void **state) {
     record.fresh_ms = -1;
     record.expire_ms = -1;
     record.key = (struct span){0};
-    record.key_at = 0;
+    record.accepted_at = 0;
     record.at = -1;
     assert_round_trip(&record);
 }
@@ -81,9 +88,9 @@ static void a_key_alone_comes_back(void **state) {
     struct record record = full_record();
     struct record alone = record_key_alone(&record);
     assert_int_equal(alone.topic.bytes, 0);
-    assert_int_equal(alone.key_at, record.key_at);
+    assert_int_equal(alone.accepted_at, record.accepted_at);
     assert_round_trip(&alone);
-    alone.key_at = INT64_MIN; /* the longest number */
+    alone.accepted_at = INT64_MIN; /* the longest number */
     assert_round_trip(&alone);
 }
 
@@ -129,13 +136,18 @@ static void a_cut_record_is_refused_at_every_length(void **state) {
     buffer_fini(&buffer);
 }
 
-/* A key alone: seq 5, key_at 7, key "k"; the bytes before and behind seq_created and at, which are 0. */
-#define ALONE(flags, why, created, at, data_bytes) "\x01" flags why "\x00\x01\x05" created at "\x07" data_bytes "k"
+/* A key alone: seq 5, accepted_at 7, key "k"; the bytes before and behind seq_created and at, which are 0. */
+#define ALONE(flags, why, created, at, data_bytes) "\x02" flags why "\x00\x01\x00\x05" created at "\x07" data_bytes "k"
 
-/* seq, seq_created, at and data_bytes of 1 byte each, topic "a", no key, no data. */
+/* seq, seq_created, at, accepted_at and data_bytes of 1 byte each, topic "a", no key, no source, no data. */
 #define SMALL                                                                                                                  \
-    "\x01\x00\x00\x01\x00\x05\x05\x01\x00"                                                                                     \
+    "\x02\x00\x00\x01\x00\x00\x05\x05\x01\x01\x00"                                                                             \
     "a"
+
+/* The same of a source "s" with the given flags and grace. */
+#define SOURCED(flags, grace)                                                                                                  \
+    "\x02" flags "\x00\x01\x00\x01\x05\x05\x01\x01" grace "\x00"                                                               \
+    "as"
 
 static void malformed_records_are_refused(void **state) {
     (void)state;
@@ -144,65 +156,81 @@ static void malformed_records_are_refused(void **state) {
         const char *bytes;
         size_t count;
     } cases[] = {
+        {"older version",
+         "\x01\x00\x00\x01\x00\x05\x05\x01\x00"
+         "a",
+         10},
         {"newer version",
-         "\x02\x00\x00\x01\x00\x05\x05\x01\x00"
+         "\x03\x00\x00\x01\x00\x00\x05\x05\x01\x01\x00"
          "a",
-         10},
+         12},
         {"unknown flag",
-         "\x01\x10\x00\x01\x00\x05\x05\x01\x00"
+         "\x02\x20\x00\x01\x00\x00\x05\x05\x01\x01\x00"
          "a",
-         10},
+         12},
         {"unknown why",
-         "\x01\x00\x09\x01\x00\x05\x05\x01\x00"
+         "\x02\x00\x09\x01\x00\x00\x05\x05\x01\x01\x00"
          "a",
-         10},
-        {"no topic", "\x01\x00\x00\x00\x00\x05\x05\x01\x00", 9},
-        {"neither topic nor key", "\x01\x00\x00\x00\x00\x05\x00\x00\x00", 9},
-        {"a key alone, removed", ALONE("\x01", "\x00", "\x00", "\x00", "\x00"), 11},
-        {"a key alone, stale", ALONE("\x02", "\x00", "\x00", "\x00", "\x00"), 11},
-        {"a key alone with a reason", ALONE("\x00", "\x01", "\x00", "\x00", "\x00"), 11},
-        {"a key alone, created", ALONE("\x00", "\x00", "\x01", "\x00", "\x00"), 11},
-        {"a key alone with at", ALONE("\x00", "\x00", "\x00", "\x01", "\x00"), 11},
-        {"a key alone with data", ALONE("\x00", "\x00", "\x00", "\x00", "\x01") "d", 12},
-        {"a key without its instant",
-         "\x01\x00\x00\x01\x01\x05\x05\x01\x00"
-         "ak",
-         11},
+         12},
+        {"no topic", "\x02\x00\x00\x00\x00\x00\x05\x05\x01\x01\x00", 11},
+        {"neither topic nor key", "\x02\x00\x00\x00\x00\x00\x05\x00\x00\x01\x00", 11},
+        {"a key alone, removed", ALONE("\x01", "\x00", "\x00", "\x00", "\x00"), 12},
+        {"a key alone, stale", ALONE("\x02", "\x00", "\x00", "\x00", "\x00"), 12},
+        {"a key alone with a reason", ALONE("\x00", "\x01", "\x00", "\x00", "\x00"), 12},
+        {"a key alone, created", ALONE("\x00", "\x00", "\x01", "\x00", "\x00"), 12},
+        {"a key alone with at", ALONE("\x00", "\x00", "\x00", "\x01", "\x00"), 12},
+        {"a key alone with data", ALONE("\x00", "\x00", "\x00", "\x00", "\x01") "d", 13},
+        {"a key alone with a source",
+         "\x02\x00\x00\x00\x01\x01\x05\x00\x00\x07\x01\x00"
+         "ks",
+         14},
+        {"a source without its name",
+         "\x02\x00\x00\x01\x00\x01\x05\x05\x01\x01\x01\x00"
+         "a",
+         13},
+        {"a source's flag without a source",
+         "\x02\x10\x00\x01\x00\x00\x05\x05\x01\x01\x00"
+         "a",
+         12},
+        {"a grace below 0", SOURCED("\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 23},
         {"seq 0",
-         "\x01\x00\x00\x01\x00\x00\x05\x01\x00"
+         "\x02\x00\x00\x01\x00\x00\x00\x05\x01\x01\x00"
          "a",
-         10},
+         12},
         {"removed with data",
-         "\x01\x01\x01\x01\x00\x05\x05\x01\x01"
+         "\x02\x01\x01\x01\x00\x00\x05\x05\x01\x01\x01"
          "ab",
-         11},
+         13},
         {"number longer than needed",
-         "\x01\x00\x00\x01\x00\x85\x00\x05\x01\x00"
+         "\x02\x00\x00\x01\x00\x00\x85\x00\x05\x01\x01\x00"
          "a",
-         11},
+         13},
         {"number of 65 bits",
-         "\x01\x00\x00\x01\x00\x05\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x00"
+         "\x02\x00\x00\x01\x00\x00\x05\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02\x01\x00"
          "a",
-         19},
+         21},
         {"number without end",
-         "\x01\x00\x00\x01\x00\x05\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"
+         "\x02\x00\x00\x01\x00\x00\x05\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x00"
          "a",
-         20},
+         22},
         {"seq beyond 2^53",
-         "\x01\x00\x00\x01\x00\x80\x80\x80\x80\x80\x80\x80\x10\x05\x01\x00"
-         "a",
-         17},
-        {"data longer than what is there",
-         "\x01\x00\x00\x01\x00\x05\x05\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+         "\x02\x00\x00\x01\x00\x00\x80\x80\x80\x80\x80\x80\x80\x10\x05\x01\x01\x00"
          "a",
          19},
+        {"data longer than what is there",
+         "\x02\x00\x00\x01\x00\x00\x05\x05\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+         "a",
+         21},
     };
     struct span good = span_of(SMALL, sizeof SMALL - 1);
-    struct span alone = span_of(ALONE("\x00", "\x00", "\x00", "\x00", "\x00"), 11);
+    struct span alone = span_of(ALONE("\x00", "\x00", "\x00", "\x00", "\x00"), 12);
+    struct span sourced = span_of(SOURCED("\x10", "\x09"), 14);
     struct record read;
     assert_true(record_read(&good, &read));
     assert_true(record_read(&alone, &read));
-    assert_int_equal(read.key_at, 7);
+    assert_int_equal(read.accepted_at, 7);
+    assert_true(record_read(&sourced, &read));
+    assert_true(span_is(read.source, "s") && read.source_deletes && read.grace_ms == 9);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct span rest = span_of(cases[i].bytes, cases[i].count);
         if (record_read(&rest, &read)) {

@@ -256,10 +256,10 @@ static void append_keyed(struct fixture *fixture) {
                             .seq = 1,
                             .fresh_ms = -1,
                             .expire_ms = -1,
-                            .key_at = (int64_t)now.tv_sec * 1000};
+                            .accepted_at = (int64_t)now.tv_sec * 1000};
     record_put(&buffer, &record);
     record.key = (struct span){0};
-    record.key_at = 0;
+    record.accepted_at = 0;
     record.seq = 2;
     record_put(&buffer, &record);
     assert_int_equal(store_append(fixture->store, buffer_span(&buffer), 1, 2), RESULT_OK);

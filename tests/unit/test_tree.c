@@ -197,12 +197,64 @@ static void values_come_in_the_order_of_their_arrival(void **state) {
     tree_fini(&tree);
 }
 
+/* Topics of the broker's own hold stars: in both directions each is found once, and only by who names its first segment. */
+static void stars_pass_by_what_is_the_brokers_own(void **state) {
+    static const char *const topics[] = {"stock/a",         "$demand/**",      "$demand/*/*",
+                                         "$demand/stock/*", "$demand/stock/a", "$demand/stock/**"};
+    static const char *const patterns[] = {
+        "**", "*/*", "*/**", "$demand/**", "$demand/*", "stock/**", "$demand/*/*", "$demand/stock/*", "$demand/*/**"};
+    const size_t topic_count = sizeof topics / sizeof topics[0];
+    const size_t pattern_count = sizeof patterns / sizeof patterns[0];
+    struct name names[6];
+    struct name wanted[9];
+    struct table_key key;
+    struct tree held;
+    struct tree followed;
+    (void)state;
+    table_key_init(&key, 1);
+    assert_true(tree_init(&held, &key) && tree_init(&followed, &key));
+    for (size_t i = 0; i < topic_count; i++) {
+        assert_int_equal(name_parse_held(span_of_text(topics[i]), &names[i], NULL), AHORA_OK);
+        tree_add(&held, &names[i])->value = &names[i];
+    }
+    for (size_t i = 0; i < pattern_count; i++) {
+        wanted[i] = name_of(patterns[i], true);
+        tree_add(&followed, &wanted[i])->value = &wanted[i];
+    }
+    for (size_t p = 0; p < pattern_count; p++) {
+        for (size_t t = 0; t < topic_count; t++) {
+            struct tree_found selected = {0};
+            struct tree_found matched = {0};
+            tree_select(&held, &wanted[p], &selected);
+            tree_match(&followed, &names[t], &matched);
+            const size_t right = name_matches(&wanted[p], &names[t]) ? 1 : 0;
+            assert_int_equal(times(&selected, &names[t]), right);
+            assert_int_equal(times(&matched, &wanted[p]), right);
+            tree_found_fini(&selected);
+            tree_found_fini(&matched);
+        }
+    }
+    struct tree_found all = {0};
+    tree_select_all(&held, &all);
+    assert_int_equal(all.count, topic_count);
+    tree_found_fini(&all);
+    for (size_t i = 0; i < topic_count; i++) {
+        tree_drop(&held, tree_find(&held, &names[i]));
+    }
+    for (size_t i = 0; i < pattern_count; i++) {
+        tree_drop(&followed, tree_find(&followed, &wanted[i]));
+    }
+    tree_fini(&held);
+    tree_fini(&followed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_selects_what_it_matches),
         cmocka_unit_test(a_topic_meets_the_patterns_that_match_it),
         cmocka_unit_test(a_path_on_the_way_to_another_stands_for_itself),
         cmocka_unit_test(values_come_in_the_order_of_their_arrival),
+        cmocka_unit_test(stars_pass_by_what_is_the_brokers_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

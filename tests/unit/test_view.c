@@ -64,7 +64,7 @@ static void change(struct rig *rig, const char *topic, bool removal) {
     }
     pack_put_list(&changes, 1);
     change_put(&changes, &request);
-    ledger_apply(&rig->ledger, "p", buffer_span(&changes), 1, false, &results);
+    ledger_apply(&rig->ledger, "p", NULL, buffer_span(&changes), 1, false, &results);
     buffer_fini(&changes);
     buffer_fini(&results);
 }

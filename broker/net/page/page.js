@@ -47,7 +47,7 @@ function kindOf(topic) {
     byId("kinds").insertBefore(section, next === undefined ? null : kinds.get(next).section);
     const title = make("h2", section);
     const body = make("tbody", make("table", make("div", section, "rows")));
-    kind = { section, title, body, more: make("p", section, "more"), topics: 0, shown: 0 };
+    kind = { section, title, body, more: make("p", section, "more"), topics: 0, shown: 0, stale: 0 };
     title.append(name + " ");
     kind.small = make("small", title);
     kinds.set(name, kind);
@@ -90,7 +90,7 @@ function show(topic, entry, before) {
   for (const [key, value] of Object.entries(entry.data)) {
     if (key.endsWith("_currency") && key.slice(0, -9) in entry.data) continue; // beside its amount
     const isNew = before !== undefined && JSON.stringify(before[key]) !== JSON.stringify(value);
-    const field = make("span", cell, isNew ? "new" : "");
+    const field = make("span", cell, (isNew ? "new" : "") + (key === "available" && value === 0 ? " out" : ""));
     make("i", field).textContent = key + " ";
     field.append(text(key, value, entry.data[key + "_currency"]));
     cell.append(" ");
@@ -106,9 +106,11 @@ function hold(topic, data, at, stale, isLive) {
     entry = { kind, row: kind.shown < ROWS_MAX ? addRow(kind, topic) : null };
     documents.set(topic, entry);
   }
+  const turned = entry.stale !== undefined && entry.stale !== stale;
   Object.assign(entry, { data, at, stale });
   show(topic, entry, isLive ? before || {} : undefined);
   changes += isLive;
+  if (turned) tick(); // at once, not at the next second
 }
 
 function drop(topic) {
@@ -141,11 +143,13 @@ function age(at) {
 }
 
 function tick() {
+  for (const kind of kinds.values()) kind.stale = 0;
   for (const entry of documents.values()) {
-    if (entry.row) entry.row.cells[2].textContent = age(entry.at);
+    if (entry.row) entry.row.cells[2].textContent = (entry.stale ? "stale, " : "") + age(entry.at);
+    entry.kind.stale += entry.stale ? 1 : 0;
   }
   for (const kind of kinds.values()) {
-    kind.small.textContent = `${kind.topics} topics`;
+    kind.small.textContent = `${kind.topics} topics` + (kind.stale > 0 ? `, ${kind.stale} stale` : "");
     kind.more.textContent = kind.topics > kind.shown ? `${kind.topics - kind.shown} more: narrow the pattern to see them` : "";
     kind.more.hidden = kind.topics === kind.shown;
   }

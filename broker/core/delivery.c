@@ -136,8 +136,8 @@ static bool is_live(const struct subscription *subscription) {
 static void become_complete(struct core *core, struct cursor *cursor) {
     struct subscription *subscription = cursor->subscription;
     struct view *view = cursor->view;
-    link_remove(&cursor->spot.link);
-    list_append(subscription->paced ? &view->paced : &view->live[subscription->session->encoding], &cursor->spot.link);
+    bookmark_lift(&cursor->bookmark);
+    list_append(subscription->paced ? &view->paced : &view->live[subscription->session->encoding], &cursor->bookmark.spot.link);
     assert(!cursor->complete);
     cursor->complete = true;
     subscription->complete_count++;
@@ -147,8 +147,8 @@ static void become_complete(struct core *core, struct cursor *cursor) {
 /* Puts a bookmark behind `after`: the cursor has everything up to seq, and `changes` were shown by then. */
 static void fall_behind(struct core *core, struct cursor *cursor, struct link *after, int64_t seq, uint64_t changes) {
     assert(cursor->complete);
-    link_remove(&cursor->spot.link);
-    link_insert_after(near_of(cursor->view) != NULL ? &cursor->view->order : after, &cursor->spot.link);
+    bookmark_lift(&cursor->bookmark);
+    bookmark_place(cursor->view, &cursor->bookmark, near_of(cursor->view) != NULL ? &cursor->view->order : after);
     cursor->complete = false;
     cursor->seq = seq;
     cursor->removals_after = seq;
@@ -175,7 +175,7 @@ static void start_cursor(struct core *core, struct cursor *cursor, int64_t since
     if (near) {
         near_begin(view, since);
     }
-    link_insert_after(fresh || near ? &view->order : view_spot_of(view, since), &cursor->spot.link);
+    bookmark_place(view, &cursor->bookmark, fresh || near ? &view->order : view_spot_of(view, since));
     cursor->complete = false;
     cursor->seq = fresh ? 0 : since;
     cursor->removals_after = fresh ? core->seq_shown : since;
@@ -203,7 +203,7 @@ void delivery_stop(struct core *core, struct subscription *subscription) {
     core->metrics.subscriptions_live -= is_live(subscription);
     for (uint32_t i = 0; i < subscription->cursor_count; i++) {
         struct cursor *cursor = &subscription->cursors[i];
-        link_remove(&cursor->spot.link);
+        bookmark_lift(&cursor->bookmark);
         cursor->view->cursor_count--;
         subscription->session->cursor_count--;
         view_release(&core->views, cursor->view);
@@ -386,7 +386,7 @@ static void deliver_live(struct core *core, struct view *view, enum encoding enc
     const struct block *blocks = walks ? NULL : build_blocks(core, view, encoding, seq_before);
     for (struct link *link = live->next, *next; link != live; link = next) {
         next = link->next;
-        struct cursor *cursor = CONTAINER_OF(link, struct cursor, spot.link);
+        struct cursor *cursor = CONTAINER_OF(link, struct cursor, bookmark.spot.link);
         const struct session *session = cursor->subscription->session;
         bool pulls = !session->choked && session->close_code == 0; /* else slices would outlive the turn */
         bool fast = blocks != NULL && pulls && knows_what_it_builds_on(cursor, blocks);
@@ -404,7 +404,7 @@ static void deliver_view(struct core *core, struct view *view) {
         deliver_live(core, view, (enum encoding)encoding, anchor);
     }
     for (struct link *link; (link = view->paced.next) != &view->paced;) {
-        fall_behind(core, CONTAINER_OF(link, struct cursor, spot.link), anchor, core->seq_shown, view->changes_before);
+        fall_behind(core, CONTAINER_OF(link, struct cursor, bookmark.spot.link), anchor, core->seq_shown, view->changes_before);
     }
     if (near_of(view) != NULL) {
         near_of(view)->walks = false;
@@ -612,8 +612,7 @@ static void pass(struct core *core, struct cursor *cursor, struct place *place) 
         near_passed(CONTAINER_OF(place, struct visit, place));
         return;
     }
-    link_remove(&cursor->spot.link);
-    link_insert_after(&place->spot.link, &cursor->spot.link);
+    bookmark_pass(cursor->view, &cursor->bookmark, place);
 }
 
 static void finish_cursor(struct core *core, struct cursor *cursor) {
@@ -627,7 +626,7 @@ static void finish_cursor(struct core *core, struct cursor *cursor) {
 /* True: the cursor stands at the end of its view. */
 static bool walk_cursor(struct core *core, struct cursor *cursor) {
     while (!piece_is_full(core)) {
-        struct place *place = view_place_after(cursor->view, &cursor->spot.link);
+        struct place *place = bookmark_next(cursor->view, &cursor->bookmark);
         if (place == NULL) {
             finish_cursor(core, cursor);
             return true;
@@ -646,7 +645,7 @@ static void resync(struct core *core, struct subscription *subscription) {
     const struct reply reply = {.op = REPLY_SUBSCRIBED, .id = subscription->id, .resumed = false};
     put_message(core, subscription->session, &reply, 0);
     for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-        link_remove(&subscription->cursors[i].spot.link);
+        bookmark_lift(&subscription->cursors[i].bookmark);
     }
     core->metrics.resyncs++;
     delivery_start(core, subscription, -1);

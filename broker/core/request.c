@@ -187,8 +187,8 @@ static struct subscription *subscription_create(struct session *session, const s
 
 static void add_cursor(struct subscription *subscription, struct view *view) {
     struct cursor *cursor = &subscription->cursors[subscription->cursor_count++];
-    *cursor = (struct cursor){.spot = {.kind = SPOT_CURSOR}, .view = view, .subscription = subscription};
-    list_init(&cursor->spot.link);
+    *cursor = (struct cursor){.view = view, .subscription = subscription};
+    bookmark_init(&cursor->bookmark);
     view->cursor_count++;
     subscription->session->cursor_count++;
 }

@@ -19,6 +19,7 @@
 #include "broker/base/allowance.h"
 #include "broker/base/arena.h"
 #include "broker/base/heap.h"
+#include "broker/core/bookmark.h"
 #include "broker/core/core.h"
 #include "broker/core/demand.h"
 #include "broker/core/interest.h"
@@ -30,7 +31,7 @@
 
 /* A subscription's place in one view. Complete: in view->live or view->paced. Behind: a bookmark in view->order. */
 struct cursor {
-    struct spot spot;
+    struct bookmark bookmark; /* while it is behind; else its link stands in a list of complete cursors */
     struct view *view;
     struct subscription *subscription;
     int64_t seq;            /* behind: everything in the view up to here was handed over */

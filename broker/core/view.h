@@ -29,7 +29,8 @@
 
 enum spot_kind {
     SPOT_PLACE,
-    SPOT_CURSOR,
+    SPOT_CURSOR, /* a bookmark by itself */
+    SPOT_GAP,    /* bookmarks (bookmark.h) */
     SPOT_TURN,
 };
 

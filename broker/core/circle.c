@@ -36,6 +36,21 @@ bool point_of_document(struct span document, struct point *point) {
     return read_number(position, "lat", &lat) && read_number(position, "lon", &lon) && point_of(lat, lon, point);
 }
 
+bool point_of_kind(const struct kind *kind, struct span document, struct point *point) {
+    const struct field_path *path = &kind->position;
+    struct span position = document;
+    double lat;
+    double lon;
+    for (uint32_t i = 0; i < path->count && position.data != NULL; i++) {
+        struct pack_reader reader = pack_reader_of(position);
+        position = pack_peek(&reader) == PACK_MAP ? pack_find_key(position, path->keys[i]) : (struct span){0};
+    }
+    if (path->count > 0 && position.data != NULL && read_number(position, "lat", &lat) && read_number(position, "lon", &lon)) {
+        return point_of(lat, lon, point);
+    }
+    return point_of_document(document, point);
+}
+
 double point_chord(const struct point *a, const struct point *b) {
     const double x = a->x - b->x;
     const double y = a->y - b->y;

@@ -11,6 +11,7 @@
 #ifndef CORE_CIRCLE_H
 #define CORE_CIRCLE_H
 
+#include "broker/core/kind.h"
 #include "broker/core/limits.h"
 #include "broker/core/where.h"
 
@@ -35,6 +36,9 @@ bool point_of(double lat, double lon, struct point *point);
 
 /* Where the document is: `position` {lat, lon}, or `lat` and `lon` of a document without `position`. False: nowhere. */
 bool point_of_document(struct span document, struct point *point);
+
+/* The same where its kind says that it is (`x-ahora.position`), if the kind says so and it is there. */
+bool point_of_kind(const struct kind *kind, struct span document, struct point *point);
 
 double point_chord(const struct point *a, const struct point *b);
 

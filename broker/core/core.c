@@ -475,13 +475,14 @@ bool core_names_hold(const struct name *names, size_t count, const struct name *
     return false;
 }
 
-bool filter_passes(const struct filter *filter, struct span document) {
+bool filter_passes(const struct filter *filter, const struct topic *topic) {
+    const struct span document = document_span(topic->document);
     struct point point;
     if (filter->where != NULL && !where_matches(filter->where, document)) {
         return false;
     }
-    return filter->circle == NULL ||
-           (point_of_document(document, &point) && point_chord(&point, &filter->circle->centre) <= filter->circle->chord);
+    return filter->circle == NULL || (point_of_kind(topic->kind, document, &point) &&
+                                      point_chord(&point, &filter->circle->centre) <= filter->circle->chord);
 }
 
 /* What passes, in the order it has. */
@@ -491,7 +492,7 @@ static size_t keep_passing(struct topic **topics, size_t count, const struct fil
     }
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!topic_is_removed(topics[i]) && filter_passes(filter, document_span(topics[i]->document))) {
+        if (!topic_is_removed(topics[i]) && filter_passes(filter, topics[i])) {
             topics[kept++] = topics[i];
         }
     }

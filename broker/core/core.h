@@ -223,7 +223,7 @@ struct filter {
 };
 enum ahora_code core_select_where(struct core *core, const struct name *patterns, size_t count, const struct filter *filter,
                                   struct span after, size_t limit, struct selection *out);
-bool filter_passes(const struct filter *filter, struct span document);
+bool filter_passes(const struct filter *filter, const struct topic *topic); /* it exists */
 
 void selection_fini(struct core *core, struct selection *selection);
 

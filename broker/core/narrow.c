@@ -87,7 +87,7 @@ static bool place_beacons(struct views *views, struct view *base) {
          place = view_place_after(base, &place->spot.link)) {
         const struct topic *topic = place->topic;
         struct point point;
-        if (!topic_is_removed(topic) && point_of_document(document_span(topic->document), &point) &&
+        if (!topic_is_removed(topic) && point_of_kind(topic->kind, document_span(topic->document), &point) &&
             !place_beacon(place, &point)) {
             return false;
         }
@@ -371,7 +371,8 @@ static void look_where_it_is(struct showing *showing) {
     const struct document *document = showing->change->document;
     if (!showing->looked) {
         showing->looked = true;
-        showing->placed = document != NULL && point_of_document(document_span(document), &showing->point);
+        showing->placed =
+            document != NULL && point_of_kind(showing->change->topic->kind, document_span(document), &showing->point);
     }
 }
 

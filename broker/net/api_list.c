@@ -106,7 +106,7 @@ static void list_end(struct exchange *exchange) {
 /* What was removed meanwhile, or matches no more, is left out. */
 static void put_topic(struct list_call *call, const struct topic *topic, struct buffer *out) {
     const struct filter filter = narrow_query_filter(&call->narrow);
-    if (topic_is_removed(topic) || !filter_passes(&filter, document_span(topic->document))) {
+    if (topic_is_removed(topic) || !filter_passes(&filter, topic)) {
         return;
     }
     if (call->comma) {

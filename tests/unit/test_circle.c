@@ -106,6 +106,34 @@ static void a_document_is_where_it_says(void **state) {
     assert_false(point_of(0, INFINITY, &point));
 }
 
+static void a_kind_says_where_its_position_is(void **state) {
+    (void)state;
+    const struct kind kind = {.position = {.keys = {span_of_text("courier"), span_of_text("at")}, .count = 2}};
+    static const struct {
+        const char *json;
+        double lat; /* 0: nowhere */
+    } cases[] = {
+        {"{\"courier\":{\"at\":{\"lat\":10,\"lon\":20}},\"position\":{\"lat\":30,\"lon\":40}}", 10},
+        {"{\"courier\":{\"at\":{\"lat\":10}},\"position\":{\"lat\":30,\"lon\":40}}", 30},
+        {"{\"courier\":5,\"position\":{\"lat\":30,\"lon\":40}}", 30},
+        {"{\"courier\":{\"at\":null}}", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buffer packed;
+        struct point point;
+        struct point expected;
+        const char *detail = NULL;
+        buffer_init(&packed, 1000);
+        assert_int_equal(json_to_pack(span_of_text(cases[i].json), 16, &packed, &detail), AHORA_OK);
+        assert_int_equal(point_of_kind(&kind, buffer_span(&packed), &point), cases[i].lat != 0);
+        if (cases[i].lat != 0) {
+            assert_true(point_of(cases[i].lat, cases[i].lat + 10, &expected));
+            assert_true(point_chord(&point, &expected) < 0.001);
+        }
+        buffer_fini(&packed);
+    }
+}
+
 static void an_impossible_circle_is_refused(void **state) {
     (void)state;
     static const struct {
@@ -313,6 +341,7 @@ static void a_thousand_points_may_be_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kind_says_where_its_position_is),
         cmocka_unit_test(a_chord_tells_the_distance),
         cmocka_unit_test(the_seams_are_no_seams),
         cmocka_unit_test(a_document_is_where_it_says),

@@ -13,7 +13,7 @@
 #include "tests/shards/reader.h"
 
 #include "broker/core/topic.h"
-#include "proto/json.h"
+#include "proto/pack.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,10 +22,8 @@
 
 #define WRITERS 6
 #define READERS 24
+#define OBSERVERS 2 /* of the demand; the last of the readers */
 #define STEPS 150
-
-static const char *const patterns[] = {"**",          "stock/**",  "stock/a/*", "order/*",
-                                       "service/x/*", "stock/b/*", "stock/*/*", "order/**"};
 
 /* What a subscriber holds in the end, the same for every number of cores. */
 struct outcome {
@@ -36,7 +34,7 @@ struct play {
     struct world world;
     struct dice script; /* decides what is published; the world's own dice decide when it arrives */
     struct reader writers[WRITERS];
-    struct reader readers[READERS];
+    struct reader readers[READERS + OBSERVERS];
     size_t said[WRITERS];
     int64_t told; /* the highest seq that any writer was told of */
 };
@@ -138,6 +136,34 @@ static void check_against_ledger(struct play *play, const struct reader *reader)
     selection_fini(first, &selection);
 }
 
+/* Some of a pattern's readers want to hear less often. */
+static int every_of(unsigned reader) {
+    return reader % 3 == 0 ? 40 * (int)(1 + reader % 5) : 0;
+}
+
+static int64_t integer(struct span document, const char *key) {
+    struct pack_reader reader = pack_reader_of(pack_find(document, key));
+    return pack_read_int(&reader);
+}
+
+/* Each pattern is told with all its readers and the finest of their wishes, on whichever cores they are. */
+static void check_demand(const struct reader *observer) {
+    for (unsigned i = 0; i < PATTERNS; i++) {
+        int64_t subscribers = 0;
+        int64_t finest = INT64_MAX;
+        for (unsigned k = i; k < READERS; k += PATTERNS) {
+            subscribers++;
+            finest = every_of(k) < finest ? every_of(k) : finest;
+        }
+        struct span told = buffer_span(&observer->held[TOPICS + i].data);
+        MUST(told.bytes > 0, "observer %u is not told of %s", observer->number, reader_patterns[i]);
+        MUST(
+            integer(told, "subscribers") == subscribers && integer(told, "every_ms") == finest,
+            "observer %u is told of %" PRId64 " readers of %s every %" PRId64 " ms, there are %" PRId64 " every %" PRId64 " ms",
+            observer->number, integer(told, "subscribers"), reader_patterns[i], integer(told, "every_ms"), subscribers, finest);
+    }
+}
+
 static void note_outcome(const struct reader *reader, struct buffer *out) {
     for (unsigned i = 0; i < TOPICS; i++) {
         const struct held *held = &reader->held[i];
@@ -149,7 +175,7 @@ static void note_outcome(const struct reader *reader, struct buffer *out) {
 }
 
 static void finish(struct play *play, struct outcome *outcome) {
-    for (unsigned i = 0; i < READERS; i++) {
+    for (unsigned i = 0; i < READERS + OBSERVERS; i++) {
         reader_stall(&play->readers[i], false);
     }
     world_settle(&play->world);
@@ -159,6 +185,9 @@ static void finish(struct play *play, struct outcome *outcome) {
         sum_refused += play->writers[i].refused;
     }
     MUST(!core_has_batches_away(play->world.shards[0].core), "a batch never came back");
+    for (unsigned i = READERS; i < READERS + OBSERVERS; i++) {
+        check_demand(&play->readers[i]);
+    }
     for (unsigned i = 0; i < READERS; i++) {
         struct reader *reader = &play->readers[i];
         MUST(reader->is_live, "reader %u is not live", i);
@@ -176,16 +205,18 @@ static void play_one(uint64_t seed, size_t shard_count, struct outcome *outcome)
     play = (struct play){.script = {seed}};
     world_init(&play.world, seed, shard_count);
     for (unsigned i = 0; i < WRITERS; i++) {
-        reader_init(&play.writers[i], &play.world, i, NULL);
+        reader_init(&play.writers[i], &play.world, i, NULL, 0);
         reader_open(&play.writers[i], i);
     }
-    for (unsigned i = 0; i < READERS; i++) {
-        reader_init(&play.readers[i], &play.world, i, patterns[i % (sizeof patterns / sizeof patterns[0])]);
+    for (unsigned i = 0; i < READERS + OBSERVERS; i++) {
+        const bool observes = i >= READERS;
+        reader_init(&play.readers[i], &play.world, i, observes ? "$demand/**" : reader_patterns[i % PATTERNS],
+                    observes ? 0 : every_of(i));
         reader_open(&play.readers[i], i / 2);
     }
     for (int i = 0; i < STEPS; i++) {
         write_some(&play, (unsigned)dice_below(&play.script, WRITERS));
-        for (unsigned k = 0; k < READERS; k++) {
+        for (unsigned k = 0; k < READERS + OBSERVERS; k++) {
             disturb(&play, &play.readers[k]);
         }
         world_step(&play.world);
@@ -194,7 +225,7 @@ static void play_one(uint64_t seed, size_t shard_count, struct outcome *outcome)
     for (unsigned i = 0; i < WRITERS; i++) {
         reader_fini(&play.writers[i]);
     }
-    for (unsigned i = 0; i < READERS; i++) {
+    for (unsigned i = 0; i < READERS + OBSERVERS; i++) {
         reader_fini(&play.readers[i]);
     }
     world_fini(&play.world);

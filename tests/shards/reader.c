@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const reader_patterns[PATTERNS] = {"**",          "stock/**",  "stock/a/*", "order/*",
+                                               "service/x/*", "stock/b/*", "stock/*/*", "order/**"};
+
 void topic_name(unsigned topic, char name[32]) {
     static const char *const groups[] = {"stock/a", "stock/b", "order", "service/x"};
     (void)snprintf(name, 32, "%s/%u", groups[topic % 4], topic);
@@ -48,6 +51,13 @@ static bool is_true(struct span message, const char *key) {
 }
 
 static struct held *held_of(struct reader *reader, struct span name) {
+    static const char own[] = "$demand/";
+    const size_t own_bytes = sizeof own - 1;
+    for (unsigned i = 0; name.data[0] == '$' && i < PATTERNS; i++) {
+        if (name.bytes > own_bytes && span_is(span_of(name.data + own_bytes, name.bytes - own_bytes), reader_patterns[i])) {
+            return &reader->held[TOPICS + i];
+        }
+    }
     unsigned topic = topic_number(name);
     MUST(topic < TOPICS, "reader %u heard of a topic nobody wrote", reader->number);
     return &reader->held[topic];
@@ -73,10 +83,10 @@ static void on_set(struct reader *reader, struct span message) {
 static void on_patch(struct reader *reader, struct span message) {
     int64_t ref = integer(message, "ref");
     struct held *held = reader->held;
-    while (held < reader->held + TOPICS && held->ref != ref) {
+    while (held < reader->held + HELD && held->ref != ref) {
         held++;
     }
-    MUST(held < reader->held + TOPICS && held->data.bytes > 0, "reader %u: a patch on what it does not hold", reader->number);
+    MUST(held < reader->held + HELD && held->data.bytes > 0, "reader %u: a patch on what it does not hold", reader->number);
     if (!is_newer(reader, held, integer(message, "seq"))) {
         return;
     }
@@ -102,7 +112,7 @@ static void on_remove(struct reader *reader, struct span message) {
 }
 
 static void forget_all(struct reader *reader) {
-    for (unsigned i = 0; i < TOPICS; i++) {
+    for (unsigned i = 0; i < HELD; i++) {
         buffer_cut(&reader->held[i].data, 0);
         reader->held[i].seq = 0;
     }
@@ -192,9 +202,10 @@ static void pull(struct core *core, struct session *session) {
 
 /* ---- life ---- */
 
-void reader_init(struct reader *reader, struct world *world, unsigned number, const char *pattern) {
-    *reader = (struct reader){.pull = pull, .world = world, .number = number, .pattern = pattern, .token = -1};
-    for (unsigned i = 0; i < TOPICS; i++) {
+void reader_init(struct reader *reader, struct world *world, unsigned number, const char *pattern, int every_ms) {
+    *reader =
+        (struct reader){.pull = pull, .world = world, .number = number, .pattern = pattern, .every_ms = every_ms, .token = -1};
+    for (unsigned i = 0; i < HELD; i++) {
         buffer_init(&reader->held[i].data, 65536);
     }
 }
@@ -215,7 +226,7 @@ void reader_open(struct reader *reader, size_t shard) {
     reader->stalled = false;
     reader->is_live = false;
     reader->asked = reader->got;
-    for (unsigned i = 0; i < TOPICS; i++) {
+    for (unsigned i = 0; i < HELD; i++) {
         reader->held[i].ref = 0;
     }
     reader_say(reader, "{\"op\":\"hello\"}");
@@ -227,7 +238,8 @@ void reader_open(struct reader *reader, size_t shard) {
     if (reader->token >= 0) {
         (void)snprintf(since, sizeof since, ",\"since\":\"e-%" PRId64 "\"", reader->token);
     }
-    (void)snprintf(line, sizeof line, "{\"op\":\"sub\",\"id\":1,\"match\":\"%s\"%s}", reader->pattern, since);
+    (void)snprintf(line, sizeof line, "{\"op\":\"sub\",\"id\":1,\"match\":\"%s\",\"every_ms\":%d%s}", reader->pattern,
+                   reader->every_ms, since);
     reader_say(reader, line);
 }
 
@@ -247,7 +259,7 @@ void reader_stall(struct reader *reader, bool stalled) {
 
 void reader_fini(struct reader *reader) {
     reader_cut(reader);
-    for (unsigned i = 0; i < TOPICS; i++) {
+    for (unsigned i = 0; i < HELD; i++) {
         buffer_fini(&reader->held[i].data);
     }
 }

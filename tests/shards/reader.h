@@ -13,6 +13,11 @@
 #include "tests/shards/world.h"
 
 #define TOPICS 48
+#define PATTERNS 8
+#define HELD (TOPICS + PATTERNS) /* the broker's own topics, one for each pattern, come last */
+
+/* What readers follow. */
+extern const char *const reader_patterns[PATTERNS];
 
 struct held {
     struct buffer data; /* packed; empty: not held */
@@ -27,7 +32,8 @@ struct reader {
     size_t shard;
     struct session *session;
     const char *pattern; /* NULL: it follows nothing */
-    struct held held[TOPICS];
+    int every_ms;
+    struct held held[HELD];
     int64_t token;    /* seq of the last `live`; -1: none */
     int64_t acked;    /* highest seq it was told of in `published` */
     size_t published; /* answers to its `pub`s */
@@ -39,7 +45,7 @@ struct reader {
     uint64_t resumed, resynced, skipped;
 };
 
-void reader_init(struct reader *reader, struct world *world, unsigned number, const char *pattern);
+void reader_init(struct reader *reader, struct world *world, unsigned number, const char *pattern, int every_ms);
 void reader_open(struct reader *reader, size_t shard); /* hello, and its subscription, with its token if it has one */
 void reader_cut(struct reader *reader);
 void reader_fini(struct reader *reader);

@@ -27,6 +27,8 @@ struct websocket {
     struct address_count *count;
     struct buffer message; /* its fragments so far */
     size_t counted;        /* of these, in websockets.messages_bytes */
+    uint64_t heard_turn;   /* the turn that `heard` belongs to */
+    size_t heard;          /* bytes of frames in it */
     size_t received;       /* bytes of payload in this turn's reads */
     enum encoding encoding;
     bool skipping; /* a message was refused: nothing more is taken in */

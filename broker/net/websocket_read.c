@@ -9,6 +9,7 @@
 
 #include <libwebsockets.h>
 
+#define FRAME_OVERHEAD_BYTES 6         /* of a short frame from a client: two bytes and the mask */
 #define MORE_BYTES_MAX 65536           /* read in addition from one socket in one turn */
 #define MORE_TURN_BYTES_MAX (1u << 20) /* and from all of them */
 #define KEEP_BYTES 16384               /* of a message buffer, between messages */
@@ -80,8 +81,14 @@ static void take_fragment(struct websocket *websocket, struct span fragment) {
     }
 }
 
+/* A read that filled the buffer leaves more in the socket, whether it brought one large piece or many small messages. */
 static void note_hungry(struct websocket *websocket, size_t bytes) {
-    if (bytes >= WEBSOCKET_RX_BYTES / 2 && websocket->peer.reading && !link_is_listed(&websocket->hungry)) {
+    if (websocket->heard_turn != websocket->broker->metrics.turns) {
+        websocket->heard_turn = websocket->broker->metrics.turns;
+        websocket->heard = 0;
+    }
+    websocket->heard += bytes + FRAME_OVERHEAD_BYTES;
+    if (websocket->heard >= WEBSOCKET_RX_BYTES / 2 && websocket->peer.reading && !link_is_listed(&websocket->hungry)) {
         list_append(&websocket->broker->websockets.hungry, &websocket->hungry);
     }
 }

@@ -123,13 +123,13 @@ static void check_against_ledger(struct play *play, const struct reader *reader)
     for (size_t i = 0; i < selection.count; i++) {
         const struct topic *topic = selection.topics[i];
         struct span path = topic_path(topic);
-        const struct held *held = &reader->held[strtoul(strrchr(topic->path, '/') + 1, NULL, 10)];
+        const struct held *held = NULL;
         for (unsigned k = 0; k < TOPICS; k++) {
             char name[32];
             topic_name(k, name);
             held = span_is(path, name) ? &reader->held[k] : held;
         }
-        MUST(held->seq == topic->seq, "reader %u holds another version", reader->number);
+        MUST(held != NULL && held->seq == topic->seq, "reader %u holds another version", reader->number);
         MUST(span_equal(buffer_span(&held->data), document_span(topic->document)), "reader %u holds another document",
              reader->number);
     }

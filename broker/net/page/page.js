@@ -58,6 +58,9 @@ function kindOf(topic) {
 function text(key, value, currency) {
   if (key.endsWith("_at") && value > 1e11) return new Date(value).toLocaleTimeString();
   if (currency !== undefined) return `${value} ${currency}`;
+  if (Array.isArray(value) && value.every((item) => typeof item?.status === "string")) {
+    return value.map((item) => item.status).join(" → "); // an order's history
+  }
   if (value !== null && typeof value === "object") {
     return typeof value.lat === "number" ? `${value.lat.toFixed(4)}, ${Number(value.lon).toFixed(4)}` : JSON.stringify(value);
   }
@@ -90,9 +93,11 @@ function show(topic, entry, before) {
   for (const [key, value] of Object.entries(entry.data)) {
     if (key.endsWith("_currency") && key.slice(0, -9) in entry.data) continue; // beside its amount
     const isNew = before !== undefined && JSON.stringify(before[key]) !== JSON.stringify(value);
-    const field = make("span", cell, (isNew ? "new" : "") + (key === "available" && value === 0 ? " out" : ""));
+    const shown = text(key, value, entry.data[key + "_currency"]);
+    const out = key === "available" && value === 0;
+    const field = make("span", cell, (isNew ? "new" : "") + (out ? " out" : "") + (shown.length > 40 ? " long" : ""));
     make("i", field).textContent = key + " ";
-    field.append(text(key, value, entry.data[key + "_currency"]));
+    field.append(shown);
     cell.append(" ");
   }
 }

@@ -271,11 +271,11 @@ static bool load_promise(struct ledger *ledger, const struct record *record, str
 static enum result load_topic(struct ledger *ledger, const struct record *record) {
     struct name name;
     const struct kind *kind = NULL;
+    if (record->seq > ledger->seq && record->seq <= AHORA_SEQ_MAX) {
+        ledger->seq = record->seq; /* its seq is used, even if its kind is declared no more */
+    }
     if (!is_legal(ledger, record, &name, &kind)) {
         return RESULT_INVALID;
-    }
-    if (record->seq > ledger->seq) {
-        ledger->seq = record->seq;
     }
     struct topic *topic = ledger_find(ledger, record->topic);
     if (topic != NULL && topic->seq >= record->seq) {

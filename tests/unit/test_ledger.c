@@ -615,7 +615,9 @@ static void what_is_not_legal_is_not_loaded(void **state) {
                                 .expire_ms = -1};
     struct record bad = good;
     bad.topic = span_of_text("boats/a");
+    bad.seq = 7;
     assert_int_equal(ledger_load(&rig->ledger, &bad), RESULT_INVALID);
+    assert_int_equal(rig->ledger.seq, 7); /* it was told to somebody: no other change may have it */
     bad = good;
     bad.data = span_of("\x01", 1);
     assert_int_equal(ledger_load(&rig->ledger, &bad), RESULT_INVALID);

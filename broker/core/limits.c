@@ -33,7 +33,7 @@ void limits_default(struct limits *limits) {
         .near_limit_max = 1000,
         .near_margin_percent = 5,
         .near_margin_m = 10,
-        .lefts_max = 1024,
+        .lefts_max = 65536,
         .promise_ms_max = INT64_C(366) * 24 * 60 * 60 * 1000,
         .due_changes_max = 1000,
         .sources_max = 65536,

@@ -44,7 +44,8 @@ struct limits {
     size_t near_limit_max;  /* `limit` of a `near`; 1,000 */
     int64_t near_margin_percent; /* of the radius: how far beyond it a document still stays; 5 */
     int64_t near_margin_m;       /* and at least so far; 10: GPS jitter */
-    size_t lefts_max; /* documents that left one view with `where`, remembered for those who are behind or resume; 1,024 */
+    size_t
+        lefts_max; /* documents that left one view with `where`, remembered for those who are behind or resume; 65,536, as removals */
     int64_t promise_ms_max;   /* the longest fresh_ms and expire_ms; 366 days: longer is for ever */
     size_t due_changes_max;   /* topics looked at in one turn because they go stale, expire or are lost; 1,000: about 2 ms */
     size_t sources_max;       /* names of sources known at once; 65,536: about 10 MB */

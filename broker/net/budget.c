@@ -17,12 +17,14 @@
 #define LWS_WS_BYTES 224
 #define LWS_RX_EXTRA_BYTES 20
 #define LWS_TABLE_BYTES 8
+#define RECEIVE_BYTES_DEFAULT 256 /* websocket.receive_bytes; what is configured beyond it comes on top */
 
 static const struct budget_item net_items[] = {
     {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
     {"WebSocket", "struct lws (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WSI_BYTES)},
     {"WebSocket", "its WebSocket state (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WS_BYTES)},
-    {"WebSocket", "its receive buffer (measured)", "libwebsockets", BUDGET_ALLOCATED(WEBSOCKET_RX_BYTES + LWS_RX_EXTRA_BYTES)},
+    {"WebSocket", "its receive buffer of 256 bytes (measured)", "libwebsockets",
+     BUDGET_ALLOCATED(RECEIVE_BYTES_DEFAULT + LWS_RX_EXTRA_BYTES)},
     {"WebSocket", "uv_poll_t", "libuv", BUDGET_ALLOCATED(sizeof(uv_poll_t))},
     {"WebSocket", "its place in the tables of files", "libwebsockets, libuv", 2 * LWS_TABLE_BYTES},
     {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},

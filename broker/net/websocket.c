@@ -240,18 +240,26 @@ static int on_event_msgpack(struct lws *wsi, enum lws_callback_reasons reason, v
 
 /* ---- the library's context ---- */
 
-static const struct lws_protocols protocols[] = {
-    {.name = "http", .callback = on_event_http, .rx_buffer_size = WEBSOCKET_RX_BYTES, .tx_packet_size = TX_BYTES},
-    {.name = AHORA_SUBPROTOCOL_JSON,
-     .callback = on_event_json,
-     .rx_buffer_size = WEBSOCKET_RX_BYTES,
-     .tx_packet_size = TX_BYTES},
-    {.name = AHORA_SUBPROTOCOL_MSGPACK,
-     .callback = on_event_msgpack,
-     .rx_buffer_size = WEBSOCKET_RX_BYTES,
-     .tx_packet_size = TX_BYTES},
-    {.name = NULL},
-};
+/* The library's way to say what a connection speaks; the last one is empty. */
+static bool make_protocols(struct broker *broker) {
+    const struct lws_protocols protocols[] = {
+        {.name = "http", .callback = on_event_http},
+        {.name = AHORA_SUBPROTOCOL_JSON, .callback = on_event_json},
+        {.name = AHORA_SUBPROTOCOL_MSGPACK, .callback = on_event_msgpack},
+        {.name = NULL},
+    };
+    struct lws_protocols *made = malloc(sizeof protocols);
+    if (made == NULL) {
+        return false;
+    }
+    memcpy(made, protocols, sizeof protocols);
+    for (struct lws_protocols *protocol = made; protocol->name != NULL; protocol++) {
+        protocol->rx_buffer_size = (size_t)broker->config.receive_bytes;
+        protocol->tx_packet_size = TX_BYTES;
+    }
+    broker->websockets.protocols = made;
+    return true;
+}
 
 /* No pings, no validity checks: the core's beats and our own deadlines do that. */
 static const lws_retry_bo_t no_retries;
@@ -262,10 +270,13 @@ bool websockets_init(struct broker *broker) {
     list_init(&websockets->open);
     list_init(&websockets->hungry);
     list_init(&websockets->doomed);
+    if (!make_protocols(broker)) {
+        return false;
+    }
     log_take_lws(broker->shards->count == 1 ? &broker->log : NULL);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .protocols = protocols,
+        .protocols = websockets->protocols,
         .gid = (gid_t)-1,
         .uid = (uid_t)-1,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
@@ -298,6 +309,8 @@ void websockets_fini(struct broker *broker) {
         lws_context_destroy(broker->websockets.context);
     }
     assert(broker->websockets.context == NULL);
+    free(broker->websockets.protocols);
+    broker->websockets.protocols = NULL;
 }
 
 /* ---- a socket's life ---- */

@@ -29,17 +29,19 @@
 
 struct broker;
 struct lws_context;
+struct lws_protocols;
 struct lws_vhost;
 struct websocket;
 
 struct websockets {
     struct lws_context *context;
     struct lws_vhost *vhost;
-    struct websocket *adopting; /* during the call that gives its socket to the library */
-    size_t messages_bytes;      /* of unfinished messages */
-    struct link open;           /* struct websocket.link */
-    struct link hungry;         /* more may be waiting in the socket */
-    struct link doomed;         /* lost, to be destroyed when no library code is on the stack */
+    struct lws_protocols *protocols; /* owned; the library borrows it */
+    struct websocket *adopting;      /* during the call that gives its socket to the library */
+    size_t messages_bytes;           /* of unfinished messages */
+    struct link open;                /* struct websocket.link */
+    struct link hungry;              /* more may be waiting in the socket */
+    struct link doomed;              /* lost, to be destroyed when no library code is on the stack */
 };
 
 /* Makes the library's context on our loop. False: it would not. */

@@ -10,8 +10,6 @@
 #include "broker/net/peer.h"
 #include "broker/net/websocket.h"
 
-#define WEBSOCKET_RX_BYTES 256 /* the library's receive buffer, held by every connection */
-
 struct broker;
 struct lws;
 

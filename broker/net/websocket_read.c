@@ -88,7 +88,8 @@ static void note_hungry(struct websocket *websocket, size_t bytes) {
         websocket->heard = 0;
     }
     websocket->heard += bytes + FRAME_OVERHEAD_BYTES;
-    if (websocket->heard >= WEBSOCKET_RX_BYTES / 2 && websocket->peer.reading && !link_is_listed(&websocket->hungry)) {
+    if (websocket->heard >= (size_t)websocket->broker->config.receive_bytes / 2 && websocket->peer.reading &&
+        !link_is_listed(&websocket->hungry)) {
         list_append(&websocket->broker->websockets.hungry, &websocket->hungry);
     }
 }

@@ -358,6 +358,17 @@ void core_turn_stored(struct core *core) {
     complete_tickets(core);
 }
 
+int64_t core_durable_wanted(const struct core *core) {
+    if (list_is_empty(&core->tickets_durable)) {
+        return 0;
+    }
+    const struct link *last = core->tickets_durable.prev;
+    int64_t seq = ((const struct ticket *)(const void *)last)->seq;
+    static_assert(offsetof(struct ticket, link) == 0, "the link comes first");
+    seq = seq < core->seq_stored ? seq : core->seq_stored;
+    return seq > core->seq_durable ? seq : 0;
+}
+
 void core_durable(struct core *core, int64_t seq) {
     assert(seq <= core->seq_stored && "durable is what was stored");
     if (seq > core->seq_durable) {

@@ -90,6 +90,9 @@ void core_turn_appended(struct core *core);
 void core_turn_stored(struct core *core);
 void core_durable(struct core *core, int64_t seq);
 
+/* The last seq that somebody waits for to be durable; 0: nobody does. Only of what is stored. */
+int64_t core_durable_wanted(const struct core *core);
+
 /* ---- sessions ---- */
 
 enum encoding {

@@ -59,6 +59,10 @@ void loop_store_changes(struct broker *broker) {
         }
         core_turn_appended(broker->core);
     }
+    int64_t wanted = core_durable_wanted(broker->core);
+    if (wanted > 0) {
+        store_ask_sync(broker->store, wanted);
+    }
     core_set_room(broker->core, store_room(broker->store));
 }
 

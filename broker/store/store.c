@@ -334,6 +334,10 @@ enum result store_append(struct store *store, struct span records, int64_t seq_f
     return result;
 }
 
+void store_ask_sync(struct store *store, int64_t seq) {
+    writer_ask_sync(writer_of(store), seq);
+}
+
 int64_t store_durable_seq(const struct store *store) {
     return writer_durable_seq(writer_of(store));
 }

@@ -26,7 +26,7 @@
 #include "broker/store/disk.h"
 
 enum sync_mode {
-    SYNC_EVERY,    /* as soon as anything waits, in groups */
+    SYNC_EVERY,    /* as soon as somebody asks (store_ask_sync), in groups; what nobody asks for within 10 ms */
     SYNC_INTERVAL, /* every sync_ms: a power loss takes at most that much; `durable` acks wait for it */
     SYNC_OFF,      /* never: durable means "in the page cache"; a power loss takes what the kernel had not written */
 };
@@ -89,6 +89,9 @@ size_t store_room(const struct store *store);
    RESULT_IO is fatal: the caller must stop without showing the turn. RESULT_NO_SPACE: more than store_room, nothing was appended
    and the turn may come again; RESULT_INVALID: more than a segment ever holds. */
 enum result store_append(struct store *store, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
+
+/* Somebody waits for this seq to be durable: SYNC_EVERY syncs at once. */
+void store_ask_sync(struct store *store, int64_t seq);
 
 /* Everything up to this seq is on disk; with SYNC_OFF, appended. */
 int64_t store_durable_seq(const struct store *store);

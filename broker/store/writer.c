@@ -16,6 +16,7 @@
 #define SPARE_WAIT_MS 2000     /* the loop thread waits no longer for room */
 #define FOLD_RETRY_DOUBLINGS 5 /* a fold that failed comes again after 1, 2, 4, 8, 16 s: each reads a segment */
 #define FOLD_FAILURES_MAX 3    /* in a row, of the disk, before people are told */
+#define UNASKED_SYNC_MS 10     /* SYNC_EVERY: what nobody waits for is synced within; a power loss takes no more of it */
 #define STOP_FOLDING_MS 2000   /* at a stop, folding begins no segment later: the rest is replayed at the next start */
 
 static int64_t now_ms(void) {
@@ -188,7 +189,9 @@ static enum result append(struct writer *writer, struct span records, int64_t se
 static void appended(struct writer *writer, size_t bytes, int64_t seq_last) {
     writer->metrics.turns++;
     writer->metrics.bytes += bytes;
-    if (writer->sync == SYNC_EVERY) {
+    if (writer->sync == SYNC_EVERY && !writer->is_dirty) {
+        writer->is_dirty = true;
+        writer->sync_due_ms = now_ms() + UNASKED_SYNC_MS;
         pthread_cond_signal(&writer->work);
     } else if (writer->sync == SYNC_OFF) {
         writer->metrics.seq_durable = seq_last;
@@ -215,6 +218,15 @@ enum result writer_append(struct writer *writer, struct span records, int64_t se
 }
 
 /* What was granted stays: only here, where a new grant takes the place of the last, is the spare given up for the checkpoint. */
+void writer_ask_sync(struct writer *writer, int64_t seq) {
+    lock(writer);
+    if (seq > writer->seq_asked) {
+        writer->seq_asked = seq;
+        pthread_cond_signal(&writer->work);
+    }
+    unlock(writer);
+}
+
 size_t writer_room(struct writer *writer) {
     lock(writer);
     if (writer->fold_no_space) {
@@ -257,8 +269,8 @@ static struct segment *sync_wanted(struct writer *writer, int64_t now) {
     for (struct link *link = writer->segments.next; link != &writer->segments; link = link->next) {
         struct segment *segment = segment_of(link);
         if (segment->seq_last > segment->seq_synced) {
-            bool is_due = segment->is_closed || writer->sync == SYNC_EVERY ||
-                          (writer->sync == SYNC_INTERVAL && now >= writer->sync_due_ms);
+            bool is_asked = writer->sync == SYNC_EVERY && writer->seq_asked > segment->seq_synced;
+            bool is_due = segment->is_closed || is_asked || (writer->sync != SYNC_OFF && now >= writer->sync_due_ms);
             return is_due ? segment : NULL;
         }
     }
@@ -276,6 +288,7 @@ static void sync_group(struct writer *writer, struct segment *segment) {
     bool is_named = segment->is_named;
     int file = segment->file;
     writer->sync_due_ms = now_ms() + writer->sync_ms;
+    writer->is_dirty = false;
     unlock(writer);
     int64_t began_us = now_us();
     bool is_synced = sync_segment(writer, file, is_named) == 0;
@@ -307,7 +320,7 @@ static void make_way(struct writer *writer) {
 
 static int64_t next_wake_ms(const struct writer *writer) {
     int64_t wake_ms = writer->no_space && spare_is_wanted(writer) ? writer->spare_retry_ms : 0;
-    if (writer->sync == SYNC_INTERVAL && !writer->failed && writer->current != NULL &&
+    if (writer->sync != SYNC_OFF && !writer->failed && writer->current != NULL &&
         writer->current->seq_last > writer->current->seq_synced && (wake_ms == 0 || writer->sync_due_ms < wake_ms)) {
         wake_ms = writer->sync_due_ms;
     }

@@ -60,7 +60,9 @@ struct writer {
     int64_t spare_retry_ms; /* not before */
     int64_t fold_retry_ms;
     unsigned fold_failures; /* in a row; no more are counted than the wait between them grows */
-    int64_t sync_due_ms;    /* SYNC_INTERVAL */
+    int64_t sync_due_ms;    /* for what nobody asked for */
+    int64_t seq_asked;      /* somebody waits until this is durable */
+    bool is_dirty;          /* SYNC_EVERY: something was appended since the last sync began */
     int64_t stop_by_ms;     /* when stopping, the folder begins nothing later */
     struct store_metrics metrics;
 };
@@ -72,6 +74,7 @@ enum result writer_start(struct writer *writer, const struct store_options *opti
 /* ---- the loop thread; durable, failed and metrics anyone ---- */
 
 enum result writer_append(struct writer *writer, struct span records, int64_t seq_first, int64_t seq_last) MUST_CHECK;
+void writer_ask_sync(struct writer *writer, int64_t seq);
 size_t writer_room(struct writer *writer);
 int64_t writer_durable_seq(struct writer *writer);
 bool writer_failed(struct writer *writer);

@@ -232,6 +232,25 @@ static void a_backup_of_a_running_broker_starts_with_what_was_acknowledged(void 
     bytes_fini(&out);
 }
 
+/* Each answer is awaited before the next is asked for. */
+static double syncs_of(struct broker_process *broker, struct wire *wire, int publishes, const char *ack) {
+    double before = scene_metric(broker, "ahora_store_syncs_total");
+    for (int i = 0; i < publishes; i++) {
+        json_decref(
+            scene_ask(wire, "{'op':'pub','id':1,'ack':'%s','changes':[{'op':'set','topic':'order/sync','data':{}}]}", ack));
+    }
+    return scene_metric(broker, "ahora_store_syncs_total") - before;
+}
+
+static void the_disk_is_bothered_for_those_who_wait_for_it(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire wire;
+    scene_open(&wire, broker, CODEC_JSON);
+    assert_true(syncs_of(broker, &wire, 100, "durable") >= 100);
+    assert_true(syncs_of(broker, &wire, 500, "applied") < 400); /* every 10 ms at most */
+    wire_fini(&wire);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(a_damaged_journal_is_reported_and_never_served),
@@ -239,6 +258,7 @@ int main(void) {
         CASE(a_copied_directory_takes_a_new_epoch_and_the_original_keeps_its_own),
         CASE(a_second_broker_on_the_same_directory_is_refused),
         CASE(a_backup_of_a_running_broker_starts_with_what_was_acknowledged),
+        CASE(the_disk_is_bothered_for_those_who_wait_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

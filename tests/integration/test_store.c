@@ -247,7 +247,7 @@ static void the_disk_is_bothered_for_those_who_wait_for_it(void **state) {
     struct wire wire;
     scene_open(&wire, broker, CODEC_JSON);
     assert_true(syncs_of(broker, &wire, 100, "durable") >= 100);
-    assert_true(syncs_of(broker, &wire, 500, "applied") < 400); /* every 10 ms at most */
+    assert_true(syncs_of(broker, &wire, 500, "applied") < 100); /* every 10 ms at most */
     wire_fini(&wire);
 }
 

@@ -62,13 +62,22 @@ static void draw_topics(struct sim *sim) {
     }
 }
 
+/* A few do more each; a crowd meets what only numbers bring. */
+static unsigned draw_clients(struct dice *dice) {
+    const uint64_t roll = dice_below(dice, 1000);
+    if (roll < 8) {
+        return (unsigned)dice_between(dice, 1000, 3000);
+    }
+    return (unsigned)(roll < 20 ? dice_between(dice, 100, 250) : dice_between(dice, 3, 30));
+}
+
 void script_world(struct sim *sim) {
     struct dice *dice = &sim->dice;
     draw_limits(sim);
     sim->model.limits = &sim->limits;
     model_start(&sim->model);
     draw_topics(sim);
-    sim->client_count = dice_chance(dice, 20) ? (unsigned)dice_between(dice, 100, 250) : (unsigned)dice_between(dice, 3, 30);
+    sim->client_count = draw_clients(dice);
     sim->clients = calloc(sim->client_count, sizeof *sim->clients);
     MUST(sim->clients != NULL, "no memory");
     for (unsigned i = 0; i < sim->client_count; i++) {
@@ -343,7 +352,7 @@ static void close_down(struct sim *sim) {
 void script_play(struct sim *sim) {
     struct dice *dice = &sim->dice;
     host_start(sim);
-    const unsigned turns = sim->client_count > 50 ? 40 : (unsigned)dice_between(dice, 50, 160);
+    const unsigned turns = sim->client_count > 500 ? 25 : sim->client_count > 50 ? 40 : (unsigned)dice_between(dice, 50, 160);
     for (unsigned i = 0; i < turns; i++) {
         turn(sim);
         if (dice_chance(dice, 8)) {

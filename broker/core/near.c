@@ -322,9 +322,40 @@ static bool resume_unshown(struct views *views, struct view *view, int64_t since
     return true;
 }
 
+static bool is_place(const struct link *link) {
+    return ((const struct spot *)(const void *)((const char *)link - offsetof(struct spot, link)))->kind == SPOT_PLACE;
+}
+
+/* The seq of the pattern's newest change that was shown; 0: none. */
+static int64_t newest_of(const struct view *base) {
+    struct link *link = base->order.prev;
+    while (link != &base->order && !is_place(link)) {
+        link = link->prev;
+    }
+    return link == &base->order ? 0 : CONTAINER_OF(link, struct place, spot.link)->seq;
+}
+
+/* Nothing of the pattern changed since, and nothing stands on the border: then the nearest are those they were. */
+static bool is_as_it_was(const struct views *views, const struct view *view, int64_t since) {
+    const struct narrowed *narrowed = view->narrowed;
+    const struct circle *circle = &narrowed->near->circle;
+    if (views->ledger->change_count > 0 || newest_of(narrowed->base) > since) {
+        return false;
+    }
+    struct tree_found found = {0};
+    octree_find(&narrowed->base->narrowing->points, &circle->centre, circle->leave_chord, &found);
+    bool is_clear = !found.failed;
+    for (size_t i = 0; is_clear && i < found.count; i++) {
+        const struct beacon *beacon = found.values[i];
+        is_clear = point_chord(&beacon->point, &circle->centre) <= circle->chord;
+    }
+    tree_found_fini(&found);
+    return is_clear;
+}
+
 bool near_resume(struct views *views, struct view *view, int64_t since) {
     struct view *base = view->narrowed->base;
-    if (near_of(view)->circle.limit > 0 || since < base->floor) {
+    if (since < base->floor || (near_of(view)->circle.limit > 0 && !is_as_it_was(views, view, since))) {
         return false;
     }
     size_t left = views->ledger->limits->lefts_max;

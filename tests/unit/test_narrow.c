@@ -408,6 +408,31 @@ static void left_is_told_when_the_last_subscription_lets_go(void **state) {
     assert_true(hears(rig, session, "'why':'left'"));
 }
 
+static void the_nearest_resume_if_nothing_changed(void **state) {
+    struct rig *rig = *state;
+    struct session *session = greet(rig);
+    static const char again[] =
+        "{'op':'sub','id':1,'match':'service/**','since':'e1-2','near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':1}}";
+    move_unit(rig, session, "service/bike/1", 100);
+    move_unit(rig, session, "service/bike/2", 200);
+    (void)hear(rig, session);
+    say(rig, session, again);
+    assert_string_equal(hear(rig, session), "{'op':'subscribed','id':1,'resumed':true}\n{'op':'live','id':1,'seq':2}\n");
+    move_unit(rig, session, "service/bike/2", 50); /* it follows as if it had never been away */
+    const char *heard = hear(rig, session);
+    assert_non_null(strstr(heard, "'topic':'service/bike/1','ref':1,'why':'left'"));
+    assert_non_null(strstr(heard, "'op':'set','seq':3,'topic':'service/bike/2'"));
+    struct session *other = greet(rig);
+    say(rig, other, again); /* something changed since */
+    assert_true(hears(rig, other, "'resumed':false"));
+    move_unit(rig, session, "service/bike/3", 1010); /* on the border: whether it was held is not known */
+    (void)hear(rig, session);
+    struct session *third = greet(rig);
+    say(rig, third,
+        "{'op':'sub','id':1,'match':'service/**','since':'e1-4','near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':1}}");
+    assert_true(hears(rig, third, "'resumed':false"));
+}
+
 /* ---- limits ---- */
 
 static void too_many_circles_and_scans_are_refused(void **state) {
@@ -538,6 +563,7 @@ static void a_change_costs_the_conditions_it_may_meet(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(the_nearest_resume_if_nothing_changed),
         TEST(a_document_enters_changes_and_leaves),
         TEST(equal_conditions_share_a_view),
         TEST(who_resumes_is_told_what_left),

@@ -260,6 +260,10 @@ void core_set_room(struct core *core, size_t bytes) {
     core->ledger.room = bytes;
 }
 
+size_t core_turn_bytes(const struct core *core) {
+    return core->ledger.records.bytes;
+}
+
 struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last) {
     const struct ledger *ledger = &core->ledger;
     *seq_first = core->seq_stored + 1;

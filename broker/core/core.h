@@ -82,6 +82,9 @@ void core_set_room(struct core *core, size_t bytes);
    core_turn_stored all the same: publications in which nothing was accepted are answered there. */
 struct span core_turn(struct core *core, int64_t *seq_first, int64_t *seq_last);
 
+/* How many bytes of records the turn has so far. */
+size_t core_turn_bytes(const struct core *core);
+
 /* They are stored, but not shown yet: a caller who reads for somebody in the middle of a turn (core_get, core_select) stores first. */
 void core_turn_appended(struct core *core);
 

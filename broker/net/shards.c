@@ -26,7 +26,9 @@ enum letter {
 #define RECEIVED_MAX 1024     /* letters that the first takes from one shard in a turn */
 #define DOWN_LETTERS_MAX 2048 /* MAILS_OUT_MAX and a few orders */
 #define UP_LETTERS_MAX 4096   /* MAILS_OUT_MAX, SHARD_BATCHES_MAX, FOLLOWED_MAX and one */
-#define FEED_TOPICS 4096      /* of one batch, about 400 KB */
+#define SERVED_BYTES_MAX                                                                                                       \
+    ((size_t)256 << 10)  /* of records in one turn: mail beyond it waits for the next, and for the room it brings */
+#define FEED_TOPICS 4096 /* of one batch, about 400 KB */
 #define FEED_BATCHES_OUT 32
 
 static_assert(MAILS_OUT_MAX + SHARD_BATCHES_MAX + FOLLOWED_MAX + 1 <= UP_LETTERS_MAX, "`up` is never full");
@@ -138,7 +140,7 @@ static bool receive_from(struct broker *first, size_t index) {
     struct shards *shards = first->shards;
     struct shard_post *post = &shards->posts[index];
     struct ring_item item;
-    for (size_t i = 0; i < RECEIVED_MAX; i++) {
+    for (size_t i = 0; i < RECEIVED_MAX && core_turn_bytes(first->core) < SERVED_BYTES_MAX; i++) {
         if (!ring_take(&post->up, &item)) {
             return false;
         }

@@ -74,6 +74,12 @@ static const struct row net_rows[] = {
     NET(refused_full, false, "connections_refused_full_total", "Connections refused: as many as may be, or no descriptor left"),
     NET(refused_address, false, "connections_refused_address_total", "Connections refused: too many from one address"),
     NET(refused_other, false, "connections_refused_other_total", "Connections refused for want of memory"),
+    NET(tls_connections, true, "tls_connections", "Connections with TLS now"),
+    NET(tls_handshakes, false, "tls_handshakes_total", "TLS handshakes done"),
+    NET(tls_resumed, false, "tls_resumed_total", "Of these, by a ticket of an earlier one"),
+    NET(tls_failed, false, "tls_handshakes_failed_total", "TLS handshakes that failed"),
+    NET(tls_reloads_refused, false, "tls_reloads_refused_total", "Reloads of certificate and key that failed"),
+    NET(timeouts_handshake, false, "timeouts_handshake_total", "TLS handshakes not done in time"),
     NET(websockets, true, "websockets", "WebSockets now"),
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
@@ -162,6 +168,10 @@ static void put_process(struct buffer *out, struct broker *broker, const struct 
     put_value(out, "connections", NULL, NULL, connection_limits_count(&broker->shards->limits));
     put_family(out, "connections_max", "Connections there may be", true);
     put_value(out, "connections_max", NULL, NULL, broker->shards->limits.connections_max);
+    if (listen_has_tls(&broker->config)) {
+        put_family(out, "tls_certificate_expires_seconds", "When the certificate expires, seconds since 1970", true);
+        put_value(out, "tls_certificate_expires_seconds", NULL, NULL, (uint64_t)tls_context_expires_s(&broker->shards->tls));
+    }
     put_family(out, "shards", "Loops that fan out", true);
     put_value(out, "shards", NULL, NULL, broker->shards->count);
     put_family(out, "memory_rss_bytes", "Memory of the process", true);

@@ -168,7 +168,8 @@ static void answer_in_plain(struct transport *transport) {
                          "Connection: close\r\n\r\n%s",
                          sizeof body - 1, body);
     uint8_t *scratch = transport->broker->loop.scratch;
-    if (recv(transport->fd, scratch, LOOP_SCRATCH_BYTES, 0) >= 0 && send(transport->fd, text, (size_t)bytes, MSG_NOSIGNAL) > 0) {
+    if (recv(transport->fd, scratch, LOOP_SCRATCH_BYTES, 0) >= 0 &&
+        send(transport->fd, text, (size_t)bytes, MSG_NOSIGNAL) > 0) {
         shutdown(transport->fd, SHUT_WR);
     }
 }

@@ -24,3 +24,5 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libstore.a $(BUILD)/
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/fuzz/fuzz_frame: $(BUILD)/obj/broker/net/frame.o

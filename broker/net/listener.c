@@ -130,12 +130,18 @@ static void refuse(int fd, const char *status, const char *code) {
     close(fd);
 }
 
-static void admit(struct broker *broker, int fd, const struct sockaddr *address) {
+static void admit(struct listener *listener, int fd, const struct sockaddr *address) {
+    struct broker *broker = listener->broker;
     struct address_count *count;
     enum admission admission = connection_limits_enter(&broker->shards->limits, address, &count);
     if (admission == ADMISSION_OK) {
+        struct transport *transport = transport_open(broker, listener, fd, address, count);
         broker->metrics.accepted++;
-        connection_open(broker, fd, count);
+        if (transport != NULL) {
+            connection_open(transport);
+        } else {
+            broker->metrics.refused_other++;
+        }
         return;
     }
     bool too_many = admission == ADMISSION_TOO_MANY;
@@ -178,7 +184,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
         socklen_t bytes = sizeof address;
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            admit(broker, fd, (const struct sockaddr *)&address);
+            admit(listener, fd, (const struct sockaddr *)&address);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {

@@ -102,7 +102,7 @@ void upgrade_give(struct connection *connection) {
         connection_close(connection); /* no memory */
     } else {
         struct address_count *count;
-        int fd = connection_give(connection, &count);
+        int fd = transport_give(connection_give(connection), &count);
         websocket_adopt(broker, fd, count, buffer_span(&bytes), head_bytes);
     }
     buffer_fini(&bytes);

@@ -192,8 +192,7 @@ static bool fail_start(struct broker *broker, const char *what) {
 static bool start(struct broker *broker) {
     char why[256] = "";
     if (!broker_open_loop(broker)) {
-        return fail_start(broker, broker->loop.is_open ? "libwebsockets cannot start; is its libuv plugin installed?"
-                                                       : "no event loop");
+        return fail_start(broker, broker->loop.is_open ? "out of memory" : "no event loop");
     }
     if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, broker->config.listen, why, sizeof why) ||
         !shards_listen(broker->shards, why, sizeof why)) {

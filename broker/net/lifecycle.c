@@ -27,7 +27,6 @@ void lifecycle_stop(struct broker *broker) {
     listeners_close(&broker->listeners);
     connections_close(broker);
     websockets_close(broker);
-    websockets_stop(broker);
     loop_stop(broker);
 }
 

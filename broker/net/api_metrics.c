@@ -86,6 +86,8 @@ static const struct row net_rows[] = {
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
+    NET(frames_refused, false, "websocket_frames_refused_total",
+        "WebSocket frames against RFC 6455, each the last of its connection"),
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),

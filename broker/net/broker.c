@@ -195,8 +195,7 @@ static bool fail_start(struct broker *broker, const char *what) {
 static bool start(struct broker *broker) {
     char why[256] = "";
     if (!broker_open_loop(broker)) {
-        return fail_start(broker, broker->loop.is_open ? "libwebsockets cannot start; is its libuv plugin installed?"
-                                                       : "no event loop");
+        return fail_start(broker, broker->loop.is_open ? "out of memory" : "no event loop");
     }
     if (listen_has_tls(&broker->config) && !tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
         return fail_start(broker, why);

@@ -44,7 +44,7 @@ void config_init(struct config *config) {
     config->range_nights_max = 1000;
     config->stream_results_max = 4096;
     config->close_ms = 5000;
-    config->receive_bytes = 256;
+    config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;

@@ -64,7 +64,7 @@ struct config {
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
 
     int64_t close_ms;            /* a WebSocket peer must answer our close within */
-    int64_t receive_bytes;       /* the library's receive buffer, held by every WebSocket */
+    int64_t receive_bytes;       /* read from a WebSocket at once, into the buffer of the loop */
     int64_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT of subscribers' sockets */
     int64_t messages_bytes_max;  /* of all messages that have not arrived in full */
     int64_t turn_bytes_max;      /* written to one session in one turn of the loop */

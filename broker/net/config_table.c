@@ -140,8 +140,8 @@ const struct config_key config_keys[] = {
         "results of one NDJSON stream that wait for the disk"),
 
     KEY("websocket", "close_ms", CONFIG_DURATION, close_ms, 100, HOUR_MS, "a peer must answer our close within"),
-    KEY("websocket", "receive_bytes", CONFIG_BYTES, receive_bytes, 128, 64 * KIB,
-        "what is read from a WebSocket at once, a buffer that every connection holds; more of it suits producers"),
+    KEY("websocket", "receive_bytes", CONFIG_BYTES, receive_bytes, 4 * KIB, MIB,
+        "what is read from a WebSocket at once, into a buffer of which every loop has one"),
     KEY("websocket", "notsent_lowat_bytes", CONFIG_BYTES, notsent_lowat_bytes, KIB, 16 * MIB,
         "TCP_NOTSENT_LOWAT: what a slow reader may have waiting in the kernel"),
     KEY("websocket", "messages_bytes_max", CONFIG_BYTES, messages_bytes_max, KIB, 1024 * GIB,

@@ -28,7 +28,6 @@ void lifecycle_stop(struct broker *broker) {
     tls_close_handshakes(broker);
     connections_close(broker);
     websockets_close(broker);
-    websockets_stop(broker);
     loop_stop(broker);
 }
 

@@ -148,7 +148,6 @@ struct transport *transport_open(struct broker *broker, const struct listener *l
 void transport_own(struct transport *transport, void *owner, void (*on_ready)(void *owner, int events),
                    void (*on_closed)(void *owner)) {
     assert(!transport->closing);
-    transport_want(transport, 0);
     transport->owner = owner;
     transport->on_ready = on_ready;
     transport->on_closed = on_closed;

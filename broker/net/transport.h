@@ -69,7 +69,8 @@ struct transport {
 struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
                                  struct address_count *count);
 
-/* From now on `owner` is told. What the owner before waited for is forgotten. */
+/* From now on `owner` is told. It says at once what it waits for: that it is mostly what the owner before waited for spares two calls of
+   epoll_ctl. */
 void transport_own(struct transport *transport, void *owner, void (*on_ready)(void *owner, int events),
                    void (*on_closed)(void *owner));
 

@@ -30,8 +30,8 @@ static void a_public_address_offers_reading(void **state) {
     struct http_response response;
     assert_int_equal(scene_http(broker, "PUT", "/v1/topics/order/1", NULL, "{\"i\":1}", &response), 201);
     http_response_fini(&response);
-    static const char *const targets[] = {"/v1/topics?match=order/*", "/v1/topics/order/1", "/v1/kinds", "/v1/kinds/order", "/livez",
-                                          "/readyz"};
+    static const char *const targets[] = {
+        "/v1/topics?match=order/*", "/v1/topics/order/1", "/v1/kinds", "/v1/kinds/order", "/livez", "/readyz"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         assert_int_equal(http_status(public.port, targets[i]), 200);
     }
@@ -71,7 +71,8 @@ static void nothing_is_published_there_over_http(void **state) {
         {"DELETE", "/v1/topics/order/1", NULL, NULL},
         {"POST", "/v1/topics/order/1/adjust", NULL, "{\"add\":{\"i\":1}}"},
         {"POST", "/v1/publish", "Content-Type: application/json\r\n", "{\"changes\":[]}"},
-        {"POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", "{\"op\":\"set\",\"topic\":\"order/1\",\"data\":{}}\n"},
+        {"POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n",
+         "{\"op\":\"set\",\"topic\":\"order/1\",\"data\":{}}\n"},
         {"POST", "/v1/range", "Content-Type: application/json\r\n", "{}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -108,9 +109,9 @@ static void no_source_speaks_there(void **state) {
 static void with_an_address_of_ones_own_the_usual_one_is_closed(void **state) {
     struct broker_process *broker = scene_prepare(state);
     struct bytes out = {0};
-    assert_int_equal(scene_run(&out, "AHORA_LISTEN_INTERNAL=127.0.0.1:%u %s -t | grep -A3 '^.listen'", broker->port,
-                               scene_broker_path()),
-                     0);
+    assert_int_equal(
+        scene_run(&out, "AHORA_LISTEN_INTERNAL=127.0.0.1:%u %s -t | grep -A3 '^.listen'", broker->port, scene_broker_path()),
+        0);
     assert_non_null(strstr(bytes_text(&out), "address = \n"));
     bytes_clear(&out);
     assert_int_equal(scene_run(&out, "%s -t | grep -A3 '^.listen'", scene_broker_path()), 0);
@@ -124,9 +125,11 @@ static void no_address_beyond_loopback_is_open_by_itself(void **state) {
     static const char *const names[] = {"LISTEN_ADDRESS", "LISTEN_PUBLIC", "LISTEN_INTERNAL"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         bytes_clear(&out);
-        assert_int_equal(scene_run(&out, "AHORA_%s=127.0.0.1:1,0.0.0.0:%u %s -t 2>&1", names[i], broker->port, scene_broker_path()), 1);
+        assert_int_equal(
+            scene_run(&out, "AHORA_%s=127.0.0.1:1,0.0.0.0:%u %s -t 2>&1", names[i], broker->port, scene_broker_path()), 1);
         assert_non_null(strstr(bytes_text(&out), "insecure-open"));
-        assert_int_equal(scene_run(&out, "AHORA_%s=0.0.0.0:%u %s -t --insecure-open", names[i], broker->port, scene_broker_path()), 0);
+        assert_int_equal(
+            scene_run(&out, "AHORA_%s=0.0.0.0:%u %s -t --insecure-open", names[i], broker->port, scene_broker_path()), 0);
     }
     bytes_fini(&out);
 }

@@ -282,7 +282,7 @@ static void what_does_not_load_changes_nothing(void **state) {
         "rm broker.pem",
         "cp kept.pem broker.pem && echo nonsense > broker.key",
         "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out broker.key", /* not its key */
-        "openssl ec -in kept.key -aes128 -passout pass:word -out broker.key",             /* would have to be asked for a password */
+        "openssl ec -in kept.key -aes128 -passout pass:word -out broker.key", /* would have to be asked for a password */
         "rm broker.key",
     };
     const size_t count = sizeof harms / sizeof harms[0];
@@ -290,7 +290,8 @@ static void what_does_not_load_changes_nothing(void **state) {
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(scene_run(&out, "cd '%s' && %s", broker->directory, harms[i]), 0);
         kill(broker->pid, SIGHUP);
-        wait_metric(broker, "ahora_tls_reloads_refused_total", (double)i + 1); /* asked for through the tunnel: new handshakes work */
+        wait_metric(broker, "ahora_tls_reloads_refused_total",
+                    (double)i + 1); /* asked for through the tunnel: new handshakes work */
     }
     assert_true(scene_log_has(broker, "certificate-refused"));
     scene_expect_alive(&wire);
@@ -320,8 +321,9 @@ static void a_start_without_its_files_is_refused(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (int test = 0; test < 2; test++) {
             bytes_clear(&out);
-            int code = scene_run(&out, "broker=$(realpath '%s') && cd '%s' && %s timeout 60 \"$broker\" %s --listen tls:127.0.0.1:%u 2>&1",
-                                 scene_broker_path(), broker->directory, cases[i].settings, test ? "-t" : "", broker->secure_port);
+            int code = scene_run(
+                &out, "broker=$(realpath '%s') && cd '%s' && %s timeout 60 \"$broker\" %s --listen tls:127.0.0.1:%u 2>&1",
+                scene_broker_path(), broker->directory, cases[i].settings, test ? "-t" : "", broker->secure_port);
             assert_int_equal(code, 1);
             if (strstr(bytes_text(&out), cases[i].words) == NULL) {
                 fail_msg("no \"%s\" in %s", cases[i].words, bytes_text(&out));
@@ -461,13 +463,15 @@ static void events_and_lines_go_through(void **state) {
     scene_configure("LIMITS_BEAT_MS", "200"); /* curl notices with the next bytes that nobody reads it any more */
     struct broker_process *broker = scene_start(state);
     struct bytes out = {0};
-    assert_int_equal(scene_run(&out,
-                               "url=https://localhost:%u; curl=\"curl -sS --max-time 60 --cacert %s/broker.pem\"; "
-                               "for i in $(seq 1 3000); do echo \"{\\\"op\\\":\\\"set\\\",\\\"topic\\\":\\\"order/$i\\\",\\\"data\\\":{\\\"i\\\":$i}}\"; done | "
-                               "$curl -H 'Content-Type: application/x-ndjson' --data-binary @- $url/v1/publish | grep -c '^{\"seq\"' && "
-                               "$curl -N \"$url/v1/stream?match=order/**\" 2>/dev/null | grep -m 3000 -c '^event: set'",
-                               broker->secure_port, broker->directory),
-                     0);
+    assert_int_equal(
+        scene_run(&out,
+                  "url=https://localhost:%u; curl=\"curl -sS --max-time 60 --cacert %s/broker.pem\"; "
+                  "for i in $(seq 1 3000); do echo "
+                  "\"{\\\"op\\\":\\\"set\\\",\\\"topic\\\":\\\"order/$i\\\",\\\"data\\\":{\\\"i\\\":$i}}\"; done | "
+                  "$curl -H 'Content-Type: application/x-ndjson' --data-binary @- $url/v1/publish | grep -c '^{\"seq\"' && "
+                  "$curl -N \"$url/v1/stream?match=order/**\" 2>/dev/null | grep -m 3000 -c '^event: set'",
+                  broker->secure_port, broker->directory),
+        0);
     assert_string_equal(bytes_text(&out), "3000\n3000\n");
     bytes_fini(&out);
 }
@@ -475,13 +479,14 @@ static void events_and_lines_go_through(void **state) {
 static void the_client_follows_over_wss(void **state) {
     struct broker_process *broker = scene_start(state);
     struct bytes out = {0};
-    assert_int_equal(scene_run(&out,
-                               "export AHORA_URL=wss://localhost:%u; ahora=%s; ca='--ca %s/broker.pem'; "
-                               "for i in 1 2 3; do $ahora put $ca order/$i \"{\\\"i\\\":$i}\" >/dev/null || exit 9; done; "
-                               "timeout 60 $ahora sub $ca --until-live 'order/*' | grep -c set; "
-                               "timeout 60 $ahora get order/1; echo $?; timeout 60 $ahora get --insecure order/1 >/dev/null; echo $?",
-                               broker->secure_port, scene_client_path(), broker->directory),
-                     0);
+    assert_int_equal(
+        scene_run(&out,
+                  "export AHORA_URL=wss://localhost:%u; ahora=%s; ca='--ca %s/broker.pem'; "
+                  "for i in 1 2 3; do $ahora put $ca order/$i \"{\\\"i\\\":$i}\" >/dev/null || exit 9; done; "
+                  "timeout 60 $ahora sub $ca --until-live 'order/*' | grep -c set; "
+                  "timeout 60 $ahora get order/1; echo $?; timeout 60 $ahora get --insecure order/1 >/dev/null; echo $?",
+                  broker->secure_port, scene_client_path(), broker->directory),
+        0);
     const char *text = bytes_text(&out);
     assert_true(strncmp(text, "3\n", 2) == 0);
     assert_non_null(strstr(text, "not trusted"));

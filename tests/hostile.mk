@@ -11,3 +11,7 @@ $(BUILD)/tests/hostile/rfc6455: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests
 
 .PHONY: hostile
 hostile: all $(BUILD)/tests/hostile/rfc6455 ## build the hostile peers
+
+.PHONY: hostile-suites
+hostile-suites: $(BUILD)/ahorad ## suites of other people against the broker: JSON, MessagePack, naughty names (needs node and npm)
+	@tests/hostile/suites/run.sh $(BUILD)/ahorad

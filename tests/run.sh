@@ -93,6 +93,8 @@ done
 
 step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
 step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    tests/hostile/suites/run.sh "$build/asan/ahorad"
 
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
 for name in session subscribe publish publish_lists http http_stream crash store; do

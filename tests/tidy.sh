@@ -43,6 +43,7 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration) echo "include tests/support" ;;
+    tests/hostile) echo "include tests/support tests/integration" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/shards) echo "include proto broker/base broker/core tests/sim" ;;

@@ -58,6 +58,9 @@ int http_head_parse(struct span bytes, struct http_head *head, const char **deta
 /* The value of the first header of that name (any case); data NULL if there is none. */
 struct span http_header_find(const struct http_head *head, const char *name);
 
+/* How many header lines have that name (any case). */
+size_t http_header_count(const struct http_head *head, const char *name);
+
 /* True if one of the comma-separated items of all headers `name` is `token` (any case; parameters after ';' are ignored). */
 bool http_header_lists(const struct http_head *head, const char *name, const char *token);
 

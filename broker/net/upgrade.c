@@ -46,21 +46,20 @@ static void begin(struct exchange *exchange) {
     const struct http_head *head = &exchange->head;
     const char *version_header = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     struct span version = http_header_find(head, "sec-websocket-version");
-    struct span upgrade = http_header_find(head, "upgrade");
-    bool asks = head->minor == 1 && http_header_lists(head, "connection", "upgrade") && upgrade.bytes == strlen("websocket") &&
-                http_header_lists(head, "upgrade", "websocket");
+    bool asks =
+        head->minor == 1 && http_header_lists(head, "connection", "upgrade") && http_header_lists(head, "upgrade", "websocket");
     if (!asks || head->method != HTTP_GET) {
         refuse(exchange, &(struct problem){.status = 426,
                                            .code = AHORA_BAD_MESSAGE,
                                            .detail = "this path speaks WebSocket only",
                                            .headers = "Upgrade: websocket\r\n"});
-    } else if (!span_is(version, "13")) {
+    } else if (http_header_count(head, "sec-websocket-version") != 1 || !span_is(version, "13")) {
         refuse(exchange, &(struct problem){.status = 426,
                                            .code = AHORA_BAD_MESSAGE,
                                            .detail = "the WebSocket version must be 13",
                                            .headers = version_header});
-    } else if (!is_key(http_header_find(head, "sec-websocket-key"))) {
-        refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "Sec-WebSocket-Key is malformed"});
+    } else if (http_header_count(head, "sec-websocket-key") != 1 || !is_key(http_header_find(head, "sec-websocket-key"))) {
+        refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "one well-formed Sec-WebSocket-Key is needed"});
     } else if (http_header_first_of(head, "sec-websocket-protocol", subprotocols) < 0) {
         refuse(exchange,
                &(struct problem){.code = AHORA_BAD_MESSAGE,

@@ -54,6 +54,10 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     return session;
 }
 
+void session_set_read_only(struct session *session) {
+    session->read_only = true;
+}
+
 static void drop_publications(struct core *core, struct session *session) {
     for (struct link *link; (link = list_pop(&session->publications)) != NULL;) {
         struct publication *publication = CONTAINER_OF(link, struct publication, of_session);

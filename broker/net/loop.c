@@ -120,6 +120,7 @@ static void run_turn(struct broker *broker) {
         return;
     }
     broker->metrics.turns++;
+    awake |= tls_work(broker);
     for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
         loop->dirty = false;
         awake |= shards_receive(broker);

@@ -43,6 +43,9 @@ bool listeners_open(struct broker *broker, const char *list, char *why, size_t w
 /* True if every address of the list is loopback. False with `why` set also if one is malformed. */
 bool listeners_are_loopback(const char *list, bool *malformed, char *why, size_t why_bytes);
 
+/* A few words straight to the socket, and it is closed: nothing more is spent on who is not let in. */
+void listener_refuse(int fd, const char *status, const char *code, int64_t retry_ms);
+
 void listeners_on_time(struct broker *broker);
 int64_t listeners_next_due(const struct listeners *listeners);
 

@@ -139,6 +139,10 @@ static void put_problem(struct buffer *out, const struct problem *problem, int s
         buffer_put_text(out, ",\"seq\":");
         buffer_put_decimal(out, problem->seq);
     }
+    if (problem->retry_ms > 0) { /* Retry-After is rounded to seconds */
+        buffer_put_text(out, ",\"retry_ms\":");
+        buffer_put_decimal(out, problem->retry_ms);
+    }
     buffer_put_text(out, "}\n");
 }
 

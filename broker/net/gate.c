@@ -7,11 +7,11 @@
 
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
+#include "broker/net/transport.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BUCKETS 1024       /* a power of two */
 #define BUDGET_FIRST 64    /* about 3 ms of joins */
@@ -28,13 +28,12 @@ struct lane {
     size_t count;
 };
 
-struct newcomer {
+struct waiter {
     struct link of_lane;
     struct link of_all;
     struct lane *lane;
-    struct address_count *count;
     int64_t since_ms;
-    int fd;
+    struct newcomer newcomer;
 };
 
 /* ---- life ---- */
@@ -121,16 +120,18 @@ static struct lane *longest_lane(struct gate *gate) {
     return gate->longest;
 }
 
-/* Frees it; the caller has taken its socket and its count. */
-static void leave_lane(struct gate *gate, struct newcomer *newcomer) {
-    struct lane *lane = newcomer->lane;
-    link_remove(&newcomer->of_lane);
-    link_remove(&newcomer->of_all);
-    free(newcomer);
+/* Frees it; the socket and its count are the caller's. */
+static struct newcomer leave_lane(struct gate *gate, struct waiter *waiter) {
+    struct newcomer newcomer = waiter->newcomer;
+    struct lane *lane = waiter->lane;
+    link_remove(&waiter->of_lane);
+    link_remove(&waiter->of_all);
+    free(waiter);
     gate->waiting--;
     if (--lane->count == 0) {
         drop_lane(gate, lane);
     }
+    return newcomer;
 }
 
 /* ---- sending away ---- */
@@ -146,18 +147,16 @@ int64_t gate_slot_ms(struct broker *broker) {
     return (gate->told_until_us - now_us) / 1000;
 }
 
-static void send_away(struct broker *broker, int fd, struct address_count *count) {
+static void send_away(struct broker *broker, const struct newcomer *newcomer) {
     broker->metrics.handshakes_refused++;
-    listener_refuse(fd, "503 Service Unavailable", broker->phase == PHASE_DRAINING ? "draining" : "overloaded",
+    listener_refuse(newcomer->fd, "503 Service Unavailable", broker->phase >= PHASE_DRAINING ? "draining" : "overloaded",
                     gate_slot_ms(broker));
-    connection_limits_leave(&broker->shards->limits, count);
+    connection_limits_leave(&broker->shards->limits, newcomer->count);
 }
 
-static void send_newcomer_away(struct broker *broker, struct newcomer *newcomer) {
-    int fd = newcomer->fd;
-    struct address_count *count = newcomer->count;
-    leave_lane(&broker->gate, newcomer);
-    send_away(broker, fd, count);
+static void send_waiter_away(struct broker *broker, struct waiter *waiter) {
+    struct newcomer newcomer = leave_lane(&broker->gate, waiter);
+    send_away(broker, &newcomer);
 }
 
 /* ---- entering ---- */
@@ -167,11 +166,17 @@ static bool may_let_in(struct broker *broker) {
     return gate->let_in < gate->budget && allowance_left(&gate->allowance, gate->rate_max, broker->now_ms) > 0;
 }
 
-static void let_in(struct broker *broker, int fd, struct address_count *count) {
+static void let_in(struct broker *broker, const struct newcomer *newcomer) {
     struct gate *gate = &broker->gate;
+    struct transport *transport =
+        transport_open(broker, newcomer->listener, newcomer->fd, (const struct sockaddr *)&newcomer->address, newcomer->count);
     (void)allowance_take(&gate->allowance, gate->rate_max, broker->now_ms, 1);
     gate->let_in++;
-    connection_open(broker, fd, count);
+    if (transport != NULL) {
+        connection_open(transport);
+    } else {
+        broker->metrics.refused_other++;
+    }
 }
 
 /* A crowd from one address makes room for who comes from another. */
@@ -184,22 +189,27 @@ static bool make_room(struct broker *broker, const struct lane *lane) {
     if (longest == NULL || longest->count <= (lane == NULL ? 0 : lane->count) + 1) {
         return false;
     }
-    send_newcomer_away(broker, CONTAINER_OF(longest->waiting.prev, struct newcomer, of_lane));
+    send_waiter_away(broker, CONTAINER_OF(longest->waiting.prev, struct waiter, of_lane));
     return true;
 }
 
-static bool stand_in_line(struct broker *broker, int fd, const uint64_t key[2], struct address_count *count) {
+static bool stand_in_line(struct broker *broker, const struct newcomer *newcomer) {
     struct gate *gate = &broker->gate;
-    struct newcomer *newcomer = NULL;
+    struct waiter *waiter = NULL;
+    uint64_t key[2];
+    address_key((const struct sockaddr *)&newcomer->address, key);
     struct lane *lane = find_lane(gate, key);
-    if (!make_room(broker, lane) || (newcomer = calloc(1, sizeof *newcomer)) == NULL ||
-        (lane == NULL && (lane = add_lane(gate, key)) == NULL)) {
-        free(newcomer);
+    if (!make_room(broker, lane) || (waiter = calloc(1, sizeof *waiter)) == NULL) {
         return false;
     }
-    *newcomer = (struct newcomer){.lane = lane, .count = count, .since_ms = broker->now_ms, .fd = fd};
-    list_append(&lane->waiting, &newcomer->of_lane);
-    list_append(&gate->all, &newcomer->of_all);
+    lane = find_lane(gate, key); /* making room may have emptied it */
+    if (lane == NULL && (lane = add_lane(gate, key)) == NULL) {
+        free(waiter);
+        return false;
+    }
+    *waiter = (struct waiter){.lane = lane, .since_ms = broker->now_ms, .newcomer = *newcomer};
+    list_append(&lane->waiting, &waiter->of_lane);
+    list_append(&gate->all, &waiter->of_all);
     lane->count++;
     gate->waiting++;
     gate->longest = gate->longest != NULL && lane->count > gate->longest->count ? lane : gate->longest;
@@ -207,15 +217,12 @@ static bool stand_in_line(struct broker *broker, int fd, const uint64_t key[2], 
     return true;
 }
 
-void gate_enter(struct broker *broker, int fd, const struct sockaddr *address, struct address_count *count) {
-    if (broker->gate.waiting == 0 && may_let_in(broker)) {
-        let_in(broker, fd, count);
-        return;
-    }
-    uint64_t key[2];
-    address_key(address, key);
-    if (!stand_in_line(broker, fd, key, count)) {
-        send_away(broker, fd, count);
+void gate_enter(struct broker *broker, const struct newcomer *newcomer) {
+    const bool at_once = broker->gate.waiting == 0 && may_let_in(broker);
+    if (at_once || newcomer->listener->role == LISTENER_INTERNAL) {
+        let_in(broker, newcomer);
+    } else if (!stand_in_line(broker, newcomer)) {
+        send_away(broker, newcomer);
     }
 }
 
@@ -224,11 +231,11 @@ void gate_enter(struct broker *broker, int fd, const struct sockaddr *address, s
 static void send_late_away(struct broker *broker) {
     struct gate *gate = &broker->gate;
     while (!list_is_empty(&gate->all)) {
-        struct newcomer *oldest = CONTAINER_OF(gate->all.next, struct newcomer, of_all);
+        struct waiter *oldest = CONTAINER_OF(gate->all.next, struct waiter, of_all);
         if (broker->now_ms - oldest->since_ms < broker->config.handshake_wait_ms) {
             return;
         }
-        send_newcomer_away(broker, oldest);
+        send_waiter_away(broker, oldest);
     }
 }
 
@@ -237,13 +244,10 @@ bool gate_pump(struct broker *broker) {
     while (gate->waiting > 0 && may_let_in(broker)) {
         struct link *first = gate->lanes.next;
         struct lane *lane = CONTAINER_OF(first, struct lane, link);
-        struct newcomer *newcomer = CONTAINER_OF(lane->waiting.next, struct newcomer, of_lane);
-        int fd = newcomer->fd;
-        struct address_count *count = newcomer->count;
         link_remove(first);
         list_append(&gate->lanes, first); /* the next one is another lane's */
-        leave_lane(gate, newcomer);
-        let_in(broker, fd, count);
+        struct newcomer newcomer = leave_lane(gate, CONTAINER_OF(lane->waiting.next, struct waiter, of_lane));
+        let_in(broker, &newcomer);
     }
     send_late_away(broker);
     broker->metrics.handshakes_waiting = gate->waiting;
@@ -276,7 +280,7 @@ int64_t gate_next_due(struct broker *broker) {
 
 void gate_close(struct broker *broker) {
     while (!list_is_empty(&broker->gate.all)) {
-        send_newcomer_away(broker, CONTAINER_OF(broker->gate.all.next, struct newcomer, of_all));
+        send_waiter_away(broker, CONTAINER_OF(broker->gate.all.next, struct waiter, of_all));
     }
     broker->metrics.handshakes_waiting = 0;
 }

@@ -29,6 +29,15 @@
 
 struct broker;
 struct lane;
+struct listener;
+
+/* An accepted socket: what a transport is made of. */
+struct newcomer {
+    const struct listener *listener;
+    struct sockaddr_storage address;
+    struct address_count *count;
+    int fd;
+};
 
 struct gate {
     struct link lanes; /* with somebody waiting, in turn */
@@ -54,8 +63,8 @@ void gate_fini(struct gate *gate);
 /* What of the configuration may change while it runs. */
 void gate_configure(struct broker *broker);
 
-/* Takes an accepted socket and its count. */
-void gate_enter(struct broker *broker, int fd, const struct sockaddr *address, struct address_count *count);
+/* Takes the socket and its count. Who comes to an internal listener waits for nobody. */
+void gate_enter(struct broker *broker, const struct newcomer *newcomer);
 
 /* Lets in who may now. True: there are more for the next turn. */
 bool gate_pump(struct broker *broker);

@@ -133,12 +133,13 @@ void listener_refuse(int fd, const char *status, const char *code, int64_t retry
     close(fd);
 }
 
-static void admit(struct broker *broker, int fd, const struct sockaddr *address) {
+static void admit(struct listener *listener, int fd, const struct sockaddr_storage *address) {
+    struct broker *broker = listener->broker;
     struct address_count *count;
-    enum admission admission = connection_limits_enter(&broker->shards->limits, address, &count);
+    enum admission admission = connection_limits_enter(&broker->shards->limits, (const struct sockaddr *)address, &count);
     if (admission == ADMISSION_OK) {
         broker->metrics.accepted++;
-        gate_enter(broker, fd, address, count);
+        gate_enter(broker, &(struct newcomer){.listener = listener, .fd = fd, .address = *address, .count = count});
         return;
     }
     bool too_many = admission == ADMISSION_TOO_MANY;
@@ -182,7 +183,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
         socklen_t bytes = sizeof address;
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            admit(broker, fd, (const struct sockaddr *)&address);
+            admit(listener, fd, &address);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {

@@ -22,8 +22,16 @@
 
 struct broker;
 
+/* Who is expected behind a listening socket. */
+enum listener_role {
+    LISTENER_BOTH,
+    LISTENER_PUBLIC,   /* anybody: to subscribe and to read */
+    LISTENER_INTERNAL, /* the back office: to publish, and to look after the broker */
+};
+
 struct listener {
     uv_poll_t poll;
+    enum listener_role role;
     struct broker *broker;
     int fd;
     bool open;

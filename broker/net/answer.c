@@ -67,7 +67,8 @@ static void put_date(struct buffer *out, int64_t wall_ms) {
 
 static void put_head(struct exchange *exchange, const struct answer *answer, int64_t length) {
     struct buffer *out = &exchange->connection->out;
-    bool keep = exchange->connection->keep_alive && exchange->broker->phase != PHASE_DRAINING;
+    bool keep =
+        exchange->connection->keep_alive && exchange->broker->phase != PHASE_DRAINING && !pressure_is_high(exchange->broker);
     exchange->connection->keep_alive = keep;
     buffer_put_text(out, exchange->head.minor == 0 ? "HTTP/1.0 " : "HTTP/1.1 ");
     buffer_put_decimal(out, answer->status);

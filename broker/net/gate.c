@@ -7,7 +7,7 @@
 
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
-#include "broker/net/transport.h"
+#include "broker/net/tls.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -149,8 +149,8 @@ int64_t gate_slot_ms(struct broker *broker) {
 
 static void send_away(struct broker *broker, const struct newcomer *newcomer) {
     broker->metrics.handshakes_refused++;
-    listener_refuse(newcomer->fd, "503 Service Unavailable", broker->phase >= PHASE_DRAINING ? "draining" : "overloaded",
-                    gate_slot_ms(broker));
+    listener_refuse(newcomer->listener, newcomer->fd, "503 Service Unavailable",
+                    broker->phase >= PHASE_DRAINING ? "draining" : "overloaded", gate_slot_ms(broker));
     connection_limits_leave(&broker->shards->limits, newcomer->count);
 }
 
@@ -172,10 +172,12 @@ static void let_in(struct broker *broker, const struct newcomer *newcomer) {
         transport_open(broker, newcomer->listener, newcomer->fd, (const struct sockaddr *)&newcomer->address, newcomer->count);
     (void)allowance_take(&gate->allowance, gate->rate_max, broker->now_ms, 1);
     gate->let_in++;
-    if (transport != NULL) {
-        connection_open(transport);
-    } else {
+    if (transport == NULL) {
         broker->metrics.refused_other++;
+    } else if (newcomer->listener->is_secure) {
+        tls_start(transport);
+    } else {
+        connection_open(transport);
     }
 }
 

@@ -26,6 +26,7 @@
 #include "broker/net/limits.h"
 #include "broker/net/net_metrics.h"
 #include "broker/net/pressure.h"
+#include "broker/net/tls_context.h"
 
 #include <pthread.h>
 
@@ -73,6 +74,7 @@ struct shards {
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
     struct pressure pressure;
+    struct tls_context tls;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */
 };

@@ -6,6 +6,7 @@
 #include "broker/net/transport.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -122,10 +123,10 @@ static void set_address(struct sockaddr_in6 *to, const struct sockaddr *address)
     memcpy(&to->sin6_addr.s6_addr[12], &in4.sin_addr, 4);
 }
 
-struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd,
-                                 const struct sockaddr *address, struct address_count *count) {
+struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
+                                 struct address_count *count) {
     int yes = 1;
-    struct transport *transport = calloc(1, sizeof *transport);
+    struct transport *transport = calloc(1, listener->is_secure ? sizeof(struct tls) : sizeof *transport);
     if (transport == NULL || uv_poll_init(&broker->loop.uv, &transport->poll, fd) != 0) {
         free(transport);
         close(fd);
@@ -147,7 +148,6 @@ struct transport *transport_open(struct broker *broker, const struct listener *l
 void transport_own(struct transport *transport, void *owner, void (*on_ready)(void *owner, int events),
                    void (*on_closed)(void *owner)) {
     assert(!transport->closing);
-    transport_want(transport, 0);
     transport->owner = owner;
     transport->on_ready = on_ready;
     transport->on_closed = on_closed;

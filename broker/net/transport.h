@@ -43,10 +43,10 @@ enum transport_events {
 struct transport_calls {
     ssize_t (*read)(struct transport *transport, uint8_t *data, size_t bytes);
     ssize_t (*write)(struct transport *transport, struct span bytes);
-    void (*want)(struct transport *transport);     /* `wanted` has changed */
-    void (*shut)(struct transport *transport);     /* our side has said everything */
+    void (*want)(struct transport *transport);                             /* `wanted` has changed */
+    void (*shut)(struct transport *transport);                             /* our side has said everything */
     void (*on_event)(struct transport *transport, int status, int events); /* of the poll handle */
-    void (*fini)(struct transport *transport);     /* before the socket is closed */
+    void (*fini)(struct transport *transport);                             /* before the socket is closed */
 };
 
 struct transport {
@@ -65,11 +65,12 @@ struct transport {
     struct address_count *count; /* its place in the limit per address; NULL: exempt */
 };
 
-/* Takes `fd` and `count`; nothing is waited for yet. NULL: no memory, both are released. */
-struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd,
-                                 const struct sockaddr *address, struct address_count *count);
+/* Takes `fd` and `count`; nothing is waited for yet. One of a listener with TLS goes on with tls_start. NULL: no memory, both are released. */
+struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
+                                 struct address_count *count);
 
-/* From now on `owner` is told. What the owner before waited for is forgotten. */
+/* From now on `owner` is told. It says at once what it waits for: that it is mostly what the owner before waited for spares two calls of
+   epoll_ctl. */
 void transport_own(struct transport *transport, void *owner, void (*on_ready)(void *owner, int events),
                    void (*on_closed)(void *owner));
 

@@ -6,6 +6,7 @@
 /* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
 #include "broker/net/broker.h"
 #include "broker/net/budget.h"
+#include "broker/net/config_kinds.h"
 #include "broker/net/config_promise.h"
 #include "broker/net/kinds_directory.h"
 
@@ -185,6 +186,11 @@ static void check_promises(struct config *config, const struct kinds *kinds) {
     const char *unknown = kinds == NULL ? NULL : config_unknown_promise(config, kinds);
     if (unknown != NULL) {
         fprintf(stderr, "freshness: there is no kind '%s'\n", unknown);
+        config->errors++;
+    }
+    unknown = kinds == NULL ? NULL : config_unknown_bound(config, kinds);
+    if (unknown != NULL) {
+        fprintf(stderr, "kinds: there is no kind '%s'\n", unknown);
         config->errors++;
     }
 }

@@ -454,6 +454,10 @@ void core_drain(struct core *core, const char *reason, int64_t retry_ms_max) {
     }
 }
 
+void core_set_growth_retry(struct core *core, int64_t retry_ms) {
+    core->ledger.growth_retry_ms = retry_ms;
+}
+
 bool core_is_draining(const struct core *core) {
     return core->draining;
 }

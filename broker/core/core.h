@@ -109,8 +109,9 @@ enum encoding {
    `owner` is the caller's. NULL: no memory. */
 struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner);
 
-/* Whatever its rights are, it publishes nothing and is no source. Right after session_open. */
-void session_set_read_only(struct session *session);
+/* It came in by a listener for the public: it publishes nothing and is no source, whatever its rights are, and the rates for such
+   sessions are in force. Right after session_open. */
+void session_set_public(struct core *core, struct session *session);
 
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
@@ -156,6 +157,10 @@ bool session_wants_read(const struct session *session);
 void core_drain(struct core *core, const char *reason, int64_t retry_ms_max);
 bool core_is_draining(const struct core *core);
 size_t core_session_count(const struct core *core);
+
+/* While memory is short: what would make us hold more (changes that grow, subscriptions) is refused with `overloaded`, to come again
+   after `retry_ms`; 0: no more. */
+void core_set_growth_retry(struct core *core, int64_t retry_ms);
 
 /* ---- publishing and reading for HTTP ---- */
 

@@ -62,6 +62,7 @@ static bool init_limits(struct broker *broker) {
     limits->connections_max = wanted == 0 || wanted > connections_max ? connections_max : wanted;
     limits->connections_per_address_max = (size_t)broker->config.connections_per_address_max;
     limits->limit_loopback = broker->config.limit_loopback;
+    pressure_configure(broker, broker->config.memory_bytes_max);
     return true;
 }
 
@@ -97,8 +98,8 @@ static struct core *create_core(const struct broker *broker) {
 
 /* What bounds sums of the whole process is divided among its shards. */
 static void divide(struct config *config, size_t shards) {
-    int64_t *const sums[] = {&config->bodies_bytes_max, &config->requests_max, &config->listed_topics_max,
-                             &config->messages_bytes_max, &config->handshakes_max};
+    int64_t *const sums[] = {&config->bodies_bytes_max,   &config->requests_max,   &config->listed_topics_max,
+                             &config->messages_bytes_max, &config->handshakes_max, &config->event_streams_max};
     for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
         int64_t part = *sums[i] / (int64_t)shards;
         *sums[i] = part > 0 ? part : 1;
@@ -177,12 +178,17 @@ bool broker_open_loop(struct broker *broker) {
         return false;
     }
     loop_enter(broker);
+    if (!gate_init(&broker->gate, random_seed(), broker->now_ms)) {
+        return false;
+    }
+    gate_configure(broker);
     return websockets_init(broker);
 }
 
 void broker_run_loop(struct broker *broker) {
     loop_run(&broker->loop);
     websockets_fini(broker);
+    gate_fini(&broker->gate);
     loop_fini(&broker->loop);
 }
 

@@ -14,6 +14,7 @@
 #include "broker/core/core.h"
 #include "broker/net/config.h"
 #include "broker/net/deadlines.h"
+#include "broker/net/gate.h"
 #include "broker/net/limits.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
@@ -51,6 +52,7 @@ struct broker {
 
     struct loop loop;
     struct listeners listeners;
+    struct gate gate;
     struct deadlines deadlines;
     struct tls_queues tls;
     struct websockets websockets;

@@ -59,6 +59,10 @@ const struct config_key config_keys[] = {
         "of the checkpoint (LMDB)"),
     KEY("kinds", "directory", CONFIG_TEXT, kinds, 0, 0,
         "the directory of your own kinds, one JSON Schema NAME.json each; none if empty"),
+    KEY("kinds", "topics_max", CONFIG_TEXT, kinds_topics_max, 0, 0,
+        "topics held of one kind: KIND:NUMBER, several separated by blanks"),
+    KEY("kinds", "bytes_max", CONFIG_TEXT, kinds_bytes_max, 0, 0,
+        "all documents of one kind together: KIND:BYTES, several separated by blanks"),
     KEY("log", "level", CONFIG_LEVEL, log_level, 0, 0, "error, warn, info or debug"),
 
     KEY("limits", "connections_max", CONFIG_NUMBER, connections_max, 0, MANY,
@@ -66,6 +70,20 @@ const struct config_key config_keys[] = {
     KEY("limits", "connections_per_address_max", CONFIG_NUMBER, connections_per_address_max, 1, MANY,
         "connections at once from one IPv4 address or one IPv6 /64"),
     KEY("limits", "limit_loopback", CONFIG_BOOL, limit_loopback, 0, 0, "count loopback addresses too"),
+    KEY("limits", "sessions_per_subject_max", CONFIG_NUMBER, sessions_per_subject_max, 1, MANY,
+        "sessions at once of one subject, that is, of whoever a token or key names"),
+    KEY("limits", "handshake_rate_max", CONFIG_NUMBER, handshake_rate_max, 0, MANY,
+        "connections let in a second, up to one second saved up; the others wait, each address in turn; 0: unlimited"),
+    KEY("limits", "handshakes_waiting_max", CONFIG_NUMBER, handshakes_waiting_max, 0, 1000000,
+        "connections that wait to be let in, of each shard; those beyond are told when to come back"),
+    KEY("limits", "handshake_wait_ms", CONFIG_DURATION, handshake_wait_ms, 100, HOUR_MS,
+        "one that waited so long is told when to come back"),
+    KEY("limits", "turn_ms", CONFIG_DURATION, turn_ms, 0, 10000,
+        "while a turn of the loop takes longer, fewer newcomers are let in, so that those who are there are served in time; "
+        "0: never mind"),
+    KEY("limits", "memory_bytes_max", CONFIG_BYTES, memory_bytes_max, 0, 1024 * GIB,
+        "of the process: past it sessions, subscriptions and changes that grow are refused; 0: four fifths of what the machine "
+        "or the control group has"),
     CORE(message_bytes_max, CONFIG_BYTES, KIB, 64 * MIB, "one WebSocket message from a client"),
     CORE(document_bytes_max, CONFIG_BYTES, 64, 16 * MIB,
          "one document as MessagePack, at most a quarter of segment_bytes; an NDJSON line may have twice as many and 4 KiB"),
@@ -77,6 +95,7 @@ const struct config_key config_keys[] = {
     CORE(at_ahead_ms_max, CONFIG_DURATION, 0, 24 * HOUR_MS, "how far ahead of our clock `at` may lie"),
     CORE(subscriptions_max, CONFIG_NUMBER, 1, 1000000, "subscriptions of one session"),
     CORE(patterns_max, CONFIG_NUMBER, 1, 64, "patterns of one subscription"),
+    CORE(session_views_max, CONFIG_NUMBER, 1, 1000000, "patterns of all subscriptions of one session together"),
     CORE(view_topics_max, CONFIG_NUMBER, 1, MANY, "topics one subscription may follow"),
     CORE(views_max, CONFIG_NUMBER, 1, MANY, "different patterns that are followed"),
     CORE(places_max, CONFIG_NUMBER, 1, MANY, "topics in the views of all followed patterns together"),
@@ -102,7 +121,15 @@ const struct config_key config_keys[] = {
     CORE(outbox_bytes_max, CONFIG_BYTES, KIB, GIB,
          "answers a session has not read yet; beyond it nothing more is read from it"),
     CORE(publishes_max, CONFIG_NUMBER, 1, 1000000, "publishes of one session that wait for the disk"),
-    CORE(publish_rate_max, CONFIG_NUMBER, 0, MANY, "changes a second of one session or HTTP connection; 0: unlimited"),
+    CORE(publish_rate_max, CONFIG_NUMBER, 0, MANY,
+         "changes a second of one session, or of one subject or address over HTTP; 0: unlimited"),
+    CORE(message_rate_max, CONFIG_NUMBER, 0, MANY, "messages a second of one session; 0: unlimited"),
+    CORE(receive_rate_max, CONFIG_BYTES, 0, 1024 * GIB,
+         "bytes of messages a second of one session, as MessagePack; 0: unlimited"),
+    CORE(public_message_rate_max, CONFIG_NUMBER, 0, MANY,
+         "messages a second of one session of a public listener; 0: unlimited"),
+    CORE(public_receive_rate_max, CONFIG_BYTES, 0, 1024 * GIB,
+         "bytes of messages a second of one session of a public listener; 0: unlimited"),
     CORE(get_items_max, CONFIG_NUMBER, 1, 1000000, "items of one `get`"),
     CORE(get_bytes_max, CONFIG_BYTES, KIB, GIB, "bytes of one `get` answer"),
     CORE(block_bytes, CONFIG_BYTES, KIB, MIB, "changes of one view are laid into messages of about this size"),
@@ -138,6 +165,7 @@ const struct config_key config_keys[] = {
     KEY("http", "range_nights_max", CONFIG_NUMBER, range_nights_max, 1, 1000, "nights of one range write"),
     KEY("http", "stream_results_max", CONFIG_NUMBER, stream_results_max, 1, 1000000,
         "results of one NDJSON stream that wait for the disk"),
+    KEY("http", "event_streams_max", CONFIG_NUMBER, event_streams_max, 1, MANY, "event streams at once"),
 
     KEY("websocket", "close_ms", CONFIG_DURATION, close_ms, 100, HOUR_MS, "a peer must answer our close within"),
     KEY("websocket", "receive_bytes", CONFIG_BYTES, receive_bytes, 4 * KIB, MIB,
@@ -151,6 +179,8 @@ const struct config_key config_keys[] = {
 
     KEY("drain", "drain_ms", CONFIG_DURATION, drain_ms, 0, HOUR_MS, "after SIGTERM, connections have so long to finish"),
     KEY("drain", "retry_ms", CONFIG_DURATION, retry_ms, 0, HOUR_MS, "clients are told to come back within, spread evenly"),
+    KEY("drain", "return_rate_max", CONFIG_NUMBER, return_rate_max, 1, MANY,
+        "and not more of them a second: where there are many, the last are told to come later"),
 };
 
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];

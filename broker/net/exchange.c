@@ -67,8 +67,9 @@ static bool has_encoded_slash(struct span path) {
 
 static void refuse_body(struct exchange *exchange) {
     exchange->broker->metrics.bodies_refused++;
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "too many requests at once",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
 }
 
 static bool take_slot(struct exchange *exchange, size_t *used) {
@@ -172,8 +173,9 @@ static bool is_open_for(struct exchange *exchange) {
     if (exchange->broker->phase != PHASE_LOADING || route_works_while_loading(exchange->handler)) {
         return true;
     }
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "the store is being loaded", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "the store is being loaded",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
     return false;
 }
 

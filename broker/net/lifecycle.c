@@ -25,6 +25,7 @@ void lifecycle_stop(struct broker *broker) {
     }
     broker->phase = PHASE_STOPPED;
     listeners_close(&broker->listeners);
+    gate_close(broker);
     tls_close_handshakes(broker);
     connections_close(broker);
     websockets_close(broker);
@@ -146,6 +147,7 @@ void lifecycle_drain(struct broker *broker) {
     broker->phase = PHASE_DRAINING;
     broker->drain_until_ms = broker->now_ms + broker->config.drain_ms;
     listeners_close(&broker->listeners);
+    gate_close(broker);
     core_drain(broker->core, "shutdown", broker->config.retry_ms);
     tls_close_handshakes(broker);
     connections_drain(broker);

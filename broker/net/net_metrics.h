@@ -11,11 +11,19 @@
 
 struct net_metrics {
     uint64_t accepted;
-    uint64_t refused_full;    /* connections_max, or no descriptor left */
-    uint64_t refused_address; /* connections_per_address_max */
-    uint64_t refused_other;   /* no memory, or the kernel would not */
-    uint64_t tls_handshakes;  /* done */
-    uint64_t tls_resumed;     /* of these, by a ticket */
+    uint64_t refused_full;       /* connections_max, or no descriptor left */
+    uint64_t refused_address;    /* connections_per_address_max */
+    uint64_t refused_other;      /* no memory, or the kernel would not */
+    uint64_t handshakes_waiting; /* gauge: at the gate */
+    uint64_t handshakes_waited;  /* had to */
+    uint64_t handshakes_refused; /* told to come back later */
+    uint64_t turns_long;         /* longer than turn_ms */
+    uint64_t joins_refused;      /* WebSockets and event streams, because memory is short */
+    uint64_t subjects_refused;   /* sessions_per_subject_max */
+    uint64_t event_streams;      /* gauge */
+    uint64_t event_streams_refused;
+    uint64_t tls_handshakes; /* done */
+    uint64_t tls_resumed;    /* of these, by a ticket */
     uint64_t tls_failed;
     uint64_t tls_reloads_refused;
     uint64_t tls_connections; /* gauge */

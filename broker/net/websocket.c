@@ -187,7 +187,7 @@ struct websocket *websocket_open(struct transport *transport, enum encoding enco
         return NULL;
     }
     if (transport->role == LISTENER_PUBLIC) {
-        session_set_read_only(websocket->peer.session);
+        session_set_public(broker->core, websocket->peer.session);
     }
     int lowat = (int)broker->config.notsent_lowat_bytes;
     setsockopt(transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);

@@ -54,6 +54,7 @@ struct ledger {
     struct link removals; /* removed topics, oldest first */
     size_t removal_count;
     size_t topic_count; /* that exist */
+    size_t stale_count; /* of these, those that are stale */
     size_t documents_bytes;
     struct keys keys;
     struct heap promises; /* struct topic.promise */

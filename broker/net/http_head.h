@@ -64,6 +64,9 @@ bool http_header_lists(const struct http_head *head, const char *name, const cha
 /* The same, byte by byte: names of subprotocols. libwebsockets drops a connection that offers none it knows. */
 bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token);
 
+/* True if the first such item is not refused by a weight of 0. What "*" stands for is left out. */
+bool http_header_accepts(const struct http_head *head, const char *name, const char *token);
+
 /* Undoes percent-encoding once; in a query, '+' is a space. False: malformed, a NUL byte, or `out` is full. */
 bool http_percent_decode(struct span text, bool in_query, struct buffer *out);
 

@@ -71,7 +71,8 @@ static void answer_file(struct exchange *exchange, const struct page_file *file,
 static void answer_page(struct exchange *exchange, struct span path, const char *resources) {
     const struct page_file *file = page_file_find(path);
     if (file == NULL) {
-        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is no such page in this program; it may have been built without node");
+        exchange_refuse(exchange, AHORA_NOT_FOUND,
+                        "there is no such page in this program; it may have been built without node");
         return;
     }
     answer_file(exchange, file, resources);

@@ -20,15 +20,14 @@ const common = {
   legalComments: "eof", // uPlot and Leaflet want their notices kept
   logLevel: "warning",
   absWorkingDir: here,
-  alias: { "@ahora/client": path.join(client, "index.ts") },
-  nodePaths: [path.join(here, "node_modules")],
+  tsconfig: "tsconfig.json", // says where @ahora/client is
   loader: { ".png": "empty", ".svg": "empty" }, // Leaflet's stylesheet names pictures that nothing here shows
 };
 
 await mkdir(out, { recursive: true });
 await build({ ...common, format: "esm", entryPoints: { dashboard: "src/dashboard.ts", demo: "src/demo.ts" } });
 await build({ ...common, format: "iife", entryPoints: { theme: "src/theme.ts" } });
-await build({ ...common, format: "iife", globalName: "ahora", entryPoints: { ahora: path.join(client, "index.ts") } });
+await build({ ...common, format: "iife", globalName: "Ahora", entryPoints: { ahora: path.join(client, "bundle.ts") } });
 await cp(path.join(here, "static"), out, { recursive: true });
 
 for (const name of (await readdir(out)).sort()) {

@@ -2,19 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who watches what: the broker's own topics below $demand, as a panel, and as a count for each topic.
-import type { Client } from "@ahora/client";
+import type { Client, Demand } from "@ahora/client";
 import { byId, make, oncePerFrame, say } from "./dom.ts";
 import { count, duration } from "./format.ts";
 import { selects } from "./pattern.ts";
 
 const PREFIX = "$demand/";
 const SHOWN_MAX = 8;
-
-interface Demand {
-  subscribers: number;
-  every_ms: number;
-  since_at: number;
-}
 
 export class Watchers {
   private readonly patterns = new Map<string, Demand>();
@@ -27,10 +21,10 @@ export class Watchers {
       make("header", {}, make("h2", { id: "watchers-title" }, "Who watches"), this.total),
       this.list);
     const paint = oncePerFrame(() => this.paint());
-    const demand = client.subscribe<Demand>("$demand/**");
+    const demand = client.subscribe("$demand/**");
     demand.on("change", (snapshot) => {
       this.patterns.clear();
-      for (const [topic, entry] of snapshot) this.patterns.set(topic.slice(PREFIX.length), entry.data as unknown as Demand);
+      for (const [topic, entry] of snapshot) this.patterns.set(topic.slice(PREFIX.length), entry.data);
       this.counts = new Map();
       this.changed();
       paint();

@@ -129,7 +129,7 @@ export class Explorer {
 
   private fromAddress(): void {
     const asked = Explorer.asked();
-    if (asked !== null && asked !== this.subscription?.pattern) this.follow(asked);
+    if (asked !== null && asked !== this.pattern.value) this.follow(asked);
   }
 
   /** Nothing is followed before somebody asks: there is too much of it. */

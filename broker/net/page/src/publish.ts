@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One change by hand. What is wrong with it is said at the field: beside its line in the text, and as a list that leads there.
-import type { Change, Client } from "@ahora/client";
-import { AhoraError } from "@ahora/client";
+import type { AhoraError, Change, Client } from "@ahora/client";
 import { byId, make, say } from "./dom.ts";
 import { lineOf, locate } from "./pointer.ts";
 
@@ -120,7 +119,7 @@ export class Publisher {
     say(this.result, "");
     try {
       const [result] = await this.client.publish([change]);
-      if (result === undefined || "error" in result) this.refused(result?.error);
+      if (result?.error !== undefined || result === undefined) this.refused(result?.error);
       else say(this.result, `Accepted, seq ${result.seq}.`);
     } catch (error) {
       this.refused(error);

@@ -63,8 +63,8 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) -c $< -o $@
 
-# The live page and the kinds are taken in by .incbin, which -MMD does not see.
-$(BUILD)/obj/broker/net/api_page.o: $(wildcard broker/net/page/*)
+# Kinds and pages are taken in by .incbin, which -MMD does not see.
+include broker/net/page/page.mk
 $(BUILD)/obj/proto/kinds.o: $(wildcard proto/kinds/*.json)
 
 $(BUILD)/ahorad: $(BUILD)/obj/broker/main.o $(ARCHIVES)

@@ -592,6 +592,7 @@ const struct limits *core_limits(const struct core *core) {
 const struct metrics *core_metrics(struct core *core) {
     struct metrics *metrics = &core->metrics;
     metrics->topics = core->ledger.topic_count;
+    metrics->topics_stale = core->ledger.stale_count;
     metrics->removals = core->ledger.removal_count;
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;

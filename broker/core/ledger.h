@@ -55,6 +55,7 @@ struct ledger {
     struct link removals; /* removed topics, oldest first */
     size_t removal_count;
     size_t topic_count; /* that exist */
+    size_t stale_count; /* of these, those that are stale */
     size_t documents_bytes;
     struct kind_rooms kind_rooms;
     int64_t growth_retry_ms; /* 0: what is held may grow; else what would make it grow is refused, to come again after */

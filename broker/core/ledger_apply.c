@@ -380,7 +380,7 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     topic->at = attempt->at;
     topic->fresh_ms = request->has_fresh_ms ? request->fresh_ms : is_new ? -1 : topic->fresh_ms;
     topic->expire_ms = request->has_expire_ms ? request->expire_ms : is_new ? -1 : topic->expire_ms;
-    topic->stale = false;
+    topic_mark(ledger, topic, false);
     topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
     topic->accepted_ms = ledger->mono_ms;
     source_hold(&ledger->sources, topic_is_removed(topic) ? NULL : attempt->source, topic);
@@ -538,7 +538,7 @@ static void put_back(struct ledger *ledger, const struct undo *undo) {
     topic->fresh_ms = undo->fresh_ms;
     topic->expire_ms = undo->expire_ms;
     topic->why = undo->why;
-    topic->stale = undo->stale;
+    topic_mark(ledger, topic, undo->stale);
     topic->accepted_ms = undo->accepted_ms;
     source_hold_again(&ledger->sources, undo->source, topic, undo->losses);
     source_unref(&ledger->sources, undo->source);

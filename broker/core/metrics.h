@@ -13,6 +13,7 @@ struct metrics {
     /* gauges */
     uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, places, topics, removals, documents_bytes,
         keys;
+    uint64_t topics_stale;
     uint64_t promises;   /* topics that will go stale or expire */
     uint64_t due;        /* of these, and of what lost sources wrote, how many wait to be looked at */
     uint64_t due_lag_ms; /* how long the first of them has waited */

@@ -26,6 +26,7 @@ extern const struct handler api_readyz;
 extern const struct handler api_status;
 extern const struct handler api_metrics; /* api_metrics.c */
 extern const struct handler api_root;    /* api_page.c */
+extern const struct handler api_page;
 extern const struct handler api_page_script;
 
 #endif

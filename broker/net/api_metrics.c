@@ -38,6 +38,7 @@ static const struct row core_rows[] = {
     CORE(view_looks, false, "view_looks_total", "Narrowed views that changes were held against"),
     CORE(places, true, "places", "Topics in all views together"),
     CORE(topics, true, "topics", "Topics now"),
+    CORE(topics_stale, true, "topics_stale", "Topics now that are stale"),
     CORE(removals, true, "removals", "Removals remembered for resume"),
     CORE(documents_bytes, true, "documents_bytes", "Bytes of all documents"),
     CORE(keys, true, "keys", "Idempotency keys remembered"),

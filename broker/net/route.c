@@ -37,12 +37,14 @@ static const struct route routes[] = {
     {"/readyz", NULL, {[HTTP_GET] = &api_readyz}},
     {"/metrics", NULL, {[HTTP_GET] = &api_metrics}},
     {"/", NULL, {[HTTP_GET] = &api_root}},
-    {"/page.js", NULL, {[HTTP_GET] = &api_page_script}},
+    {"/demo", NULL, {[HTTP_GET] = &api_page}},
+    {"/page/", NULL, {[HTTP_GET] = &api_page}},
+    {"/ahora.js", NULL, {[HTTP_GET] = &api_page_script}},
 };
 
 bool route_works_while_loading(const struct handler *handler) {
     return handler == &api_livez || handler == &api_readyz || handler == &api_metrics || handler == &api_root ||
-           handler == &api_page_script;
+           handler == &api_page || handler == &api_page_script;
 }
 
 bool route_is_public(const struct handler *handler) {

@@ -53,6 +53,7 @@ void config_init(struct config *config) {
     config->close_ms = 5000;
     config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
+    config->idle_frames_rate_max = 500;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;
     config->drain_ms = 5000;

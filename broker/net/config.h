@@ -72,11 +72,12 @@ struct config {
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
     int64_t event_streams_max;  /* Server-Sent Events at once */
 
-    int64_t close_ms;            /* a WebSocket peer must answer our close within */
-    int64_t receive_bytes;       /* read from a WebSocket at once, into the buffer of the loop */
-    int64_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT of subscribers' sockets */
-    int64_t messages_bytes_max;  /* of all messages that have not arrived in full */
-    int64_t turn_bytes_max;      /* written to one session in one turn of the loop */
+    int64_t close_ms;             /* a WebSocket peer must answer our close within */
+    int64_t receive_bytes;        /* read from a WebSocket at once, into the buffer of the loop */
+    int64_t notsent_lowat_bytes;  /* TCP_NOTSENT_LOWAT of subscribers' sockets */
+    int64_t idle_frames_rate_max; /* of one WebSocket, a second */
+    int64_t messages_bytes_max;   /* of all messages that have not arrived in full */
+    int64_t turn_bytes_max;       /* written to one session in one turn of the loop */
 
     int64_t drain_ms;
     int64_t retry_ms;        /* clients are told to come back within so long, spread evenly */

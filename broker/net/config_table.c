@@ -174,6 +174,8 @@ const struct config_key config_keys[] = {
         "TCP_NOTSENT_LOWAT: what a slow reader may have waiting in the kernel"),
     KEY("websocket", "messages_bytes_max", CONFIG_BYTES, messages_bytes_max, KIB, 1024 * GIB,
         "of all messages that have not arrived in full; the newest is refused beyond it"),
+    KEY("websocket", "idle_frames_rate_max", CONFIG_NUMBER, idle_frames_rate_max, 0, MANY,
+        "pings, pongs and empty fragments a second from one WebSocket; it is closed beyond it (4429); 0: unlimited"),
     KEY("websocket", "turn_bytes_max", CONFIG_BYTES, turn_bytes_max, 16 * KIB, 64 * MIB,
         "written to one session in one turn of the loop, so that none starves the others"),
 

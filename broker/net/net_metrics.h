@@ -43,10 +43,11 @@ struct net_metrics {
     uint64_t timeouts_idle;
     uint64_t timeouts_stall;
     uint64_t timeouts_close;
-    uint64_t messages_refused; /* WebSocket messages of the wrong kind, too large, or too many at once */
-    uint64_t frames_refused;   /* WebSocket frames against RFC 6455 */
-    uint64_t closed_by_us;     /* WebSocket closes with a code of ours */
-    uint64_t writes;           /* to sessions */
+    uint64_t messages_refused;    /* WebSocket messages of the wrong kind, too large, or too many at once */
+    uint64_t idle_frames_refused; /* WebSockets closed for pings, pongs and empty fragments without end */
+    uint64_t frames_refused;      /* WebSocket frames against RFC 6455 */
+    uint64_t closed_by_us;        /* WebSocket closes with a code of ours */
+    uint64_t writes;              /* to sessions */
     uint64_t written_bytes;
     uint64_t choked; /* a session's socket took no more */
     uint64_t yields; /* a session had its share of a turn */

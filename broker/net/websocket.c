@@ -193,6 +193,7 @@ struct websocket *websocket_open(struct transport *transport, enum encoding enco
     setsockopt(transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
     websocket->peer.calls = &calls;
     websocket->peer.reading = true;
+    allowance_init(&websocket->idle, broker->config.idle_frames_rate_max, broker->now_ms);
     websocket->transport = transport;
     websocket->is_text = encoding == ENCODING_JSON;
     websocket->deadline.on_expired = on_deadline;

@@ -30,8 +30,9 @@ static const char *const good_request[] = {
 };
 #define GOOD_LINES (sizeof good_request / sizeof good_request[0])
 
-static struct broker_process *start(void **state) {
+static struct broker_process *start(void **state, const char *idle_frames_rate_max) {
     scene_configure("LIMITS_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX);
+    scene_configure("WEBSOCKET_IDLE_FRAMES_RATE_MAX", idle_frames_rate_max);
     return scene_start(state);
 }
 
@@ -219,7 +220,7 @@ static bool play_handshake(const struct broker_process *broker, const struct han
 }
 
 static void handshakes(void **state) {
-    struct broker_process *broker = start(state);
+    struct broker_process *broker = start(state, "0");
     size_t failed = 0;
     for (size_t i = 0; i < handshake_case_count; i++) {
         failed += play_handshake(broker, &handshake_cases[i]) ? 0 : 1;
@@ -363,8 +364,7 @@ static void expect_all_gone(const struct broker_process *broker) {
     }
 }
 
-static void play_all(void **state, const struct frame_case *rows, size_t count, const char *what) {
-    struct broker_process *broker = start(state);
+static void play_all(const struct broker_process *broker, const struct frame_case *rows, size_t count, const char *what) {
     size_t failed = 0;
     for (size_t i = 0; i < count; i++) {
         failed += play(broker, &rows[i]) ? 0 : 1;
@@ -375,15 +375,19 @@ static void play_all(void **state, const struct frame_case *rows, size_t count, 
 }
 
 static void framing(void **state) {
-    play_all(state, framing_cases, framing_case_count, "framing");
+    play_all(start(state, "0"), framing_cases, framing_case_count, "framing");
 }
 
 static void text(void **state) {
-    play_all(state, text_cases, text_case_count, "text");
+    play_all(start(state, "0"), text_cases, text_case_count, "text");
 }
 
 static void closing(void **state) {
-    play_all(state, closing_cases, closing_case_count, "pings and closing");
+    play_all(start(state, "0"), closing_cases, closing_case_count, "pings and closing");
+}
+
+static void floods_of_frames_that_say_nothing(void **state) {
+    play_all(start(state, "100"), flood_cases, flood_case_count, "floods");
 }
 
 /* ---- the same bytes in every two pieces ---- */
@@ -417,7 +421,7 @@ static bool play_split(const struct broker_process *broker, const struct frame_c
 }
 
 static void split_at_every_byte(void **state) {
-    struct broker_process *broker = start(state);
+    struct broker_process *broker = start(state, "0");
     size_t played = 0;
     size_t failed = 0;
     for (size_t i = 0; i < sizeof split_cases / sizeof split_cases[0]; i++) {
@@ -436,7 +440,8 @@ static void split_at_every_byte(void **state) {
 
 int main(void) {
     const struct CMUnitTest cases[] = {
-        CASE(handshakes), CASE(framing), CASE(text), CASE(closing), CASE(split_at_every_byte),
+        CASE(handshakes),          CASE(framing), CASE(text), CASE(closing), CASE(floods_of_frames_that_say_nothing),
+        CASE(split_at_every_byte),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

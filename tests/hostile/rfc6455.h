@@ -59,5 +59,7 @@ extern const struct frame_case text_cases[];
 extern const size_t text_case_count;
 extern const struct frame_case closing_cases[];
 extern const size_t closing_case_count;
+extern const struct frame_case flood_cases[];
+extern const size_t flood_case_count;
 
 #endif

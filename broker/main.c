@@ -83,10 +83,11 @@ static const struct flag_key flag_keys[] = {
 };
 
 static void set_by_flag(struct config *config, int flag, const char *value) {
-    char why[256];
+    char why[256] = "--listen: an address is needed";
+    bool is_missing = flag == FLAG_LISTEN && value[0] == '\0'; /* in a file it means: those of the other keys */
     for (size_t i = 0; i < sizeof flag_keys / sizeof flag_keys[0]; i++) {
         const struct flag_key *key = &flag_keys[i];
-        if (key->flag == flag && !config_set(config, key->section, key->name, value, why, sizeof why)) {
+        if (key->flag == flag && (is_missing || !config_set(config, key->section, key->name, value, why, sizeof why))) {
             fprintf(stderr, "command line: %s\n", why);
             config->errors++;
         }
@@ -154,20 +155,19 @@ static struct command read_flags(struct config *config, int count, char **words)
     return command;
 }
 
-/* Nobody is asked who they are yet: only those on this machine may connect, unless the operator says otherwise in so many words. */
-static void check_addresses(struct config *config) {
-    char why[256] = "";
-    bool malformed;
-    bool loopback = listeners_are_loopback(config->listen, &malformed, why, sizeof why);
-    if (malformed) {
+/* Certificates that do not load are better told of by --test than by a start. */
+static void check_certificates(struct config *config) {
+    char why[512];
+    struct tls_context context;
+    if (config->errors > 0 || !listen_has_tls(config)) {
+        return;
+    }
+    tls_context_init(&context);
+    if (!tls_context_load(&context, config, why, sizeof why)) {
         fprintf(stderr, "%s\n", why);
         config->errors++;
-    } else if (!loopback && !config->insecure_open) {
-        fputs("listen.address: this version has no access control, so it listens on loopback only; "
-              "with --insecure-open anybody who reaches it may read and write everything\n",
-              stderr);
-        config->errors++;
     }
+    tls_context_fini(&context);
 }
 
 static int back_up(const struct config *config, const char *to) {
@@ -203,7 +203,7 @@ int main(int count, char **words) {
     int exit_code = command.exit_code;
     if (exit_code < 0) {
         config_check(config, stderr);
-        check_addresses(config);
+        check_certificates(config);
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
         check_promises(config, kinds);

@@ -109,6 +109,9 @@ enum encoding {
    `owner` is the caller's. NULL: no memory. */
 struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner);
 
+/* Whatever its rights are, it publishes nothing and is no source. Right after session_open. */
+void session_set_read_only(struct session *session);
+
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
 

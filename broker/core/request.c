@@ -48,8 +48,10 @@ static struct span limits_told(struct core *core) {
 
 static void refuse_hello(struct core *core, struct session *session, enum ahora_code code, const char *detail) {
     refuse(core, session, 0, code, detail);
-    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY,
-                 ahora_code_name(code));
+    const int close_code = code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE
+                           : code == AHORA_FORBIDDEN ? AHORA_CLOSE_FORBIDDEN
+                                                     : AHORA_CLOSE_TOO_MANY;
+    session_kick(core, session, close_code, ahora_code_name(code));
 }
 
 static const char *source_fault(const struct core *core, const struct request *request) {
@@ -79,6 +81,10 @@ static bool enter_source(struct core *core, struct session *session, const struc
     const char *fault = source_fault(core, request);
     if (fault != NULL) {
         refuse_hello(core, session, AHORA_BAD_MESSAGE, fault);
+        return false;
+    }
+    if (session->read_only) {
+        refuse_hello(core, session, AHORA_FORBIDDEN, "sources do not speak at this address");
         return false;
     }
     enum ahora_code code = session->answer;
@@ -561,6 +567,10 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
         return;
     }
+    if (session->read_only) {
+        refuse(core, session, request->id, AHORA_FORBIDDEN, "nothing is published at this address");
+        return;
+    }
     int64_t retry_ms = allowance_take(&session->allowance, core->limits.publish_rate_max, core->mono_ms, request->change_count);
     if (retry_ms > 0) {
         const struct reply reply = {.op = REPLY_ERROR,
@@ -629,7 +639,7 @@ static bool must_ask(struct core *core, struct session *session, const struct re
         return true;
     }
     bool enters = request->op == REQUEST_HELLO && !session->greeted && request->source.data != NULL &&
-                  source_fault(core, request) == NULL;
+                  source_fault(core, request) == NULL && !session->read_only;
     bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request);
     if (!enters && !reads) {
         return false;

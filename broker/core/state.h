@@ -135,6 +135,7 @@ struct session {
     const char *close_reason;
     enum encoding encoding;
     bool greeted;
+    bool read_only; /* it publishes nothing, and is no source */
     bool choked;
     uint16_t slice_count;
     bool merges; /* its slices come from several views */

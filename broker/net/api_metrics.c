@@ -74,12 +74,21 @@ static const struct row net_rows[] = {
     NET(refused_full, false, "connections_refused_full_total", "Connections refused: as many as may be, or no descriptor left"),
     NET(refused_address, false, "connections_refused_address_total", "Connections refused: too many from one address"),
     NET(refused_other, false, "connections_refused_other_total", "Connections refused for want of memory"),
+    NET(tls_connections, true, "tls_connections", "Connections with TLS now"),
+    NET(tls_handshakes, false, "tls_handshakes_total", "TLS handshakes done"),
+    NET(tls_resumed, false, "tls_resumed_total", "Of these, by a ticket of an earlier one"),
+    NET(tls_failed, false, "tls_handshakes_failed_total", "TLS handshakes that failed"),
+    NET(tls_reloads_refused, false, "tls_reloads_refused_total", "Reloads of certificate and key that failed"),
+    NET(timeouts_handshake, false, "timeouts_handshake_total", "TLS handshakes not done in time"),
     NET(websockets, true, "websockets", "WebSockets now"),
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
+    NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
+    NET(frames_refused, false, "websocket_frames_refused_total",
+        "WebSocket frames against RFC 6455, each the last of its connection"),
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
@@ -162,6 +171,10 @@ static void put_process(struct buffer *out, struct broker *broker, const struct 
     put_value(out, "connections", NULL, NULL, connection_limits_count(&broker->shards->limits));
     put_family(out, "connections_max", "Connections there may be", true);
     put_value(out, "connections_max", NULL, NULL, broker->shards->limits.connections_max);
+    if (listen_has_tls(&broker->config)) {
+        put_family(out, "tls_certificate_expires_seconds", "When the certificate expires, seconds since 1970", true);
+        put_value(out, "tls_certificate_expires_seconds", NULL, NULL, (uint64_t)tls_context_expires_s(&broker->shards->tls));
+    }
     put_family(out, "shards", "Loops that fan out", true);
     put_value(out, "shards", NULL, NULL, broker->shards->count);
     put_family(out, "memory_rss_bytes", "Memory of the process", true);

@@ -98,7 +98,7 @@ static struct core *create_core(const struct broker *broker) {
 /* What bounds sums of the whole process is divided among its shards. */
 static void divide(struct config *config, size_t shards) {
     int64_t *const sums[] = {&config->bodies_bytes_max, &config->requests_max, &config->listed_topics_max,
-                             &config->messages_bytes_max};
+                             &config->messages_bytes_max, &config->handshakes_max};
     for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
         int64_t part = *sums[i] / (int64_t)shards;
         *sums[i] = part > 0 ? part : 1;
@@ -121,6 +121,7 @@ static bool make_shards(struct broker *first) {
         return false;
     }
     pthread_mutex_init(&first->shards->mutex, NULL);
+    tls_context_init(&first->shards->tls);
     first->shards->count = count_shards(first);
     first->shards->brokers[0] = first;
     divide(&first->config, first->shards->count);
@@ -163,13 +164,15 @@ void broker_destroy_follower(struct broker *broker) {
 
 bool broker_open_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
-        [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
-        [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
-        [DEADLINE_CLOSE] = broker->config.close_ms,   [DEADLINE_PACE] = PACE_MS,
+        [DEADLINE_HEADER] = broker->config.header_ms,       [DEADLINE_BODY] = broker->config.body_ms,
+        [DEADLINE_IDLE] = broker->config.idle_ms,           [DEADLINE_STALL] = broker->config.stall_ms,
+        [DEADLINE_CLOSE] = broker->config.close_ms,         [DEADLINE_PACE] = PACE_MS,
+        [DEADLINE_HANDSHAKE] = broker->config.handshake_ms,
     };
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);
     list_init(&broker->work);
+    tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;
     }
@@ -192,15 +195,20 @@ static bool fail_start(struct broker *broker, const char *what) {
 static bool start(struct broker *broker) {
     char why[256] = "";
     if (!broker_open_loop(broker)) {
-        return fail_start(broker, broker->loop.is_open ? "libwebsockets cannot start; is its libuv plugin installed?"
-                                                       : "no event loop");
+        return fail_start(broker, broker->loop.is_open ? "out of memory" : "no event loop");
     }
-    if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, broker->config.listen, why, sizeof why) ||
+    if (listen_has_tls(&broker->config) && !tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
+        return fail_start(broker, why);
+    }
+    if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, why, sizeof why) ||
         !shards_listen(broker->shards, why, sizeof why)) {
         return fail_start(broker, why);
     }
     for (size_t i = 0; i < broker->listeners.count; i++) {
-        log_event(&broker->log, LOG_INFO, "listening", "address=%s", broker->listeners.items[i].name);
+        static const char *const roles[LISTENER_ROLES] = {"both", "public", "internal"};
+        const struct listener *listener = &broker->listeners.items[i];
+        log_event(&broker->log, LOG_INFO, "listening", "address=%s role=%s tls=%s", listener->name, roles[listener->role],
+                  listener->is_secure ? "yes" : "no");
     }
     return shards_start(broker->shards) || fail_start(broker, "no thread for a shard");
 }

@@ -19,6 +19,7 @@
 #include "broker/net/loop.h"
 #include "broker/net/net_metrics.h"
 #include "broker/net/shards.h"
+#include "broker/net/tls.h"
 #include "broker/net/websocket.h"
 #include "broker/store/store.h"
 
@@ -51,6 +52,7 @@ struct broker {
     struct loop loop;
     struct listeners listeners;
     struct deadlines deadlines;
+    struct tls_queues tls;
     struct websockets websockets;
     struct net_metrics metrics;
 
@@ -61,7 +63,7 @@ struct broker {
     size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
-    struct log_limit refused_log, accept_log, load_log;
+    struct log_limit refused_log, accept_log, load_log, tls_log;
 };
 
 /* Runs until drained. The exit code of the process. */

@@ -6,6 +6,7 @@
 #include "broker/net/config.h"
 
 #include "broker/net/config_promise.h"
+#include "broker/net/listen_address.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -18,12 +19,16 @@
 
 void config_init(struct config *config) {
     memset(config, 0, sizeof *config);
-    snprintf(config->listen, sizeof config->listen, "127.0.0.1:7600");
     snprintf(config->data, sizeof config->data, "ahora-data");
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
     config->shards = 1;
+    snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
+    snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");
+    config->handshake_ms = 10000;
+    config->handshakes_max = 1024;
+    config->handshake_steps_max = 4;
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;
     config->header_ms = 10000;
@@ -39,7 +44,7 @@ void config_init(struct config *config) {
     config->range_nights_max = 1000;
     config->stream_results_max = 4096;
     config->close_ms = 5000;
-    config->receive_bytes = 256;
+    config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;
@@ -274,7 +279,33 @@ void config_read_environment(struct config *config, char *const *environment, FI
     }
 }
 
+static void check_word(struct config *config, FILE *errors, const char *name, const char *value, const char *const words[2]) {
+    if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0) {
+        char why[64];
+        snprintf(why, sizeof why, "must be %s or %s", words[0], words[1]);
+        report(config, errors, name, 0, why);
+    }
+}
+
+/* An address of one's own replaces the one that is there by itself. */
+static void check_listening(struct config *config, FILE *errors) {
+    char why[512];
+    if (config->listen[0] == '\0' && config->listen_public[0] == '\0' && config->listen_internal[0] == '\0') {
+        snprintf(config->listen, sizeof config->listen, "127.0.0.1:7600");
+    }
+    check_word(config, errors, "tls.min_version", config->tls_min_version, (const char *const[]){"1.2", "1.3"});
+    check_word(config, errors, "tls.client_certificates", config->tls_client_certificates,
+               (const char *const[]){"required", "optional"});
+    if (!listen_check(config, why, sizeof why)) {
+        config->errors++;
+        fprintf(errors, "%s\n", why);
+    } else if (config->tls_certificate[0] != '\0' && !listen_has_tls(config)) {
+        report(config, errors, "tls.certificate", 0, "no address to listen on has tls: in front");
+    }
+}
+
 void config_check(struct config *config, FILE *errors) {
+    check_listening(config, errors);
     if (config->store.journal_bytes_max < 2 * config->store.segment_bytes) {
         report(config, errors, "store.journal_bytes_max", 0, "must hold at least two segments");
     }

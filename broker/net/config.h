@@ -21,6 +21,8 @@
 
 struct config {
     char listen[CONFIG_TEXT_BYTES_MAX]; /* addresses, separated by commas */
+    char listen_public[CONFIG_TEXT_BYTES_MAX];
+    char listen_internal[CONFIG_TEXT_BYTES_MAX];
     bool insecure_open;
     char allowed_origins[CONFIG_TEXT_BYTES_MAX]; /* separated by blanks */
     char data[CONFIG_TEXT_BYTES_MAX];
@@ -33,6 +35,15 @@ struct config {
     char expire_ms[CONFIG_TEXT_BYTES_MAX]; /* the same */
 
     int64_t shards; /* loops that fan out, each on a thread of its own; 0: one for each core */
+
+    char tls_certificate[CONFIG_TEXT_BYTES_MAX]; /* files, PEM */
+    char tls_key[CONFIG_TEXT_BYTES_MAX];
+    char tls_client_ca[CONFIG_TEXT_BYTES_MAX];           /* empty: clients show no certificates */
+    char tls_client_certificates[CONFIG_TEXT_BYTES_MAX]; /* "required" or "optional" */
+    char tls_min_version[CONFIG_TEXT_BYTES_MAX];         /* "1.2" or "1.3" */
+    int64_t handshake_ms;                                /* from accept to the end of the handshake */
+    int64_t handshakes_max;                              /* under way at once */
+    int64_t handshake_steps_max;                         /* in one turn of a loop */
 
     int64_t vanished_ms;     /* TCP keepalive; 0: as the system has it */
     int64_t connections_max; /* 0: what the limit of open files allows */
@@ -53,7 +64,7 @@ struct config {
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
 
     int64_t close_ms;            /* a WebSocket peer must answer our close within */
-    int64_t receive_bytes;       /* the library's receive buffer, held by every WebSocket */
+    int64_t receive_bytes;       /* read from a WebSocket at once, into the buffer of the loop */
     int64_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT of subscribers' sockets */
     int64_t messages_bytes_max;  /* of all messages that have not arrived in full */
     int64_t turn_bytes_max;      /* written to one session in one turn of the loop */

@@ -61,8 +61,8 @@ struct span http_header_find(const struct http_head *head, const char *name);
 /* True if one of the comma-separated items of all headers `name` is `token` (any case; parameters after ';' are ignored). */
 bool http_header_lists(const struct http_head *head, const char *name, const char *token);
 
-/* The same, byte by byte: names of subprotocols. libwebsockets drops a connection that offers none it knows. */
-bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token);
+/* Of all items of these headers, the first that is one of `tokens` (byte by byte, the last is NULL): its index there; -1 if there is none. */
+int http_header_first_of(const struct http_head *head, const char *name, const char *const *tokens);
 
 /* Undoes percent-encoding once; in a query, '+' is a space. False: malformed, a NUL byte, or `out` is full. */
 bool http_percent_decode(struct span text, bool in_query, struct buffer *out);

@@ -25,9 +25,9 @@ void lifecycle_stop(struct broker *broker) {
     }
     broker->phase = PHASE_STOPPED;
     listeners_close(&broker->listeners);
+    tls_close_handshakes(broker);
     connections_close(broker);
     websockets_close(broker);
-    websockets_stop(broker);
     loop_stop(broker);
 }
 
@@ -78,9 +78,10 @@ static void become_ready(struct broker *broker) {
     }
     const struct metrics *metrics = core_metrics(broker->core);
     log_event(&broker->log, LOG_INFO, "ready",
-              "url=http://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64
+              "url=%s://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64
               " connections_max=%zu shards=%zu",
-              broker->listeners.items[0].name, metrics->topics, core_seq(broker->core), core_epoch(broker->core),
+              broker->listeners.items[0].is_secure ? "https" : "http", broker->listeners.items[0].name, metrics->topics,
+              core_seq(broker->core), core_epoch(broker->core),
               broker->report.epoch_reason != NULL ? broker->report.epoch_reason : "", broker->now_ms - broker->started_ms,
               broker->shards->limits.connections_max, broker->shards->count);
 }
@@ -146,6 +147,7 @@ void lifecycle_drain(struct broker *broker) {
     broker->drain_until_ms = broker->now_ms + broker->config.drain_ms;
     listeners_close(&broker->listeners);
     core_drain(broker->core, "shutdown", broker->config.retry_ms);
+    tls_close_handshakes(broker);
     connections_drain(broker);
 }
 
@@ -158,9 +160,26 @@ static void drain_all(struct broker *broker) {
     lifecycle_drain(broker);
 }
 
+/* Sessions are left alone: what was in force when their handshake began stays theirs. */
+static void reload_tls(struct broker *broker) {
+    char why[512];
+    if (!listen_has_tls(&broker->config)) {
+        return;
+    }
+    if (tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
+        log_event(&broker->log, LOG_INFO, "certificate-reloaded", "expires_s=%" PRId64,
+                  tls_context_expires_s(&broker->shards->tls));
+    } else {
+        broker->metrics.tls_reloads_refused++;
+        log_event(&broker->log, LOG_ERROR, "certificate-refused", "reason=\"%s\" action=\"the one before stays in force\"",
+                  why);
+    }
+}
+
 void lifecycle_on_signal(struct broker *broker, int number) {
     if (number == SIGHUP) {
-        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=\"nothing to reload yet\"", strsignal(number));
+        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=reload", strsignal(number));
+        reload_tls(broker);
         return;
     }
     if (broker->phase == PHASE_READY) {

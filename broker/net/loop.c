@@ -120,11 +120,11 @@ static void run_turn(struct broker *broker) {
         return;
     }
     broker->metrics.turns++;
+    awake |= tls_work(broker);
     for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
         loop->dirty = false;
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
-            awake = websockets_read_more(broker) || awake;
             loop_store_changes(broker);
             core_turn_stored(broker->core);
             shards_send(broker);
@@ -134,7 +134,6 @@ static void run_turn(struct broker *broker) {
         }
         loop->dirty |= work_connections(broker);
     }
-    websockets_reap(broker);
     shards_note(broker);
     keep_awake(loop, awake || loop->dirty || !list_is_empty(&broker->work));
     lifecycle_check_drained(broker);

@@ -6,7 +6,7 @@
 /*
  * The turn: what happens once for everything that arrived together. It runs behind the poll and, for what timers left, in front of it:
  *
- *   read more from sockets that had more → store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
+ *   store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
  *
  * With several shards (shards.h) each has its own turns: what other shards sent is taken in at the beginning, and what they are to get is sent
  * once the turn's changes are stored and shown.

@@ -45,6 +45,17 @@ bool route_works_while_loading(const struct handler *handler) {
            handler == &api_page_script;
 }
 
+bool route_is_public(const struct handler *handler) {
+    static const struct handler *const handlers[] = {&api_websocket, &api_stream, &api_topics_list, &api_topic_get,
+                                                     &api_kinds,     &api_kind,   &api_livez,       &api_readyz};
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+        if (handlers[i] == handler) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool fits(const struct route *route, struct span path, struct span *rest) {
     size_t prefix = strlen(route->path);
     if (prefix == 1 || route->path[prefix - 1] != '/') {

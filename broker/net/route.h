@@ -29,4 +29,7 @@ struct route_match route_find(struct span path, enum http_method method);
 /* Probes and metrics answer before the store is loaded. */
 bool route_works_while_loading(const struct handler *handler);
 
+/* True for what anybody may ask for, at a public address: to subscribe, to read, to know whether the broker is there. */
+bool route_is_public(const struct handler *handler);
+
 #endif

@@ -10,12 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct route {
-    const char *path;   /* a prefix if it ends in '/' and is not only that */
-    const char *suffix; /* behind the prefix's rest; NULL: none */
-    const struct handler *handlers[HTTP_METHODS];
-};
-
 /* The first that fits is taken: paths with a suffix stand before those without. */
 static const struct route routes[] = {
     {"/v1/ws", NULL, {[HTTP_GET] = &api_websocket}},
@@ -33,6 +27,8 @@ static const struct route routes[] = {
     {"/v1/range", NULL, {[HTTP_POST] = &api_range}},
     {"/v1/stream", NULL, {[HTTP_GET] = &api_stream}},
     {"/v1/status", NULL, {[HTTP_GET] = &api_status}},
+    {"/openapi.json", NULL, {[HTTP_GET] = &api_openapi}},
+    {"/asyncapi.json", NULL, {[HTTP_GET] = &api_asyncapi}},
     {"/livez", NULL, {[HTTP_GET] = &api_livez}},
     {"/readyz", NULL, {[HTTP_GET] = &api_readyz}},
     {"/metrics", NULL, {[HTTP_GET] = &api_metrics}},
@@ -41,6 +37,10 @@ static const struct route routes[] = {
     {"/page/", NULL, {[HTTP_GET] = &api_page}},
     {"/ahora.js", NULL, {[HTTP_GET] = &api_page_script}},
 };
+
+const struct route *route_at(size_t index) {
+    return index < sizeof routes / sizeof routes[0] ? &routes[index] : NULL;
+}
 
 bool route_works_while_loading(const struct handler *handler) {
     return handler == &api_livez || handler == &api_readyz || handler == &api_metrics || handler == &api_root ||

@@ -31,7 +31,8 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     *session = (struct session){
         .owner = owner,
         .encoding = encoding,
-        .number = ++core->session_numbers,
+        .number = core->session_numbers += core->session_step,
+        .opened_ms = core->mono_ms,
         .greeted = encoding == ENCODING_SSE,
         .allowance = {core->limits.publish_rate_max, core->mono_ms},
         .messages = {core->limits.message_rate_max, core->mono_ms},

@@ -134,6 +134,8 @@ struct session {
     enum ahora_code answer;    /* a follower's: what MAIL_ENTER was answered */
     bool is_answered;          /* a follower's: the message that asked may go on */
     uint64_t number;
+    int64_t opened_ms;
+    uint64_t skipped; /* told so far */
     int close_code;
     const char *close_reason;
     enum encoding encoding;
@@ -185,6 +187,7 @@ struct core {
     struct heap timers; /* sessions */
     struct heap paces;  /* subscriptions */
     uint64_t session_numbers;
+    uint64_t session_step;
 
     struct link tickets_turn;    /* wait for the turn to be stored */
     struct link tickets_durable; /* wait for the disk, oldest first */

@@ -23,6 +23,7 @@ struct status_text {
 static const struct status_text status_texts[] = {
     {200, "OK"},
     {201, "Created"},
+    {202, "Accepted"},
     {204, "No Content"},
     {304, "Not Modified"},
     {400, "Bad Request"},

@@ -13,6 +13,7 @@
 #include "broker/net/content.h"
 #include "broker/net/narrow_query.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct stream_call {
@@ -64,7 +65,14 @@ static void stream_drop(struct peer *peer) {
     connection_close(call_of(peer)->exchange->connection);
 }
 
+static const struct transport *stream_transport(const struct peer *peer) {
+    const struct stream_call *call = (const struct stream_call *)(const void *)peer;
+    static_assert(offsetof(struct stream_call, peer) == 0, "the peer comes first");
+    return call->exchange->connection->transport;
+}
+
 static const struct peer_calls calls = {
+    .transport = stream_transport,
     .write = stream_write,
     .set_reading = stream_set_reading,
     .end = stream_end,

@@ -89,6 +89,8 @@ static struct core *create_core(const struct broker *broker) {
         .server = "ahora/" AHORA_VERSION,
         .seed = random_seed(),
         .followers = broker->index == 0 ? (unsigned)broker->shards->count - 1 : 0,
+        .session_first = (unsigned)broker->index,
+        .session_step = (unsigned)broker->shards->count,
         .follows = broker->index > 0,
     };
     return core_create(&options);
@@ -125,6 +127,8 @@ static bool make_shards(struct broker *first) {
     tls_context_init(&first->shards->tls);
     first->shards->count = count_shards(first);
     first->shards->brokers[0] = first;
+    inquiries_init(&first->shards->inquiries);
+    reload_init(&first->shards->reload, &first->config);
     divide(&first->config, first->shards->count);
     return true;
 }

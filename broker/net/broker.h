@@ -33,6 +33,8 @@ enum phase {
 
 struct broker {
     struct config config;
+    const struct config_source *config_source; /* the first's */
+    unsigned reload_version;                   /* of what was read again and is in force here */
     struct log log;
     enum phase phase;
     int exit_code;
@@ -65,6 +67,7 @@ struct broker {
     size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
+    struct backup *backup; /* that was asked for here and is under way; NULL: none */
     struct log_limit refused_log, accept_log, load_log, tls_log;
 };
 

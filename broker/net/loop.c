@@ -142,11 +142,13 @@ static void run_turn(struct broker *broker) {
         return;
     }
     broker->metrics.turns++;
+    reload_follow(broker);
     look_at_memory(broker);
     awake |= gate_pump(broker);
     awake |= tls_work(broker);
     for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
         loop->dirty = false;
+        inquiries_serve(broker);
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             loop_store_changes(broker);

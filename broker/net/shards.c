@@ -435,6 +435,8 @@ void shards_destroy(struct shards *shards) {
         broker_destroy_follower(shards->brokers[i]);
     }
     connection_limits_fini(&shards->limits);
+    inquiries_fini(&shards->inquiries);
+    reload_fini(&shards->reload);
     tls_context_fini(&shards->tls);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);

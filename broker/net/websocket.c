@@ -129,7 +129,13 @@ static void peer_end(struct peer *peer, int code, const char *reason) {
     websocket_settle(websocket);
 }
 
+static const struct transport *peer_transport(const struct peer *peer) {
+    static_assert(offsetof(struct websocket, peer) == 0, "the peer comes first");
+    return ((const struct websocket *)(const void *)peer)->transport;
+}
+
 static const struct peer_calls calls = {
+    .transport = peer_transport,
     .write = peer_write,
     .set_reading = peer_set_reading,
     .end = peer_end,

@@ -45,6 +45,9 @@ struct metrics {
     uint64_t errors[AHORA_CODES]; /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;
+    uint64_t renewals;             /* `auth` that was accepted */
+    uint64_t sessions_expired;     /* closed because their rights ended */
+    uint64_t subscriptions_denied; /* ended by a renewal with narrower rights */
 };
 
 #endif

@@ -154,7 +154,7 @@ static struct command read_flags(struct config *config, int count, char **words)
     return command;
 }
 
-/* Nobody is asked who they are yet: only those on this machine may connect, unless the operator says otherwise in so many words. */
+/* Where nobody is asked who they are only those on this machine may connect, unless the operator says otherwise in so many words. */
 static void check_addresses(struct config *config) {
     char why[256] = "";
     bool malformed;
@@ -162,10 +162,11 @@ static void check_addresses(struct config *config) {
     if (malformed) {
         fprintf(stderr, "%s\n", why);
         config->errors++;
-    } else if (!loopback && !config->insecure_open) {
-        fputs("listen.address: this version has no access control, so it listens on loopback only; "
-              "with --insecure-open anybody who reaches it may read and write everything\n",
-              stderr);
+    } else if (!loopback && !config->insecure_open && !access_is_controlled(config)) {
+        fputs(
+            "listen.address: access is not controlled (auth.keys, auth.jwks, auth.api_keys), so the broker listens on loopback "
+            "only; with --insecure-open anybody who reaches it may read and write everything\n",
+            stderr);
         config->errors++;
     }
 }
@@ -204,6 +205,7 @@ int main(int count, char **words) {
     if (exit_code < 0) {
         config_check(config, stderr);
         check_addresses(config);
+        config->errors += access_check(config, stderr) ? 0 : 1;
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
         check_promises(config, kinds);

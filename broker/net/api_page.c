@@ -65,5 +65,5 @@ static void script_end(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){200, "text/javascript; charset=utf-8", page_headers, script});
 }
 
-const struct handler api_root = {.body = BODY_NONE, .end = root_end};
-const struct handler api_page_script = {.body = BODY_NONE, .end = script_end};
+const struct handler api_root = {.body = BODY_NONE, .is_public = true, .end = root_end};
+const struct handler api_page_script = {.body = BODY_NONE, .is_public = true, .end = script_end};

@@ -118,6 +118,12 @@ static void open_stream(struct exchange *exchange, struct span subscription) {
         exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
         return;
     }
+    if (call->peer.session != NULL && !session_grant(core, call->peer.session, exchange->rights)) {
+        leave_session(call);
+        exchange->is_stream = false;
+        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory, or too many different sets of fields");
+        return;
+    }
     exchange_answer_begin(exchange, &(struct answer){.status = 200,
                                                      .type = "text/event-stream",
                                                      .headers = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"});

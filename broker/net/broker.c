@@ -89,6 +89,7 @@ static struct core *create_core(const struct broker *broker) {
         .seed = random_seed(),
         .followers = broker->index == 0 ? (unsigned)broker->shards->count - 1 : 0,
         .follows = broker->index > 0,
+        .controlled = access_is_controlled(&broker->config),
     };
     return core_create(&options);
 }
@@ -121,6 +122,7 @@ static bool make_shards(struct broker *first) {
         return false;
     }
     pthread_mutex_init(&first->shards->mutex, NULL);
+    pthread_mutex_init(&first->shards->access.mutex, NULL);
     first->shards->count = count_shards(first);
     first->shards->brokers[0] = first;
     divide(&first->config, first->shards->count);
@@ -152,6 +154,7 @@ struct broker *broker_create_follower(const struct broker *first, size_t index) 
 void broker_destroy_follower(struct broker *broker) {
     if (broker != NULL) {
         core_destroy(broker->core);
+        access_leave(broker); /* if its loop never ran */
         free(broker);
     }
 }
@@ -174,13 +177,14 @@ bool broker_open_loop(struct broker *broker) {
         return false;
     }
     loop_enter(broker);
-    return websockets_init(broker);
+    return access_join(broker) && websockets_init(broker);
 }
 
 void broker_run_loop(struct broker *broker) {
     loop_run(&broker->loop);
     websockets_fini(broker);
     loop_fini(&broker->loop);
+    access_leave(broker);
 }
 
 static bool fail_start(struct broker *broker, const char *what) {
@@ -218,6 +222,7 @@ static void run_loop(struct broker *broker) {
 
 /* The shards that follow go first: they show documents of the first core. */
 static void fini(struct broker *broker) {
+    access_close(broker);
     shards_destroy(broker->shards);
     if (broker->core != NULL) {
         core_destroy(broker->core);
@@ -238,7 +243,11 @@ int broker_run(struct broker *broker) {
         fail_start(broker, "out of memory");
         return 1;
     }
-    if (!open_store(broker)) {
+    char why[512] = "";
+    if (!access_open(broker, why, sizeof why)) {
+        fail_start(broker, why);
+        broker->exit_code = 1;
+    } else if (!open_store(broker)) {
         broker->exit_code = 1;
     } else if ((broker->core = create_core(broker)) == NULL) {
         fail_start(broker, "out of memory");

@@ -12,6 +12,7 @@
 #define NET_BROKER_H
 
 #include "broker/core/core.h"
+#include "broker/net/access.h"
 #include "broker/net/config.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/limits.h"
@@ -50,6 +51,7 @@ struct broker {
 
     struct loop loop;
     struct listeners listeners;
+    struct shard_access access;
     struct deadlines deadlines;
     struct websockets websockets;
     struct net_metrics metrics;

@@ -23,6 +23,8 @@ void config_init(struct config *config) {
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
+    config->auth_skew_ms = 5000;
+    config->auth_token_bytes_max = 8192;
     config->shards = 1;
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;

@@ -46,6 +46,7 @@ static void on_closed(uv_handle_t *handle) {
         close(connection->fd);
         connection_limits_leave(&broker->shards->limits, connection->count);
     }
+    access_forget(&connection->access);
     free(connection);
     loop_enter(broker); /* drain waits for the count */
 }

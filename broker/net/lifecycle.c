@@ -160,7 +160,8 @@ static void drain_all(struct broker *broker) {
 
 void lifecycle_on_signal(struct broker *broker, int number) {
     if (number == SIGHUP) {
-        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=\"nothing to reload yet\"", strsignal(number));
+        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=reload", strsignal(number));
+        access_reload(broker);
         return;
     }
     if (broker->phase == PHASE_READY) {

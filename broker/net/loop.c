@@ -125,6 +125,8 @@ static void run_turn(struct broker *broker) {
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             awake = websockets_read_more(broker) || awake;
+            access_keep_up(broker);
+            awake = access_judge_sessions(broker) || awake;
             loop_store_changes(broker);
             core_turn_stored(broker->core);
             shards_send(broker);

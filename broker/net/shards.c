@@ -441,6 +441,7 @@ void shards_destroy(struct shards *shards) {
         broker_destroy_follower(shards->brokers[i]);
     }
     connection_limits_fini(&shards->limits);
+    pthread_mutex_destroy(&shards->access.mutex);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

@@ -23,6 +23,7 @@
 
 #include "broker/base/ring.h"
 #include "broker/core/follow.h"
+#include "broker/net/access.h"
 #include "broker/net/limits.h"
 #include "broker/net/net_metrics.h"
 
@@ -71,6 +72,7 @@ struct shards {
     atomic_size_t batches_sent;          /* that stand in every follower's ring: none takes one before */
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
+    struct access access;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */
 };

@@ -102,8 +102,9 @@ void upgrade_give(struct connection *connection) {
         connection_close(connection); /* no memory */
     } else {
         struct address_count *count;
+        struct rights *rights = rights_ref(connection->exchange->rights);
         int fd = connection_give(connection, &count);
-        websocket_adopt(broker, fd, count, buffer_span(&bytes), head_bytes);
+        websocket_adopt(broker, fd, count, rights, buffer_span(&bytes), head_bytes);
     }
     buffer_fini(&bytes);
 }

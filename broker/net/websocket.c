@@ -138,9 +138,11 @@ static int on_established(struct websocket *websocket, enum encoding encoding) {
     struct broker *broker = websocket->broker;
     websocket->encoding = encoding;
     websocket->peer.session = session_open(broker->core, encoding, "anonymous", &websocket->peer);
-    if (websocket->peer.session == NULL) {
+    if (websocket->peer.session == NULL || !session_grant(broker->core, websocket->peer.session, websocket->rights)) {
         return -1;
     }
+    rights_unref(websocket->rights);
+    websocket->rights = NULL;
     broker->metrics.upgrades++;
     return 0;
 }
@@ -168,6 +170,7 @@ static void on_gone(struct websocket *websocket) {
     link_remove(&websocket->doomed);
     buffer_fini(&websocket->message);
     websocket_count_message(websocket);
+    rights_unref(websocket->rights);
     connection_limits_leave(&broker->shards->limits, websocket->count);
     broker->metrics.websockets--;
     free(websocket);
@@ -347,9 +350,11 @@ static void on_deadline(struct deadline *deadline) {
     doom(websocket);
 }
 
-void websocket_adopt(struct broker *broker, int fd, struct address_count *count, struct span bytes, size_t head_bytes) {
+void websocket_adopt(struct broker *broker, int fd, struct address_count *count, struct rights *rights, struct span bytes,
+                     size_t head_bytes) {
     struct websocket *websocket = calloc(1, sizeof *websocket);
     if (websocket == NULL) {
+        rights_unref(rights);
         close(fd);
         connection_limits_leave(&broker->shards->limits, count);
         return;
@@ -361,6 +366,7 @@ void websocket_adopt(struct broker *broker, int fd, struct address_count *count,
     websocket->peer.reading = true;
     websocket->broker = broker;
     websocket->count = count;
+    websocket->rights = rights;
     websocket->fd = fd;
     buffer_init(&websocket->message, core_limits(broker->core)->message_bytes_max);
     list_append(&broker->websockets.open, &websocket->link);

@@ -31,6 +31,7 @@ struct broker;
 struct lws_context;
 struct lws_protocols;
 struct lws_vhost;
+struct rights;
 struct websocket;
 
 struct websockets {
@@ -51,9 +52,10 @@ bool websockets_init(struct broker *broker);
 void websockets_stop(struct broker *broker);
 void websockets_fini(struct broker *broker);
 
-/* Gives the library a socket whose first bytes were read already: the upgrade request of `head_bytes`, and perhaps more. Takes `fd`
-   and `count`. */
-void websocket_adopt(struct broker *broker, int fd, struct address_count *count, struct span bytes, size_t head_bytes);
+/* Gives the library a socket whose first bytes were read already: the upgrade request of `head_bytes`, and perhaps more. Takes `fd`,
+   `count` and `rights`: those that the request gave. */
+void websocket_adopt(struct broker *broker, int fd, struct address_count *count, struct rights *rights, struct span bytes,
+                     size_t head_bytes);
 
 /* True if some sockets still have more to read. */
 bool websockets_read_more(struct broker *broker);

@@ -23,6 +23,7 @@ struct websocket {
     struct link doomed;
     struct deadline deadline; /* DEADLINE_CLOSE: while closing, and again and again while choked */
     struct address_count *count;
+    struct rights *rights; /* counted, until there is a session */
     struct buffer message; /* its fragments so far */
     size_t counted;        /* of these, in websockets.messages_bytes */
     uint64_t heard_turn;   /* the turn that `heard` belongs to */

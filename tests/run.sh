@@ -76,7 +76,7 @@ step "unit ring (tsan)" "$build/tsan/tests/unit/test_ring"
 step "simulation: 2000 seeds" "$build/tests/sim" --seeds 1..2000
 step "simulation: 150 seeds (asan)" "$build/asan/tests/sim" --seeds 3001..3150
 
-step "simulation of shards: 300 seeds" "$build/tests/shards" --seeds 1..300
+step "simulation of shards: 2000 seeds" "$build/tests/shards" --seeds 1..2000
 step "simulation of shards: 30 seeds (asan)" "$build/asan/tests/shards" --seeds 1001..1030
 
 step "fuzz, 15 s each" make --no-print-directory BUILD="$build" fuzz FUZZ_SECONDS=15

@@ -189,8 +189,8 @@ static void start_cursor(struct core *core, struct cursor *cursor, int64_t since
     struct view *view = cursor->view;
     bool fresh = since < 0;
     const bool near = near_of(view) != NULL;
-    if (near) {
-        near_begin(view, since);
+    if (near && fresh) {
+        near_begin(view);
     }
     bookmark_place(view, &cursor->bookmark, fresh || near ? &view->order : view_spot_of(view, since));
     cursor->complete = false;

@@ -93,7 +93,8 @@ bool forwarded_check(const char *trusted, char *why, size_t why_bytes) {
         struct in6_addr network;
         unsigned bits;
         if (!parse_network(item, bytes, &network, &bits)) {
-            snprintf(why, why_bytes, "'%.*s' is neither an address nor a network (10.0.0.0/8)", (int)(bytes < 64 ? bytes : 64), item);
+            snprintf(why, why_bytes, "'%.*s' is neither an address nor a network (10.0.0.0/8)", (int)(bytes < 64 ? bytes : 64),
+                     item);
             return false;
         }
     }
@@ -157,8 +158,7 @@ bool forwarded_client(const struct http_head *head, const char *trusted, struct 
     bool found = false;
     for (size_t i = head->header_count; i > 0; i--) {
         const struct http_header *header = &head->headers[i - 1];
-        if (header->name.bytes == sizeof name - 1 &&
-            strncasecmp((const char *)header->name.data, name, sizeof name - 1) == 0 &&
+        if (header->name.bytes == sizeof name - 1 && strncasecmp((const char *)header->name.data, name, sizeof name - 1) == 0 &&
             read_list(header->value, trusted, client, &found)) {
             break;
         }
@@ -176,9 +176,9 @@ bool forwarded_admit(struct exchange *exchange) {
     }
     if (!connection_limits_move(&broker->shards->limits, &transport->count, (const struct sockaddr *)&client)) {
         broker->metrics.refused_address++;
-        exchange_problem(exchange, &(struct problem){.code = AHORA_TOO_MANY,
-                                                     .detail = "too many connections from this address",
-                                                     .retry_ms = 5000});
+        exchange_problem(
+            exchange,
+            &(struct problem){.code = AHORA_TOO_MANY, .detail = "too many connections from this address", .retry_ms = 5000});
         return false;
     }
     transport->address = client;

@@ -7,7 +7,7 @@ set -eu
 
 # Why each: the README, "Built on"; curl is for "Five minutes" there.
 run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libjwt-dev libssl-dev zlib1g-dev ca-certificates curl"
-test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps"
+test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps openssl nginx haproxy"
 
 # What `make bench-peers` compares with (docs/benchmarks.md). Their services are not started: the bench starts its own.
 peers="nginx libnginx-mod-nchan mosquitto nats-server redis-server"
@@ -15,7 +15,10 @@ command -v npm >/dev/null || peers="$peers npm"
 
 case "${1:-run}" in
 run) wanted=$run ;;
-test) wanted=$test ;;
+test)
+    wanted=$test
+    export RUNLEVEL=1 # invoke-rc.d starts nothing in single-user mode: the tests start nginx and HAProxy themselves
+    ;;
 peers)
     wanted=$peers
     export RUNLEVEL=1 # invoke-rc.d starts nothing in single-user mode

@@ -44,7 +44,7 @@ const struct config_key config_keys[] = {
     KEY("tls", "min_version", CONFIG_TEXT, tls_min_version, 0, 0, "the oldest version spoken, 1.2 or 1.3"),
     KEY("tls", "handshake_ms", CONFIG_DURATION, handshake_ms, 100, HOUR_MS, "from accept to the end of the handshake at most"),
     KEY("tls", "handshakes_max", CONFIG_NUMBER, handshakes_max, 1, MANY,
-        "handshakes under way at once, about 40 KB each; more wait in order of arrival"),
+        "handshakes under way at once, about 44 KB each; more wait in order of arrival"),
     KEY("tls", "handshake_steps_max", CONFIG_NUMBER, handshake_steps_max, 1, 1000,
         "steps of handshakes in one turn of a loop, up to a millisecond each: what sessions may have to wait"),
     KEY("auth", "keys", CONFIG_TEXT, auth_keys, 0, 0,

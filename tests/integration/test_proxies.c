@@ -23,9 +23,9 @@ struct proxy {
 };
 
 static const struct proxy proxies[] = {
-    {"nginx",
-     "{ echo 'daemon off; master_process off; pid nginx.pid; error_log stderr; events {} http {'; cat example; echo '}'; } > nginx.conf && "
-     "exec nginx -p . -e stderr -c nginx.conf"},
+    {"nginx", "{ echo 'daemon off; master_process off; pid nginx.pid; error_log stderr; events {} http {'; cat example; echo "
+              "'}'; } > nginx.conf && "
+              "exec nginx -p . -e stderr -c nginx.conf"},
     {"haproxy", "cat broker.pem broker.key > broker-and-key.pem && exec haproxy -db -f example"},
 };
 
@@ -55,7 +55,8 @@ static pid_t start_proxy(const struct broker_process *broker, const struct proxy
     if (pid == 0) {
         char command[1024];
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        snprintf(command, sizeof command, "cd '%s' && PATH=$PATH:/usr/sbin; %s >proxy.log 2>&1", broker->directory, proxy->start);
+        snprintf(command, sizeof command, "cd '%s' && PATH=$PATH:/usr/sbin; %s >proxy.log 2>&1", broker->directory,
+                 proxy->start);
         if (getppid() == parent) {
             execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         }
@@ -68,7 +69,8 @@ static pid_t start_proxy(const struct broker_process *broker, const struct proxy
 static void go_through(const struct broker_process *broker, uint16_t port) {
     struct bytes out = {0};
     int64_t until_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_run(&out, "curl -sS --max-time 5 --cacert '%s/broker.pem' https://localhost:%u/readyz", broker->directory, port) != 0) {
+    while (scene_run(&out, "curl -sS --max-time 5 --cacert '%s/broker.pem' https://localhost:%u/readyz", broker->directory,
+                     port) != 0) {
         if (scene_clock_ms() > until_ms) {
             scene_run(&out, "cat '%s/proxy.log'", broker->directory);
             fail_msg("%s", bytes_text(&out));
@@ -78,12 +80,14 @@ static void go_through(const struct broker_process *broker, uint16_t port) {
     bytes_clear(&out);
     int code = scene_run(
         &out,
-        "export AHORA_URL=https://localhost:%u; ahora=%s; ca='--ca %s/broker.pem'; curl=\"curl -sS --max-time 60 --cacert %s/broker.pem\"; "
+        "export AHORA_URL=https://localhost:%u; ahora=%s; ca='--ca %s/broker.pem'; curl=\"curl -sS --max-time 60 --cacert "
+        "%s/broker.pem\"; "
         "$ahora put $ca order/1 '{\"i\":1}' >/dev/null && $ahora get $ca order/1 | grep -c '\"i\":1'; " /* WebSocket */
         "timeout 60 $ahora sub $ca --until-live 'order/*' | grep -c '\"set\"'; "
-        "for i in $(seq 1 500); do echo \"{\\\"op\\\":\\\"set\\\",\\\"topic\\\":\\\"order/$i\\\",\\\"data\\\":{\\\"i\\\":$i}}\"; done | "
+        "for i in $(seq 1 500); do echo "
+        "\"{\\\"op\\\":\\\"set\\\",\\\"topic\\\":\\\"order/$i\\\",\\\"data\\\":{\\\"i\\\":$i}}\"; done | "
         "$curl -H 'Content-Type: application/x-ndjson' --data-binary @- $AHORA_URL/v1/publish | grep -c '^{\"seq\"'; " /* lines */
-        "$curl -N \"$AHORA_URL/v1/stream?match=order/**\" 2>/dev/null | grep -m 500 -c '^event: set'",                /* events */
+        "$curl -N \"$AHORA_URL/v1/stream?match=order/**\" 2>/dev/null | grep -m 500 -c '^event: set'", /* events */
         port, scene_client_path(), broker->directory, broker->directory);
     if (code != 0 || strcmp(bytes_text(&out), "1\n1\n500\n500\n") != 0) {
         fail_msg("%s", bytes_text(&out));
@@ -101,8 +105,7 @@ static void expect_live(const struct broker_process *broker, uint16_t port) {
     through.port = other.port;
     broker_process_fini(&other);
     struct tunnel_process tunnel;
-    assert_true(
-        tunnel_process_start(&tunnel, &(struct tunnel_options){.port = through.port, .broker_port = port, .ca = ca}));
+    assert_true(tunnel_process_start(&tunnel, &(struct tunnel_options){.port = through.port, .broker_port = port, .ca = ca}));
     struct wire wire;
     scene_open(&wire, &through, CODEC_MSGPACK);
     scene_say(&wire, "{'op':'sub','id':1,'match':['stock/*']}");
@@ -202,7 +205,8 @@ static void a_list_with_a_fault_is_refused_at_the_start(void **state) {
         assert_non_null(strstr(bytes_text(&out), "listen.trusted_proxies"));
         bytes_clear(&out);
     }
-    assert_int_equal(scene_run(&out, "AHORA_LISTEN_TRUSTED_PROXIES='10.0.0.0/8, ::1 127.0.0.1' %s -t 2>&1", scene_broker_path()), 0);
+    assert_int_equal(
+        scene_run(&out, "AHORA_LISTEN_TRUSTED_PROXIES='10.0.0.0/8, ::1 127.0.0.1' %s -t 2>&1", scene_broker_path()), 0);
     bytes_fini(&out);
 }
 

@@ -178,7 +178,7 @@ bool broker_open_loop(struct broker *broker) {
 }
 
 void broker_run_loop(struct broker *broker) {
-    loop_run(&broker->loop);
+    loop_run(broker);
     websockets_fini(broker);
     loop_fini(&broker->loop);
 }

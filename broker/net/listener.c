@@ -235,6 +235,7 @@ static bool open_listener(struct broker *broker, struct listener *listener, cons
     if (broker->shards->count > 1) {
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
     }
+    transport_prepare(&broker->config, listener->fd);
     if (bind(listener->fd, (const struct sockaddr *)address, bytes) != 0 || listen(listener->fd, BACKLOG) != 0 ||
         uv_poll_init(&broker->loop.uv, &listener->poll, listener->fd) != 0) {
         int reason = errno;

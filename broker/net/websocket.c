@@ -9,11 +9,8 @@
 #include "broker/net/websocket_internal.h"
 
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 static struct websocket *websocket_of(struct peer *peer) {
     return CONTAINER_OF(peer, struct websocket, peer);
@@ -184,8 +181,6 @@ struct websocket *websocket_open(struct transport *transport, enum encoding enco
         transport_close(transport);
         return NULL;
     }
-    int lowat = (int)broker->config.notsent_lowat_bytes;
-    setsockopt(transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
     websocket->peer.calls = &calls;
     websocket->peer.reading = true;
     websocket->transport = transport;

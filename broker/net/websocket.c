@@ -6,11 +6,14 @@
 #include "broker/net/websocket.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/upgrade.h"
 #include "broker/net/websocket_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ANSWER_BYTES_MAX 512 /* to an upgrade; it has about 170 */
 
 static struct websocket *websocket_of(struct peer *peer) {
     return CONTAINER_OF(peer, struct websocket, peer);
@@ -205,15 +208,21 @@ void websocket_begin(struct websocket *websocket, struct span answer, uint8_t *b
 /* ---- all of them ---- */
 
 bool websockets_init(struct broker *broker) {
-    list_init(&broker->websockets.open);
-    broker->websockets.receive = malloc(FRAME_REST_BYTES_MAX + (size_t)broker->config.receive_bytes);
-    return broker->websockets.receive != NULL;
+    struct websockets *all = &broker->websockets;
+    list_init(&all->open);
+    buffer_init(&all->answer, ANSWER_BYTES_MAX);
+    all->receive = malloc(FRAME_REST_BYTES_MAX + (size_t)broker->config.receive_bytes);
+    all->digest = upgrade_digest_create();
+    return all->receive != NULL && all->digest != NULL;
 }
 
 void websockets_fini(struct broker *broker) {
-    assert(list_is_empty(&broker->websockets.open) && broker->websockets.messages_bytes == 0);
-    free(broker->websockets.receive);
-    broker->websockets.receive = NULL;
+    struct websockets *all = &broker->websockets;
+    assert(list_is_empty(&all->open) && all->messages_bytes == 0);
+    buffer_fini(&all->answer);
+    upgrade_digest_destroy(all->digest);
+    free(all->receive);
+    *all = (struct websockets){0};
 }
 
 void websockets_close(struct broker *broker) {

@@ -96,8 +96,14 @@ step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTI
 step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     tests/hostile/suites/run.sh "$build/asan/ahorad"
 
+# The same suites with TLS under every client.
+for name in http http_stream session publish frames; do
+    step "integration $name (tls, asan broker)" env AHORAD="$build/asan/ahorad" AHORA="$build/asan/ahora" ASAN_OPTIONS=detect_leaks=1 \
+        AHORA_TEST_TLS="$build/tests/tls-tunnel" "$build/tests/integration/test_$name"
+done
+
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
-for name in session subscribe publish publish_lists http http_stream auth crash store; do
+for name in session subscribe publish publish_lists http http_stream auth crash store tls; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done

@@ -61,7 +61,7 @@ echo "ahora: tests"
 step "build gcc" $make_in BUILD="$build" all
 step "build clang" $make_in BUILD="$build/clang" CC=clang all
 step "tidy" $make_in BUILD="$build" tidy
-step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" integration hostile
+step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" "$build/tests/tokens" integration hostile
 step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim" "$build/asan/tests/shards"
 step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_writer" "$build/tsan/tests/unit/test_ring"
 
@@ -107,6 +107,9 @@ for name in session subscribe publish publish_lists http http_stream auth crash 
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done
+
+step "hostile tokens" env AHORAD="$build/ahorad" tests/tokens/run.sh "$build/tests/tokens"
+step "hostile tokens (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 tests/tokens/run.sh "$build/tests/tokens"
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 

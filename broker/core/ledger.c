@@ -108,8 +108,15 @@ void topic_hold(struct ledger *ledger, struct topic *topic, struct document *doc
     }
 }
 
+void topic_mark(struct ledger *ledger, struct topic *topic, bool stale) {
+    ledger->stale_count += (size_t)stale;
+    ledger->stale_count -= (size_t)topic->stale;
+    topic->stale = stale;
+}
+
 void topic_destroy(struct ledger *ledger, struct topic *topic) {
     assert(list_is_empty(&topic->watches) && "views let go first");
+    topic_mark(ledger, topic, false);
     struct document *document = topic->document;
     topic_hold(ledger, topic, NULL);
     if (!ledger->follows) {
@@ -304,7 +311,7 @@ static enum result load_topic(struct ledger *ledger, const struct record *record
     topic->fresh_ms = record->fresh_ms;
     topic->expire_ms = record->expire_ms;
     topic->why = (uint8_t)record->why;
-    topic->stale = record->stale;
+    topic_mark(ledger, topic, record->stale);
     ledger_note_removal(ledger, topic);
     return load_promise(ledger, record, topic) ? RESULT_OK : RESULT_NO_MEMORY;
 }

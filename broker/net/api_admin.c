@@ -56,6 +56,18 @@ static uint64_t sum(const uint64_t *values, size_t count) {
     return total;
 }
 
+static void put_freshness(const struct metrics *metrics, struct buffer *out) {
+    buffer_put_text(out, "\"freshness\":{");
+    put_number(out, "stale", metrics->topics_stale);
+    put_number(out, "due", metrics->due);
+    put_number(out, "due_lag_ms", metrics->due_lag_ms);
+    put_number(out, "went_stale", metrics->stale);
+    put_number(out, "expired", metrics->expired);
+    char lost[64];
+    snprintf(lost, sizeof lost, "\"lost\":%" PRIu64 "},", metrics->lost);
+    buffer_put_text(out, lost);
+}
+
 static void put_store(struct broker *broker, struct buffer *out) {
     struct store_metrics store;
     store_metrics(broker->store, &store);
@@ -88,11 +100,15 @@ static void status_end(struct exchange *exchange) {
     put_number(&out, "connections", connection_limits_count(&broker->shards->limits));
     put_number(&out, "sessions", metrics->sessions);
     put_number(&out, "subscriptions", metrics->subscriptions);
+    put_number(&out, "subscriptions_live", metrics->subscriptions_live);
+    put_number(&out, "websockets", sums.net.websockets);
     put_number(&out, "changes", sum(metrics->changes, sizeof metrics->changes / sizeof metrics->changes[0]));
     put_number(&out, "changes_refused", sum(metrics->changes_refused, AHORA_CODES));
     put_number(&out, "deliveries", metrics->deliveries);
     put_number(&out, "skipped", metrics->skipped);
+    put_number(&out, "fell_behind", metrics->fell_behind);
     put_number(&out, "resumes", metrics->resumes);
+    put_freshness(metrics, &out);
     buffer_put_text(&out, "\"memory\":{");
     put_number(&out, "own_bytes", atomic_load(&broker->shards->pressure.bytes));
     put_number(&out, "bytes_max", atomic_load(&broker->shards->pressure.bytes_max));
@@ -107,6 +123,6 @@ static void status_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_livez = {.body = BODY_NONE, .end = livez_end};
-const struct handler api_readyz = {.body = BODY_NONE, .end = readyz_end};
-const struct handler api_status = {.body = BODY_NONE, .end = status_end};
+const struct handler api_livez = {.body = BODY_NONE, .is_public = true, .end = livez_end};
+const struct handler api_readyz = {.body = BODY_NONE, .is_public = true, .end = readyz_end};
+const struct handler api_status = {.body = BODY_NONE, .is_public = true, .end = status_end};

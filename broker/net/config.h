@@ -31,6 +31,19 @@ struct config {
     char kinds_topics_max[CONFIG_TEXT_BYTES_MAX]; /* "stock:1000000 order:50000"; read into core by config_check */
     char kinds_bytes_max[CONFIG_TEXT_BYTES_MAX];  /* "stock:1G"; the same */
 
+    char auth_keys[CONFIG_TEXT_BYTES_MAX]; /* access.h; empty: none */
+    char auth_jwks[CONFIG_TEXT_BYTES_MAX];
+    char auth_api_keys[CONFIG_TEXT_BYTES_MAX];
+    char auth_revoked[CONFIG_TEXT_BYTES_MAX];
+    char auth_issuer[CONFIG_TEXT_BYTES_MAX];
+    char auth_audience[CONFIG_TEXT_BYTES_MAX];
+    char auth_anonymous_sub[CONFIG_TEXT_BYTES_MAX]; /* patterns, separated by blanks */
+    char auth_anonymous_fields[CONFIG_TEXT_BYTES_MAX];
+    int64_t auth_anonymous_every_ms;
+    int64_t auth_anonymous_max_subs; /* 0: as any session */
+    int64_t auth_skew_ms;
+    int64_t auth_token_bytes_max;
+
     struct store_options store; /* path points at `data` */
     struct limits core;
     char fresh_ms[CONFIG_TEXT_BYTES_MAX];  /* "service:2m stock:0"; read into core by config_check */
@@ -72,11 +85,12 @@ struct config {
     int64_t stream_results_max; /* results of one NDJSON stream that wait for the disk or for the reader */
     int64_t event_streams_max;  /* Server-Sent Events at once */
 
-    int64_t close_ms;            /* a WebSocket peer must answer our close within */
-    int64_t receive_bytes;       /* read from a WebSocket at once, into the buffer of the loop */
-    int64_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT of subscribers' sockets */
-    int64_t messages_bytes_max;  /* of all messages that have not arrived in full */
-    int64_t turn_bytes_max;      /* written to one session in one turn of the loop */
+    int64_t close_ms;             /* a WebSocket peer must answer our close within */
+    int64_t receive_bytes;        /* read from a WebSocket at once, into the buffer of the loop */
+    int64_t notsent_lowat_bytes;  /* TCP_NOTSENT_LOWAT of subscribers' sockets */
+    int64_t idle_frames_rate_max; /* of one WebSocket, a second */
+    int64_t messages_bytes_max;   /* of all messages that have not arrived in full */
+    int64_t turn_bytes_max;       /* written to one session in one turn of the loop */
 
     int64_t drain_ms;
     int64_t retry_ms;        /* clients are told to come back within so long, spread evenly */

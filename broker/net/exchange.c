@@ -38,6 +38,7 @@ void exchange_destroy(struct exchange *exchange) {
     buffer_fini(&exchange->bytes);
     buffer_fini(&exchange->path);
     buffer_fini(&exchange->body);
+    rights_unref(exchange->rights);
     free(exchange);
 }
 
@@ -154,6 +155,21 @@ static bool find_route(struct exchange *exchange) {
     return false;
 }
 
+/* At a public address what is the back office's is not there; and who wants to change something hears that it is not done here. */
+static bool role_admits(struct exchange *exchange) {
+    enum http_method method = exchange->head.method;
+    if (exchange->connection->transport->role != LISTENER_PUBLIC || route_is_public(exchange->handler)) {
+        return true;
+    }
+    exchange->broker->metrics.roles_refused++;
+    if (method == HTTP_GET || method == HTTP_HEAD) {
+        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+    } else {
+        exchange_refuse(exchange, AHORA_FORBIDDEN, "nothing is published at this address");
+    }
+    return false;
+}
+
 static bool is_open_for(struct exchange *exchange) {
     if (exchange->broker->phase != PHASE_LOADING || route_works_while_loading(exchange->handler)) {
         return true;
@@ -186,7 +202,8 @@ void exchange_begin(struct exchange *exchange, struct span head) {
         return;
     }
     origin_read(exchange);
-    if (!find_route(exchange) || !origin_admit(exchange) || !is_open_for(exchange) || !admit_body(exchange)) {
+    if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
+        !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

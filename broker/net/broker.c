@@ -52,7 +52,7 @@ static bool init_limits(struct broker *broker) {
     struct connection_limits *limits = &broker->shards->limits;
     size_t wanted = (size_t)broker->config.connections_max;
     size_t connections_max = set_descriptors(broker, wanted);
-    if (!connection_limits_init(limits, random_seed())) {
+    if (!connection_limits_init(limits, random_seed()) || !subjects_init(&broker->shards->subjects, random_seed())) {
         return false;
     }
     if (wanted > connections_max) {

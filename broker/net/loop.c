@@ -153,6 +153,7 @@ static void run_turn(struct broker *broker) {
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             access_keep_up(broker);
             awake |= access_judge_sessions(broker);
+            peers_name(broker);
             loop_store_changes(broker);
             core_turn_stored(broker->core);
             shards_send(broker);

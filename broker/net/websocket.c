@@ -26,12 +26,7 @@ static struct broker *broker_of(const struct websocket *websocket) {
 /* ---- the end ---- */
 
 static void leave_session(struct websocket *websocket) {
-    if (websocket->peer.session != NULL) {
-        struct session *session = websocket->peer.session;
-        websocket->peer.session = NULL;
-        link_remove(&websocket->peer.yielding);
-        session_close(broker_of(websocket)->core, session);
-    }
+    peer_leave(broker_of(websocket), &websocket->peer);
 }
 
 bool websocket_is_gone(const struct websocket *websocket) {

@@ -104,6 +104,8 @@ done
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
+step "api descriptions" make --no-print-directory BUILD="$build" api
+
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

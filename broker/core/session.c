@@ -31,9 +31,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     *session = (struct session){
         .owner = owner,
         .encoding = encoding,
-        .number = ++core->session_numbers,
+        .number = core->session_numbers += core->session_step,
+        .opened_ms = core->mono_ms,
         .greeted = encoding == ENCODING_SSE,
         .allowance = {core->limits.publish_rate_max, core->mono_ms},
+        .messages = {core->limits.message_rate_max, core->mono_ms},
+        .received = {core->limits.receive_rate_max, core->mono_ms},
     };
     memcpy(session->principal, principal, principal_bytes);
     session->principal[principal_bytes] = '\0';
@@ -52,6 +55,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     core->metrics.sessions++;
     core->metrics.sessions_total++;
     return session;
+}
+
+void session_set_public(struct core *core, struct session *session) {
+    session->is_public = true;
+    session->messages.left = core->limits.public_message_rate_max;
+    session->received.left = core->limits.public_receive_rate_max;
 }
 
 static void drop_publications(struct core *core, struct session *session) {
@@ -278,10 +287,11 @@ bool session_wants_read(const struct session *session) {
     return session->inbox.bytes == 0 && session->close_code == 0;
 }
 
-static bool may_go_on(const struct core *core, const struct session *session) {
-    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
-           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX &&
-           (session->posted_count == 0 || core_wants_changes(core));
+static bool may_go_on(struct core *core, const struct session *session) {
+    const bool has_room = session->publication_count < core->limits.publishes_max;
+    core->metrics.publishes_held += !has_room;
+    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max && has_room &&
+           core->work < WORK_MAX && (session->posted_count == 0 || core_wants_changes(core));
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {

@@ -451,8 +451,13 @@ static void on_deadline(struct deadline *deadline) {
         connection_process(connection);
         return;
     }
-    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body,  &metrics->timeouts_idle,
-                                                  &metrics->timeouts_stall,  &metrics->timeouts_close, NULL};
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header,
+                                                  &metrics->timeouts_body,
+                                                  &metrics->timeouts_idle,
+                                                  &metrics->timeouts_stall,
+                                                  &metrics->timeouts_close,
+                                                  NULL,
+                                                  NULL};
     ++*counters[deadline->class];
     connection->deadline_class = -1;
     bool is_half = connection->exchange != NULL && !connection->exchange->begun;

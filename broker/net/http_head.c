@@ -291,6 +291,34 @@ int http_header_first_of(const struct http_head *head, const char *name, const c
     return -1;
 }
 
+/* "q=0", "q=0.000": not this one (RFC 9110 section 12.4.2). */
+static bool weighs_nothing(struct span parameters) {
+    while (parameters.bytes > 0) {
+        struct span parameter = trim(cut(&parameters, ';'));
+        if (parameter.bytes >= 3 && (parameter.data[0] | 0x20) == 'q' && parameter.data[1] == '=') {
+            size_t zeros = 2;
+            while (zeros < parameter.bytes && (parameter.data[zeros] == '0' || parameter.data[zeros] == '.')) {
+                zeros++;
+            }
+            return zeros == parameter.bytes;
+        }
+    }
+    return false;
+}
+
+bool http_header_accepts(const struct http_head *head, const char *name, const char *token) {
+    for (size_t i = 0; i < head->header_count; i++) {
+        struct span rest = span_is_case(head->headers[i].name, name) ? head->headers[i].value : (struct span){0};
+        while (rest.bytes > 0) {
+            struct span item = cut(&rest, ',');
+            if (span_is_case(trim(cut(&item, ';')), token)) {
+                return !weighs_nothing(item);
+            }
+        }
+    }
+    return false;
+}
+
 static int hex_of(uint8_t byte) {
     if (byte >= '0' && byte <= '9') {
         return byte - '0';

@@ -6,6 +6,7 @@
 #include "broker/net/transport.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -125,7 +126,7 @@ static void set_address(struct sockaddr_in6 *to, const struct sockaddr *address)
 struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
                                  struct address_count *count) {
     int yes = 1;
-    struct transport *transport = calloc(1, sizeof *transport);
+    struct transport *transport = calloc(1, listener->is_secure ? sizeof(struct tls) : sizeof *transport);
     if (transport == NULL || uv_poll_init(&broker->loop.uv, &transport->poll, fd) != 0) {
         free(transport);
         close(fd);

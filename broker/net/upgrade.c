@@ -67,7 +67,14 @@ static void begin(struct exchange *exchange) {
     } else if (exchange->connection->body.state != HTTP_BODY_END) {
         refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "an upgrade takes no body"});
     } else if (exchange->broker->phase != PHASE_READY) {
-        refuse(exchange, &(struct problem){.code = AHORA_DRAINING, .detail = "the broker is going away", .retry_ms = 1000});
+        refuse(exchange, &(struct problem){.code = AHORA_DRAINING,
+                                           .detail = "the broker is going away",
+                                           .retry_ms = gate_slot_ms(exchange->broker)});
+    } else if (pressure_is_high(exchange->broker)) {
+        exchange->broker->metrics.joins_refused++;
+        refuse(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                           .detail = "the broker is short of memory",
+                                           .retry_ms = gate_slot_ms(exchange->broker)});
     } else if (connection_pending(exchange->connection) > 0) {
         refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "read the answers before you upgrade"});
     } else {

@@ -129,7 +129,13 @@ static void peer_end(struct peer *peer, int code, const char *reason) {
     websocket_settle(websocket);
 }
 
+static const struct transport *peer_transport(const struct peer *peer) {
+    static_assert(offsetof(struct websocket, peer) == 0, "the peer comes first");
+    return ((const struct websocket *)(const void *)peer)->transport;
+}
+
 static const struct peer_calls calls = {
+    .transport = peer_transport,
     .write = peer_write,
     .set_reading = peer_set_reading,
     .end = peer_end,
@@ -176,13 +182,18 @@ static void on_deadline(struct deadline *deadline) {
 struct websocket *websocket_open(struct transport *transport, enum encoding encoding) {
     struct broker *broker = transport->broker;
     struct websocket *websocket = calloc(1, sizeof *websocket);
+    char subject[TLS_SUBJECT_BYTES];
     if (websocket != NULL) {
-        websocket->peer.session = session_open(broker->core, encoding, "anonymous", &websocket->peer);
+        const char *principal = tls_subject(transport, subject) ? subject : "anonymous";
+        websocket->peer.session = session_open(broker->core, encoding, principal, &websocket->peer);
     }
     if (websocket == NULL || websocket->peer.session == NULL) {
         free(websocket);
         transport_close(transport);
         return NULL;
+    }
+    if (transport->role == LISTENER_PUBLIC) {
+        session_set_public(broker->core, websocket->peer.session);
     }
     int lowat = (int)broker->config.notsent_lowat_bytes;
     setsockopt(transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);

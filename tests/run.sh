@@ -99,6 +99,8 @@ done
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
+step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
+
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

@@ -1,0 +1,8 @@
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The pages in Debian's Chromium. Needs node, npm and chromium; without them it says so.
+
+.PHONY: web
+web: $(BUILD)/ahorad ## the pages in Chromium (WEB="demo line": only cases with these words in their names)
+	@tests/web/run.sh $(BUILD)/ahorad $(WEB)

@@ -61,7 +61,7 @@ echo "ahora: tests"
 step "build gcc" $make_in BUILD="$build" all
 step "build clang" $make_in BUILD="$build/clang" CC=clang all
 step "tidy" $make_in BUILD="$build" tidy
-step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" integration
+step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" integration hostile
 step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim" "$build/asan/tests/shards"
 step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_writer" "$build/tsan/tests/unit/test_ring"
 
@@ -76,7 +76,7 @@ step "unit ring (tsan)" "$build/tsan/tests/unit/test_ring"
 step "simulation: 2000 seeds" "$build/tests/sim" --seeds 1..2000
 step "simulation: 150 seeds (asan)" "$build/asan/tests/sim" --seeds 3001..3150
 
-step "simulation of shards: 300 seeds" "$build/tests/shards" --seeds 1..300
+step "simulation of shards: 2000 seeds" "$build/tests/shards" --seeds 1..2000
 step "simulation of shards: 30 seeds (asan)" "$build/asan/tests/shards" --seeds 1001..1030
 
 step "fuzz, 15 s each" make --no-print-directory BUILD="$build" fuzz FUZZ_SECONDS=15
@@ -91,6 +91,11 @@ for source in tests/integration/test_*.c; do
         ASAN_OPTIONS=detect_leaks=1 "$build/tests/integration/$name"
 done
 
+step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
+step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    tests/hostile/suites/run.sh "$build/asan/ahorad"
+
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
 for name in session subscribe publish publish_lists http http_stream crash store; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
@@ -100,6 +105,8 @@ done
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
 step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
+
+step "api descriptions" make --no-print-directory BUILD="$build" api
 
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 

@@ -44,6 +44,8 @@ struct core *core_create(const struct core_options *options) {
     core->kinds = options->kinds != NULL ? options->kinds : core->own_kinds;
     core->limits = options->limits;
     core->random = options->seed;
+    core->session_numbers = options->session_first;
+    core->session_step = options->session_step == 0 ? 1 : options->session_step;
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", options->epoch);
     (void)snprintf(core->server, sizeof core->server, "%s", options->server);
     table_key_init(&core->hash_key, options->seed);
@@ -452,6 +454,14 @@ void core_drain(struct core *core, const char *reason, int64_t retry_ms_max) {
         session_reply(core, session, &reply);
         session_kick(core, session, AHORA_CLOSE_GOING_AWAY, ahora_code_name(AHORA_DRAINING));
     }
+}
+
+void core_configure(struct core *core, const struct limits *limits) {
+    core->limits = *limits;
+}
+
+void core_set_growth_retry(struct core *core, int64_t retry_ms) {
+    core->ledger.growth_retry_ms = retry_ms;
 }
 
 bool core_is_draining(const struct core *core) {

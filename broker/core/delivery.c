@@ -172,8 +172,8 @@ static void start_cursor(struct core *core, struct cursor *cursor, int64_t since
     struct view *view = cursor->view;
     bool fresh = since < 0;
     const bool near = near_of(view) != NULL;
-    if (near) {
-        near_begin(view, since);
+    if (near && fresh) {
+        near_begin(view);
     }
     bookmark_place(view, &cursor->bookmark, fresh || near ? &view->order : view_spot_of(view, since));
     cursor->complete = false;
@@ -656,6 +656,7 @@ static void announce_live(struct core *core, struct subscription *subscription) 
         .op = REPLY_LIVE, .id = subscription->id, .seq = core->seq_shown, .skipped = (int64_t)subscription->skipped};
     put_message(core, subscription->session, &reply, core->seq_shown);
     core->metrics.skipped += subscription->skipped;
+    subscription->session->skipped += subscription->skipped;
     subscription->skipped = 0;
     subscription->announced = true;
     subscription->walked_ms = core->mono_ms;

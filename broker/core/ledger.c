@@ -20,6 +20,7 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
     buffer_init(&ledger->scratch, limits->document_bytes_max);
     buffer_init(&ledger->differs, limits->document_bytes_max);
     shaper_init(&ledger->shaper, limits->document_bytes_max);
+    kind_rooms_init(&ledger->kind_rooms, limits, kinds);
     ledger->undos = calloc(AHORA_CHANGES_MAX, sizeof *ledger->undos);
     return table_init(&ledger->topics) && tree_init(&ledger->tree, hash_key) && keys_init(&ledger->keys, hash_key) &&
            sources_init(&ledger->sources, hash_key) && ledger->undos != NULL;
@@ -97,11 +98,13 @@ void topic_hold(struct ledger *ledger, struct topic *topic, struct document *doc
     if (topic->document != NULL) {
         ledger->topic_count--;
         ledger->documents_bytes -= topic->document->bytes;
+        kind_rooms_let_go(&ledger->kind_rooms, topic->kind, topic->document->bytes);
     }
     topic->document = document;
     if (document != NULL) {
         ledger->topic_count++;
         ledger->documents_bytes += document->bytes;
+        kind_rooms_take(&ledger->kind_rooms, topic->kind, document->bytes);
     }
 }
 

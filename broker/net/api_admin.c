@@ -27,10 +27,12 @@ static void readyz_end(struct exchange *exchange) {
     switch (exchange->broker->phase) {
     case PHASE_READY:
     case PHASE_LOADING:
-        if (atomic_load(&exchange->broker->shards->is_ready)) {
-            answer_text(exchange, 200, "ok\n");
-        } else {
+        if (!atomic_load(&exchange->broker->shards->is_ready)) {
             answer_text(exchange, 503, "loading\n");
+        } else if (pressure_is_high(exchange->broker)) {
+            answer_text(exchange, 503, "overloaded: short of memory\n");
+        } else {
+            answer_text(exchange, 200, "ok\n");
         }
         return;
     case PHASE_DRAINING:
@@ -108,6 +110,9 @@ static void status_end(struct exchange *exchange) {
     put_number(&out, "resumes", metrics->resumes);
     put_freshness(metrics, &out);
     buffer_put_text(&out, "\"memory\":{");
+    put_number(&out, "own_bytes", atomic_load(&broker->shards->pressure.bytes));
+    put_number(&out, "bytes_max", atomic_load(&broker->shards->pressure.bytes_max));
+    buffer_put_text(&out, pressure_is_high(broker) ? "\"high\":true," : "\"high\":false,");
     put_number(&out, "peak_bytes", process_memory_peak());
     char rss[64];
     snprintf(rss, sizeof rss, "\"rss_bytes\":%" PRIu64 "},", process_memory_rss());

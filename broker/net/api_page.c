@@ -36,6 +36,7 @@ static const char list_text[] =
     "GET  /v1/kinds                     the JSON Schemas of documents\n"
     "GET  /v1/stream?match={pattern}    Server-Sent Events\n"
     "POST /v1/publish                   changes, as JSON, NDJSON or MessagePack\n"
+    "GET  /openapi.json /asyncapi.json  the API described for machines\n"
     "GET  /v1/status                    what the broker holds\n"
     "GET  /livez /readyz /metrics       probes and Prometheus metrics\n"
     "GET  /                             in a browser: the dashboard\n"

@@ -119,7 +119,7 @@ export class Client {
 
   /** Until `connect`. Subscriptions stay, and are behind; calls that wait are rejected. */
   disconnect(): void {
-    this.#connection.disconnect(new AhoraError("closed", "disconnect was called"));
+    this.#disconnect("disconnect was called");
   }
 
   /** For good: subscriptions end, calls are rejected. */
@@ -134,8 +134,14 @@ export class Client {
       }
       this.#lingering.clear();
       this.#cancelResend?.();
-      this.#connection.disconnect(new AhoraError("closed", "close was called"));
+      this.#disconnect("close was called");
     }
+  }
+
+  #disconnect(detail: string): void {
+    const reason = new AhoraError("closed", detail);
+    this.#calls.cancel(reason);
+    this.#connection.disconnect(reason);
   }
 
   /** The broker's clock, Unix milliseconds, as far as it can be known here. */

@@ -351,7 +351,7 @@ static void one_who_asks_and_reads_nothing_is_held_back_and_cut(void **state) {
     int64_t before = scene_memory_kb(broker);
     int fd = http_connect(broker->port, 4096);
     struct bytes line = {0}; /* longer than what the kernel keeps of 20,000 of them */
-    bytes_printf(&line, "GET /page.js?%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000, 1);
+    bytes_printf(&line, "GET /metrics?%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000, 1);
     assert_true(send_often(fd, bytes_text(&line), 20000, 500) < 20000);
     bytes_fini(&line);
     assert_true(scene_memory_kb(broker) < before + 16 * 1024);
@@ -367,7 +367,7 @@ static void asking_gives_no_new_time_for_reading(void **state) {
     int fd = http_connect(broker->port, 4096);
     struct bytes line = {0};
     bytes_printf(&line, "GET /v1/topics/order/%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 100, 1);
-    send_often(fd, "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, 500);
+    send_often(fd, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, 500);
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while (scene_metric(broker, "ahora_timeouts_stall_total") < 1) {
         assert_true(scene_clock_ms() < deadline_ms);

@@ -221,6 +221,7 @@ int main(int count, char **words) {
     if (exit_code < 0) {
         config_check(config, stderr);
         check_certificates(config);
+        config->errors += access_check(config, stderr) ? 0 : 1;
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
         check_promises(config, kinds);

@@ -97,7 +97,7 @@ step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_lea
     tests/hostile/suites/run.sh "$build/asan/ahorad"
 
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
-for name in session subscribe publish publish_lists http http_stream crash store; do
+for name in session subscribe publish publish_lists http http_stream auth crash store; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done

@@ -85,7 +85,8 @@ third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
-third_party 'openssl' broker/net clients/c tests/unit tests/tunnel
+third_party 'openssl' broker/net clients/c clients/cli tests/unit tests/tunnel
+third_party 'jwt\.h' broker/net clients/cli
 
 # ---- banned calls ----
 while IFS= read -r line; do

@@ -277,6 +277,10 @@ bool follow_post(struct core *core, const struct publish *publish, struct ticket
     mail->ack = publish->ack;
     mail->atomic = publish->atomic;
     mail->change_count = publish->change_count;
+    if (publish->denied != NULL) {
+        mail->has_denied = true;
+        memcpy(mail->denied, publish->denied, sizeof mail->denied);
+    }
     mail->ticket = ticket;
     ticket->mail = mail;
     post(core, mail);
@@ -403,6 +407,7 @@ static void serve_publish(struct core *core, struct mail *mail) {
         .change_count = mail->change_count,
         .atomic = mail->atomic,
         .ack = mail->ack,
+        .denied = mail->has_denied ? mail->denied : NULL,
     };
     buffer_init(&mail->results, AHORA_CHANGES_MAX * LEDGER_RESULT_BYTES_MAX + 16);
     core_apply(core, &publish, &mail->results, &mail->served);

@@ -107,6 +107,10 @@ struct topic *ledger_find(const struct ledger *ledger, struct span path);
 void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
                   bool atomic, struct buffer *results);
 
+/* The same, with the changes whose bits are set in `denied` refused as forbidden. */
+void ledger_apply_allowed(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                          uint32_t count, bool atomic, const uint8_t *denied, struct buffer *results);
+
 /*
  * Makes the changes whose time has come: documents go stale, topics expire, and what a lost source wrote goes with it. They belong to
  * the running turn. Looks at no more than `count_max` topics and returns at how many; what is left waits for the next call.

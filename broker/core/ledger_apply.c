@@ -25,6 +25,7 @@
 
 #include "broker/core/field_map.h"
 #include "broker/core/ledger_internal.h"
+#include "broker/core/rights.h"
 
 /* Of a result's LEDGER_RESULT_BYTES_MAX; code and detail have the rest. */
 #define VIOLATIONS_BYTES_MAX 880
@@ -46,6 +47,7 @@ struct attempt {
     const char *principal;
     struct source *source; /* NULL: none was named */
     bool atomic;
+    const uint8_t *denied; /* bits of changes that are refused; NULL: none is */
     struct change_request request;
     struct name name;
     const struct kind *kind;
@@ -509,18 +511,21 @@ static void finish_result(struct ledger *ledger, struct buffer *results, const s
 
 /* ---- lists ---- */
 
-static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *reader) {
+static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *reader, uint32_t index) {
     const char *detail = NULL;
     enum ahora_code code = change_decode(reader, &attempt->request, &detail);
+    if (code == AHORA_OK && rights_is_denied(attempt->denied, index)) {
+        return refuse(AHORA_FORBIDDEN, "this topic may not be written so");
+    }
     return code == AHORA_OK ? run(attempt) : refuse(code, detail);
 }
 
 static void apply_each(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
     struct pack_reader reader = pack_reader_of(changes);
     (void)pack_read_list(&reader);
-    for (; count > 0; count--) {
+    for (uint32_t i = 0; i < count; i++) {
         attempt->key = (struct span){0};
-        struct outcome outcome = read_and_run(attempt, &reader);
+        struct outcome outcome = read_and_run(attempt, &reader, i);
         remember(attempt, &outcome);
         finish_result(attempt->ledger, results, &outcome);
     }
@@ -599,7 +604,7 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
     assert(ledger->undo_count == 0);
     for (uint32_t i = 0; i < count; i++) {
         attempt->key = (struct span){0};
-        struct outcome outcome = read_and_run(attempt, &reader);
+        struct outcome outcome = read_and_run(attempt, &reader, i);
         if (outcome.code != AHORA_OK) {
             roll_back(ledger, &mark);
             buffer_cut(results, results_before);
@@ -614,8 +619,13 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
 
 void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
                   bool atomic, struct buffer *results) {
+    ledger_apply_allowed(ledger, principal, source, changes, count, atomic, NULL, results);
+}
+
+void ledger_apply_allowed(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                          uint32_t count, bool atomic, const uint8_t *denied, struct buffer *results) {
     assert(count > 0 && count <= AHORA_CHANGES_MAX);
-    struct attempt attempt = {.ledger = ledger, .principal = principal, .source = source, .atomic = atomic};
+    struct attempt attempt = {.ledger = ledger, .principal = principal, .source = source, .atomic = atomic, .denied = denied};
     pack_put_list(results, count);
     if (atomic) {
         apply_all(&attempt, changes, count, results);

@@ -80,6 +80,7 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
+    session_rights_fini(core, session);
     if (core->ledger.follows) {
         follow_leave(core, session);
     } else if (session->source != NULL) {
@@ -291,7 +292,7 @@ static bool may_go_on(struct core *core, const struct session *session) {
     const bool has_room = session->publication_count < core->limits.publishes_max;
     core->metrics.publishes_held += !has_room;
     return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max && has_room &&
-           core->work < WORK_MAX && (session->posted_count == 0 || core_wants_changes(core));
+           core->work < WORK_MAX && !session->is_claiming && (session->posted_count == 0 || core_wants_changes(core));
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
@@ -361,7 +362,7 @@ static struct span process(struct core *core, struct session *session, struct sp
     while (input.bytes > 0 && taken && may_go_on(core, session)) {
         taken = session->encoding == ENCODING_JSON ? take_line(core, session, &input) : take_packed(core, session, &input);
     }
-    if (!taken && session->posted_count == 0 && !link_is_listed(&session->stalled_input)) {
+    if (!taken && session->posted_count == 0 && !session->is_claiming && !link_is_listed(&session->stalled_input)) {
         list_append(&core->inputs, &session->stalled_input); /* it waits for the end of this turn alone */
     }
     return session->close_code != 0 ? (struct span){0} : input;

@@ -72,6 +72,9 @@ static const struct row core_rows[] = {
     CORE(messages_limited, false, "messages_limited_total", "Messages refused because their session is faster than it may be"),
     CORE(flooders, false, "flooders_total", "Sessions ended because they sent on although they were refused"),
     CORE(publishes_held, false, "publishes_held_total", "Times a session was not read because too many of its publishes wait"),
+    CORE(renewals, false, "renewals_total", "Sessions that went on under a new token"),
+    CORE(sessions_expired, false, "sessions_expired_total", "Sessions closed because their token ended"),
+    CORE(subscriptions_denied, false, "subscriptions_denied_total", "Subscriptions ended by a token with narrower rights"),
     CORE(hello_timeouts, false, "hello_timeouts_total", "Sessions without hello in time"),
 };
 
@@ -120,6 +123,10 @@ static const struct row net_rows[] = {
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
     NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(auth_accepted, false, "auth_accepted_total", "Tokens and API keys that were found good"),
+    NET(sessions_revoked, false, "sessions_revoked_total", "Sessions closed because their credentials were revoked"),
+    NET(access_reloads, false, "access_reloads_total", "Times keys and revocations were read again"),
+    NET(access_reloads_failed, false, "access_reloads_failed_total", "Times they could not be, and the old ones stayed"),
     NET(shard_waits, false, "shard_waits_total", "Times the ledger waited for a shard whose queue of changes was full"),
 };
 
@@ -213,6 +220,13 @@ static void put_process(struct buffer *out, struct broker *broker, const struct 
     }
 }
 
+static void put_refusals(struct buffer *out, const struct net_metrics *metrics) {
+    put_family(out, "auth_refused_total", "Credentials refused, by the reason that nobody is told", false);
+    for (int refusal = REFUSAL_NONE + 1; refusal < REFUSALS; refusal++) {
+        put_value(out, "auth_refused_total", "reason", refusal_name((enum refusal)refusal), metrics->auth_refused[refusal]);
+    }
+}
+
 static void metrics_end(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct buffer out;
@@ -221,6 +235,7 @@ static void metrics_end(struct exchange *exchange) {
     shards_sum(broker, &sum);
     put_process(&out, broker, &sum.net);
     put_rows(&out, net_rows, sizeof net_rows / sizeof net_rows[0], &sum.net);
+    put_refusals(&out, &sum.net);
     if (broker->phase != PHASE_LOADING) {
         struct store_metrics store;
         store_metrics(broker->store, &store);
@@ -236,4 +251,4 @@ static void metrics_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_metrics = {.body = BODY_NONE, .end = metrics_end};
+const struct handler api_metrics = {.body = BODY_NONE, .is_public = true, .end = metrics_end};

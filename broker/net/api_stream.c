@@ -146,6 +146,12 @@ static void open_stream(struct exchange *exchange, struct span subscription) {
         refuse(exchange, AHORA_OVERLOADED, "out of memory");
         return;
     }
+    if (call->peer.session != NULL && !session_grant(core, call->peer.session, exchange->rights)) {
+        leave_session(call);
+        exchange->is_stream = false;
+        refuse(exchange, AHORA_OVERLOADED, "out of memory, or too many different sets of fields");
+        return;
+    }
     call->counted = call->peer.session != NULL;
     exchange->broker->metrics.event_streams += call->counted;
     exchange_answer_begin(exchange, &(struct answer){.status = 200,

@@ -92,6 +92,7 @@ static struct core *create_core(const struct broker *broker) {
         .session_first = (unsigned)broker->index,
         .session_step = (unsigned)broker->shards->count,
         .follows = broker->index > 0,
+        .controlled = access_is_controlled(&broker->config),
     };
     return core_create(&options);
 }
@@ -125,6 +126,7 @@ static bool make_shards(struct broker *first) {
     }
     pthread_mutex_init(&first->shards->mutex, NULL);
     tls_context_init(&first->shards->tls);
+    pthread_mutex_init(&first->shards->access.mutex, NULL);
     first->shards->count = count_shards(first);
     first->shards->brokers[0] = first;
     inquiries_init(&first->shards->inquiries);
@@ -158,6 +160,7 @@ struct broker *broker_create_follower(const struct broker *first, size_t index) 
 void broker_destroy_follower(struct broker *broker) {
     if (broker != NULL) {
         core_destroy(broker->core);
+        access_leave(broker); /* if its loop never ran */
         free(broker);
     }
 }
@@ -186,7 +189,7 @@ bool broker_open_loop(struct broker *broker) {
         return false;
     }
     gate_configure(broker);
-    return websockets_init(broker);
+    return access_join(broker) && websockets_init(broker);
 }
 
 void broker_run_loop(struct broker *broker) {
@@ -194,6 +197,7 @@ void broker_run_loop(struct broker *broker) {
     websockets_fini(broker);
     gate_fini(&broker->gate);
     loop_fini(&broker->loop);
+    access_leave(broker);
 }
 
 static bool fail_start(struct broker *broker, const char *what) {
@@ -236,6 +240,7 @@ static void run_loop(struct broker *broker) {
 
 /* The shards that follow go first: they show documents of the first core. */
 static void fini(struct broker *broker) {
+    access_close(broker);
     shards_destroy(broker->shards);
     if (broker->core != NULL) {
         core_destroy(broker->core);
@@ -256,7 +261,11 @@ int broker_run(struct broker *broker) {
         fail_start(broker, "out of memory");
         return 1;
     }
-    if (!open_store(broker)) {
+    char why[512] = "";
+    if (!access_open(broker, why, sizeof why)) {
+        fail_start(broker, why);
+        broker->exit_code = 1;
+    } else if (!open_store(broker)) {
         broker->exit_code = 1;
     } else if ((broker->core = create_core(broker)) == NULL) {
         fail_start(broker, "out of memory");

@@ -12,6 +12,7 @@
 #define NET_BROKER_H
 
 #include "broker/core/core.h"
+#include "broker/net/access.h"
 #include "broker/net/config.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/gate.h"
@@ -55,6 +56,7 @@ struct broker {
     struct loop loop;
     struct listeners listeners;
     struct gate gate;
+    struct shard_access access;
     struct deadlines deadlines;
     struct tls_queues tls;
     struct websockets websockets;

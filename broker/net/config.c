@@ -24,6 +24,8 @@ void config_init(struct config *config) {
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
+    config->auth_skew_ms = 5000;
+    config->auth_token_bytes_max = 8192;
     config->shards = 1;
     snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
     snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");

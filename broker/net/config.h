@@ -31,6 +31,19 @@ struct config {
     char kinds_topics_max[CONFIG_TEXT_BYTES_MAX]; /* "stock:1000000 order:50000"; read into core by config_check */
     char kinds_bytes_max[CONFIG_TEXT_BYTES_MAX];  /* "stock:1G"; the same */
 
+    char auth_keys[CONFIG_TEXT_BYTES_MAX]; /* access.h; empty: none */
+    char auth_jwks[CONFIG_TEXT_BYTES_MAX];
+    char auth_api_keys[CONFIG_TEXT_BYTES_MAX];
+    char auth_revoked[CONFIG_TEXT_BYTES_MAX];
+    char auth_issuer[CONFIG_TEXT_BYTES_MAX];
+    char auth_audience[CONFIG_TEXT_BYTES_MAX];
+    char auth_anonymous_sub[CONFIG_TEXT_BYTES_MAX]; /* patterns, separated by blanks */
+    char auth_anonymous_fields[CONFIG_TEXT_BYTES_MAX];
+    int64_t auth_anonymous_every_ms;
+    int64_t auth_anonymous_max_subs; /* 0: as any session */
+    int64_t auth_skew_ms;
+    int64_t auth_token_bytes_max;
+
     struct store_options store; /* path points at `data` */
     struct limits core;
     char fresh_ms[CONFIG_TEXT_BYTES_MAX];  /* "service:2m stock:0"; read into core by config_check */

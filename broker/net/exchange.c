@@ -38,6 +38,7 @@ void exchange_destroy(struct exchange *exchange) {
     buffer_fini(&exchange->bytes);
     buffer_fini(&exchange->path);
     buffer_fini(&exchange->body);
+    rights_unref(exchange->rights);
     free(exchange);
 }
 
@@ -202,7 +203,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
     }
     origin_read(exchange);
     if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
-        !admit_body(exchange)) {
+        !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

@@ -189,6 +189,7 @@ static void reload_tls(struct broker *broker) {
 
 void lifecycle_reload_files(struct broker *broker) {
     reload_tls(broker);
+    access_reload(broker);
 }
 
 bool lifecycle_ask_drain(struct broker *broker) {

@@ -151,6 +151,8 @@ static void run_turn(struct broker *broker) {
         inquiries_serve(broker);
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
+            access_keep_up(broker);
+            awake |= access_judge_sessions(broker);
             loop_store_changes(broker);
             core_turn_stored(broker->core);
             shards_send(broker);

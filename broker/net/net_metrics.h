@@ -7,6 +7,8 @@
 #ifndef NET_METRICS_H
 #define NET_METRICS_H
 
+#include "broker/net/jwt_claims.h"
+
 #include <stdint.h>
 
 struct net_metrics {
@@ -52,6 +54,10 @@ struct net_metrics {
     uint64_t choked; /* a session's socket took no more */
     uint64_t yields; /* a session had its share of a turn */
     uint64_t turns;
+    uint64_t auth_accepted;          /* tokens and keys that were judged, and good; */
+    uint64_t auth_refused[REFUSALS]; /* and those that were not, by the reason */
+    uint64_t sessions_revoked;       /* ended because of a revocation, or because their key is gone */
+    uint64_t access_reloads, access_reloads_failed;
     uint64_t shard_waits; /* the first shard waited for one whose queue of changes was full */
 };
 

@@ -438,6 +438,7 @@ void shards_destroy(struct shards *shards) {
     inquiries_fini(&shards->inquiries);
     reload_fini(&shards->reload);
     tls_context_fini(&shards->tls);
+    pthread_mutex_destroy(&shards->access.mutex);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

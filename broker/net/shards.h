@@ -23,6 +23,7 @@
 
 #include "broker/base/ring.h"
 #include "broker/core/follow.h"
+#include "broker/net/access.h"
 #include "broker/net/inquiry.h"
 #include "broker/net/limits.h"
 #include "broker/net/net_metrics.h"
@@ -81,6 +82,7 @@ struct shards {
     atomic_bool drain_asked; /* by an operator: once */
     atomic_bool backing_up;  /* one at a time */
     struct tls_context tls;
+    struct access access;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */
 };

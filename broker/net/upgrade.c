@@ -119,11 +119,13 @@ void upgrade_give(struct connection *connection) {
     } else {
         struct buffer in = connection->in; /* what came behind the request goes along */
         size_t used = connection->in_at;
+        struct rights *rights = rights_ref(connection->exchange->rights);
         buffer_init(&connection->in, 0);
-        struct websocket *websocket = websocket_open(connection_give(connection), encoding);
+        struct websocket *websocket = websocket_open(connection_give(connection), encoding, rights);
         if (websocket != NULL) {
             websocket_begin(websocket, buffer_span(&answer), in.data + used, in.bytes - used);
         }
+        rights_unref(rights);
         buffer_fini(&in);
     }
     buffer_fini(&answer);

@@ -179,13 +179,24 @@ static void on_deadline(struct deadline *deadline) {
 
 /* ---- the beginning ---- */
 
-struct websocket *websocket_open(struct transport *transport, enum encoding encoding) {
+static struct session *open_session(struct websocket *websocket, struct transport *transport, enum encoding encoding,
+                                    struct rights *rights) {
+    struct core *core = transport->broker->core;
+    char subject[TLS_SUBJECT_BYTES];
+    const char *principal = tls_subject(transport, subject) ? subject : "anonymous";
+    struct session *session = session_open(core, encoding, principal, &websocket->peer);
+    if (session != NULL && !session_grant(core, session, rights)) {
+        session_close(core, session);
+        return NULL;
+    }
+    return session;
+}
+
+struct websocket *websocket_open(struct transport *transport, enum encoding encoding, struct rights *rights) {
     struct broker *broker = transport->broker;
     struct websocket *websocket = calloc(1, sizeof *websocket);
-    char subject[TLS_SUBJECT_BYTES];
     if (websocket != NULL) {
-        const char *principal = tls_subject(transport, subject) ? subject : "anonymous";
-        websocket->peer.session = session_open(broker->core, encoding, principal, &websocket->peer);
+        websocket->peer.session = open_session(websocket, transport, encoding, rights);
     }
     if (websocket == NULL || websocket->peer.session == NULL) {
         free(websocket);

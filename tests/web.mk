@@ -6,3 +6,10 @@
 .PHONY: web
 web: $(BUILD)/ahorad ## the pages in Chromium (WEB="demo line": only cases with these words in their names)
 	@tests/web/run.sh $(BUILD)/ahorad $(WEB)
+
+.PHONY: screenshots
+screenshots: ## draw the pictures of the README anew, docs/img/*.png (installs chromium and a font)
+	@packaging/deps.sh screenshots
+	@$(MAKE) --no-print-directory -j2 all
+	@cd tests/web && npm ci --ignore-scripts --no-audit --no-fund >/dev/null
+	@node tests/web/screenshots.mjs $(BUILD) docs/img

@@ -116,6 +116,8 @@ step "hostile tokens (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
+step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
+
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke

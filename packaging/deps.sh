@@ -6,7 +6,7 @@
 set -eu
 
 # Why each: the README, "Built on"; curl is for "Five minutes" there.
-run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libssl-dev zlib1g-dev ca-certificates curl"
+run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libssl-dev zlib1g-dev ca-certificates curl scdoc"
 test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps"
 
 # What `make bench-peers` compares with (docs/benchmarks.md). Their services are not started: the bench starts its own.

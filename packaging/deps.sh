@@ -6,8 +6,8 @@
 set -eu
 
 # Why each: the README, "Built on"; curl is for "Five minutes" there.
-run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libssl-dev zlib1g-dev ca-certificates curl scdoc"
-test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps"
+run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libjwt-dev libssl-dev zlib1g-dev ca-certificates curl scdoc"
+test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps man-db pkg-config"
 
 # What `make bench-peers` compares with (docs/benchmarks.md). Their services are not started: the bench starts its own.
 peers="nginx libnginx-mod-nchan mosquitto nats-server redis-server"

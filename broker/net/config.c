@@ -5,6 +5,7 @@
 
 #include "broker/net/config.h"
 
+#include "broker/net/config_kinds.h"
 #include "broker/net/config_promise.h"
 #include "broker/net/listen_address.h"
 
@@ -23,6 +24,8 @@ void config_init(struct config *config) {
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
+    config->auth_skew_ms = 5000;
+    config->auth_token_bytes_max = 8192;
     config->shards = 1;
     snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
     snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");
@@ -31,6 +34,11 @@ void config_init(struct config *config) {
     config->handshake_steps_max = 4;
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;
+    config->sessions_per_subject_max = 1000;
+    config->handshake_rate_max = 20000;
+    config->handshakes_waiting_max = 4096;
+    config->handshake_wait_ms = 5000;
+    config->turn_ms = 5;
     config->header_ms = 10000;
     config->header_bytes_max = 8192;
     config->body_ms = 60000;
@@ -43,13 +51,16 @@ void config_init(struct config *config) {
     config->listed_topics_max = 8 << 20;
     config->range_nights_max = 1000;
     config->stream_results_max = 4096;
+    config->event_streams_max = 10000;
     config->close_ms = 5000;
     config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
+    config->idle_frames_rate_max = 500;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;
     config->drain_ms = 5000;
     config->retry_ms = 5000;
+    config->return_rate_max = 2000;
 }
 
 static const struct config_key *find_key(const char *section, const char *name) {
@@ -94,14 +105,21 @@ static bool parse_amount(const char *value, const struct unit *units, int64_t *a
     return false;
 }
 
+static const struct unit *units_of(enum config_type type) {
+    return type == CONFIG_BYTES ? byte_units : type == CONFIG_DURATION ? time_units : no_units;
+}
+
+bool config_parse_amount(enum config_type type, const char *text, int64_t *amount) {
+    return parse_amount(text, units_of(type), amount);
+}
+
 bool config_parse_duration(const char *text, int64_t *duration_ms) {
     return parse_amount(text, time_units, duration_ms);
 }
 
 static bool set_amount(struct config *config, const struct config_key *key, const char *value, char *why, size_t why_bytes) {
-    const struct unit *units = key->type == CONFIG_BYTES ? byte_units : key->type == CONFIG_DURATION ? time_units : no_units;
     int64_t amount;
-    if (!parse_amount(value, units, &amount)) {
+    if (!config_parse_amount(key->type, value, &amount)) {
         snprintf(why, why_bytes, "%s.%s: '%.64s' is not %s", key->section, key->name, value,
                  key->type == CONFIG_BYTES      ? "a number of bytes (65536, 64K, 64M, 64G)"
                  : key->type == CONFIG_DURATION ? "a duration (500, 500ms, 5s, 10m, 1h)"
@@ -317,6 +335,10 @@ void config_check(struct config *config, FILE *errors) {
     }
     char why[256];
     const char *wrong = config_read_promises(config, why, sizeof why);
+    if (wrong != NULL) {
+        report(config, errors, wrong, 0, why);
+    }
+    wrong = config_read_bounds(config, why, sizeof why);
     if (wrong != NULL) {
         report(config, errors, wrong, 0, why);
     }

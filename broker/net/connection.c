@@ -35,7 +35,9 @@ void connection_touch(struct connection *connection) {
 /* ---- the end ---- */
 
 static void on_closed(void *owner) {
-    free(owner);
+    struct connection *connection = owner;
+    access_forget(&connection->access);
+    free(connection);
 }
 
 static void release(struct connection *connection) {
@@ -63,6 +65,7 @@ struct transport *connection_give(struct connection *connection) {
     struct transport *transport = connection->transport;
     transport_own(transport, NULL, NULL, NULL);
     release(connection);
+    access_forget(&connection->access);
     free(connection);
     return transport;
 }

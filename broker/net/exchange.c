@@ -38,6 +38,7 @@ void exchange_destroy(struct exchange *exchange) {
     buffer_fini(&exchange->bytes);
     buffer_fini(&exchange->path);
     buffer_fini(&exchange->body);
+    rights_unref(exchange->rights);
     free(exchange);
 }
 
@@ -67,8 +68,9 @@ static bool has_encoded_slash(struct span path) {
 
 static void refuse_body(struct exchange *exchange) {
     exchange->broker->metrics.bodies_refused++;
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "too many requests at once",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
 }
 
 static bool take_slot(struct exchange *exchange, size_t *used) {
@@ -172,8 +174,9 @@ static bool is_open_for(struct exchange *exchange) {
     if (exchange->broker->phase != PHASE_LOADING || route_works_while_loading(exchange->handler)) {
         return true;
     }
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "the store is being loaded", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "the store is being loaded",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
     return false;
 }
 
@@ -200,7 +203,7 @@ void exchange_begin(struct exchange *exchange, struct span head) {
     }
     origin_read(exchange);
     if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
-        !admit_body(exchange)) {
+        !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

@@ -5,6 +5,7 @@
 
 #include "broker/net/lifecycle.h"
 
+#include "broker/net/backup.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
 
@@ -25,7 +26,9 @@ void lifecycle_stop(struct broker *broker) {
     }
     broker->phase = PHASE_STOPPED;
     listeners_close(&broker->listeners);
+    gate_close(broker);
     tls_close_handshakes(broker);
+    backup_stop(broker);
     connections_close(broker);
     websockets_close(broker);
     loop_stop(broker);
@@ -139,6 +142,13 @@ bool lifecycle_load_slice(struct broker *broker) {
     return true;
 }
 
+/* Those who are told to come back within retry_ms would be too many for one second if there are many: then the last come later. */
+static int64_t return_ms(const struct broker *broker) {
+    const int64_t rate_max = broker->config.return_rate_max / (int64_t)broker->shards->count;
+    const int64_t all_ms = (int64_t)core_session_count(broker->core) * 1000 / (rate_max > 0 ? rate_max : 1);
+    return all_ms > broker->config.retry_ms ? all_ms : broker->config.retry_ms;
+}
+
 void lifecycle_drain(struct broker *broker) {
     if (broker->phase != PHASE_READY) {
         return;
@@ -146,7 +156,8 @@ void lifecycle_drain(struct broker *broker) {
     broker->phase = PHASE_DRAINING;
     broker->drain_until_ms = broker->now_ms + broker->config.drain_ms;
     listeners_close(&broker->listeners);
-    core_drain(broker->core, "shutdown", broker->config.retry_ms);
+    gate_close(broker);
+    core_drain(broker->core, "shutdown", return_ms(broker));
     tls_close_handshakes(broker);
     connections_drain(broker);
 }
@@ -176,10 +187,22 @@ static void reload_tls(struct broker *broker) {
     }
 }
 
+void lifecycle_reload_files(struct broker *broker) {
+    reload_tls(broker);
+    access_reload(broker);
+}
+
+bool lifecycle_ask_drain(struct broker *broker) {
+    if (atomic_exchange(&broker->shards->drain_asked, true) || broker->phase != PHASE_READY) {
+        return false;
+    }
+    return kill(getpid(), SIGTERM) == 0; /* the first shard hears it, whichever was asked */
+}
+
 void lifecycle_on_signal(struct broker *broker, int number) {
     if (number == SIGHUP) {
         log_event(&broker->log, LOG_INFO, "signal", "name=%s action=reload", strsignal(number));
-        reload_tls(broker);
+        reload_now(broker, NULL);
         return;
     }
     if (broker->phase == PHASE_READY) {

@@ -41,16 +41,23 @@ static void set_name(struct listener *listener) {
     snprintf(listener->name, sizeof listener->name, "%s:%d", host, ntohs(in4.sin_port));
 }
 
-/* A few words straight to the socket: nothing is spent on who is not let in. The answer may be lost if the request is on its way. */
-static void refuse(int fd, const char *status, const char *code) {
-    char text[512];
-    char body[160];
-    int body_bytes = snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s,\"code\":\"%s\"}",
-                              status + 4, status, code);
+/* What it has sent is taken first: closing a socket with unread bytes resets it, and the answer may be lost. */
+void listener_refuse(const struct listener *listener, int fd, const char *status, const char *code, int64_t retry_ms) {
+    char text[1024];
+    char body[192];
+    if (listener->is_secure) {
+        close(fd); /* a word it could read would cost a handshake */
+        return;
+    }
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT) == (ssize_t)sizeof text) {
+    }
+    int body_bytes = snprintf(body, sizeof body,
+                              "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s,\"code\":\"%s\",\"retry_ms\":%lld}",
+                              status + 4, status, code, (long long)retry_ms);
     int bytes = snprintf(text, sizeof text,
-                         "HTTP/1.1 %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 5\r\n"
+                         "HTTP/1.1 %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: %lld\r\n"
                          "Connection: close\r\n\r\n%s",
-                         status, body_bytes, body);
+                         status, body_bytes, (long long)((retry_ms + 999) / 1000), body);
     if (send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         errno = 0; /* it has no right to an answer */
     }
@@ -58,20 +65,13 @@ static void refuse(int fd, const char *status, const char *code) {
     close(fd);
 }
 
-static void admit(struct listener *listener, int fd, const struct sockaddr *address) {
+static void admit(struct listener *listener, int fd, const struct sockaddr_storage *address) {
     struct broker *broker = listener->broker;
     struct address_count *count;
-    enum admission admission = connection_limits_enter(&broker->shards->limits, address, &count);
+    enum admission admission = connection_limits_enter(&broker->shards->limits, (const struct sockaddr *)address, &count);
     if (admission == ADMISSION_OK) {
-        struct transport *transport = transport_open(broker, listener, fd, address, count);
         broker->metrics.accepted++;
-        if (transport == NULL) {
-            broker->metrics.refused_other++;
-        } else if (listener->is_secure) {
-            tls_start(transport);
-        } else {
-            connection_open(transport);
-        }
+        gate_enter(broker, &(struct newcomer){.listener = listener, .fd = fd, .address = *address, .count = count});
         return;
     }
     bool too_many = admission == ADMISSION_TOO_MANY;
@@ -79,11 +79,8 @@ static void admit(struct listener *listener, int fd, const struct sockaddr *addr
     log_event_limited(&broker->log, &broker->refused_log, broker->now_ms, LOG_WARN, "connection-refused",
                       "reason=%s connections=%zu", too_many ? "too_many_from_address" : "full",
                       connection_limits_count(&broker->shards->limits));
-    if (listener->is_secure) {
-        close(fd); /* a word it could read would cost a handshake */
-        return;
-    }
-    refuse(fd, too_many ? "429 Too Many Requests" : "503 Service Unavailable", too_many ? "too_many" : "overloaded");
+    listener_refuse(listener, fd, too_many ? "429 Too Many Requests" : "503 Service Unavailable",
+                    too_many ? "too_many" : "overloaded", gate_slot_ms(broker));
 }
 
 /* No descriptor left: close who waits with the spare one, and leave the socket alone for a moment. */
@@ -118,7 +115,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
         socklen_t bytes = sizeof address;
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            admit(listener, fd, (const struct sockaddr *)&address);
+            admit(listener, fd, &address);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {

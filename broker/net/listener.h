@@ -45,6 +45,9 @@ bool listeners_open(struct broker *broker, char *why, size_t why_bytes);
 /* Opens the same again for another shard: with a port of 0 only the first knows where. */
 bool listeners_follow(struct broker *broker, const struct listeners *first, char *why, size_t why_bytes);
 
+/* A few words straight to the socket, and it is closed: nothing more is spent on who is not let in. */
+void listener_refuse(const struct listener *listener, int fd, const char *status, const char *code, int64_t retry_ms);
+
 void listeners_on_time(struct broker *broker);
 int64_t listeners_next_due(const struct listeners *listeners);
 

@@ -35,6 +35,7 @@ struct loop {
     uv_signal_t signals[3]; /* the first shard's */
     uv_async_t wake;        /* another shard has put something into a ring */
     int64_t timer_due_ms;   /* what the timer is armed for; INT64_MAX: not */
+    int64_t busy_since_us;  /* when the first callback of this turn began; 0: none did */
     bool dirty;             /* something may have changed since the last turn */
     bool idling;
     bool has_store_event;

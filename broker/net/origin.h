@@ -28,7 +28,8 @@ bool origin_host_is_known(struct span host, const char *allowed);
 
 /* What a page may send and how long its browser may remember that it may (10 minutes: a changed configuration is noticed). */
 #define ORIGIN_PREFLIGHT_HEADERS                                                                                               \
-    "Access-Control-Allow-Headers: Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID\r\n"          \
+    "Access-Control-Allow-Headers: Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "            \
+    "Last-Event-ID\r\n"                                                                                                        \
     "Access-Control-Max-Age: 600\r\n"
 
 /* Notes in exchange->origin who may see the answers, whatever these will be. */

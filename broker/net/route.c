@@ -26,6 +26,12 @@ static const struct route routes[] = {
     {"/v1/kinds/", NULL, {[HTTP_GET] = &api_kind}},
     {"/v1/range", NULL, {[HTTP_POST] = &api_range}},
     {"/v1/stream", NULL, {[HTTP_GET] = &api_stream}},
+    {"/v1/admin/sessions", NULL, {[HTTP_GET] = &api_admin_sessions}},
+    {"/v1/admin/sessions/slowest", NULL, {[HTTP_GET] = &api_admin_slowest}},
+    {"/v1/admin/disconnect", NULL, {[HTTP_POST] = &api_admin_disconnect}},
+    {"/v1/admin/drain", NULL, {[HTTP_POST] = &api_admin_drain}},
+    {"/v1/admin/reload", NULL, {[HTTP_POST] = &api_admin_reload}},
+    {"/v1/admin/backup", NULL, {[HTTP_POST] = &api_admin_backup}},
     {"/v1/status", NULL, {[HTTP_GET] = &api_status}},
     {"/openapi.json", NULL, {[HTTP_GET] = &api_openapi}},
     {"/asyncapi.json", NULL, {[HTTP_GET] = &api_asyncapi}},
@@ -33,7 +39,9 @@ static const struct route routes[] = {
     {"/readyz", NULL, {[HTTP_GET] = &api_readyz}},
     {"/metrics", NULL, {[HTTP_GET] = &api_metrics}},
     {"/", NULL, {[HTTP_GET] = &api_root}},
-    {"/page.js", NULL, {[HTTP_GET] = &api_page_script}},
+    {"/demo", NULL, {[HTTP_GET] = &api_page}},
+    {"/page/", NULL, {[HTTP_GET] = &api_page}},
+    {"/ahora.js", NULL, {[HTTP_GET] = &api_page_script}},
 };
 
 const struct route *route_at(size_t index) {
@@ -42,7 +50,7 @@ const struct route *route_at(size_t index) {
 
 bool route_works_while_loading(const struct handler *handler) {
     return handler == &api_livez || handler == &api_readyz || handler == &api_metrics || handler == &api_root ||
-           handler == &api_page_script;
+           handler == &api_page || handler == &api_page_script;
 }
 
 bool route_is_public(const struct handler *handler) {

@@ -288,6 +288,7 @@ void shards_sum(struct broker *broker, struct shard_figures *sum) {
     pthread_mutex_unlock(&shards->mutex);
     const struct metrics *ledger = broker->index == 0 ? core_metrics(broker->core) : &first;
     sum->core.topics = ledger->topics; /* every shard counts its own copy of these */
+    sum->core.topics_stale = ledger->topics_stale;
     sum->core.removals = ledger->removals;
     sum->core.documents_bytes = ledger->documents_bytes;
 }
@@ -434,7 +435,10 @@ void shards_destroy(struct shards *shards) {
         broker_destroy_follower(shards->brokers[i]);
     }
     connection_limits_fini(&shards->limits);
+    inquiries_fini(&shards->inquiries);
+    reload_fini(&shards->reload);
     tls_context_fini(&shards->tls);
+    pthread_mutex_destroy(&shards->access.mutex);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

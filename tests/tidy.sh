@@ -42,12 +42,13 @@ arrows() {
     clients/c | clients/c/examples) echo "include proto clients/c" ;;
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
-    tests/traces | tests/integration) echo "include tests/support" ;;
+    tests/traces | tests/integration | tests/tokens) echo "include tests/support" ;;
     tests/hostile) echo "include tests/support tests/integration" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/shards) echo "include proto broker/base broker/core tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
+    docs/man) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;
     *) echo "" ;;
     esac
@@ -79,7 +80,7 @@ third_party() { # header pattern, then the folders that may
     done < <(grep -nE "^#include <$pattern" $c_files)
 }
 third_party 'msgpack' proto tests/support tests/unit
-third_party 'jansson' proto bench tests/support tests/traces tests/integration tests/unit tests/fuzz
+third_party 'jansson' proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
 third_party 'lmdb' broker/store
 third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c
@@ -107,6 +108,13 @@ if [ -f "$build/libcore.a" ]; then
         grep -qxF "$symbol" <<<"$own" && continue
         [[ $symbol =~ $allowed_symbols ]] || complain "broker/core needs $symbol: the core does no I/O"
     done < <(nm --undefined-only "$build/libcore.a" | awk 'NF == 2 {print $2}' | sort -u)
+fi
+
+# ---- manual pages say what the code does ----
+if [ -x "$build/ahora" ] && [ -x "$build/man/keys" ]; then
+    while IFS= read -r line; do
+        complain "$line"
+    done < <(BUILD=$build packaging/man_sources.sh --check)
 fi
 
 # ---- every folder opens with a page ----

@@ -14,20 +14,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* libuv keeps a table of its handles by descriptor. */
-#define TABLE_BYTES sizeof(void *)
-
 /* OpenSSL 3.0 on Debian 12: an idle connection after its handshake, whose record buffers are given back. */
 #define OPENSSL_BYTES 13800
 #define HANDSHAKE_BYTES 44000 /* under way, at most */
 
 static const struct budget_item net_items[] = {
     {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
-    {"WebSocket", "struct transport, its uv_poll_t", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
-    {"WebSocket", "its place in the table of handles", "libuv", TABLE_BYTES},
+    {"WebSocket", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
     {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},
-    {"HTTP connection, idle", "struct transport, its uv_poll_t", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
-    {"HTTP connection, idle", "its place in the table of handles", "libuv", TABLE_BYTES},
+    {"HTTP connection, idle", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
     {"TLS, on top", "SSL, its session, keys (measured)", "OpenSSL", OPENSSL_BYTES},
     {"TLS, on top", "what struct tls has more", "net/tls.h", sizeof(struct tls) - sizeof(struct transport)},
     {"TLS, on top, busy", "a record being read (at most)", "OpenSSL", BUDGET_ALLOCATED(16384 + 344)},

@@ -12,14 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct option_row {
-    const char *name;
-    char letter; /* 0: none */
-    unsigned bit;
-    const char *value; /* NULL: takes none */
-    const char *help;
-    bool (*take)(struct options *options, const char *value);
-};
+/* Of one token or API key. */
+#define TOKEN_TEXT_BYTES_MAX 16385
 
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *value) {
     char *end;
@@ -222,12 +216,31 @@ static bool take_help(struct options *options, const char *value) {
     return true;
 }
 
+/* Into the environment, where all commands look for it: a file is not seen by others on the machine, an argument is. */
+static bool take_token_file(struct options *options, const char *value) {
+    (void)options;
+    char token[TOKEN_TEXT_BYTES_MAX];
+    FILE *file = fopen(value, "re");
+    if (file == NULL) {
+        return false;
+    }
+    size_t bytes = fread(token, 1, sizeof token - 1, file);
+    const bool fine = feof(file) != 0 && ferror(file) == 0;
+    fclose(file);
+    while (bytes > 0 && (token[bytes - 1] == '\n' || token[bytes - 1] == '\r' || token[bytes - 1] == ' ')) {
+        bytes--;
+    }
+    token[bytes] = '\0';
+    return fine && bytes > 0 && setenv("AHORA_TOKEN", token, 1) == 0;
+}
+
 static const struct option_row rows[] = {
     {"server", 's', OPTION_SERVER, "URL", "where the broker is (AHORA_URL; default " AHORA_URL_DEFAULT ")", take_server},
     {"ca", 0, OPTION_SERVER, "FILE", "https: trust these certificates (default: those the system trusts)", take_ca},
     {"cert", 0, OPTION_SERVER, "FILE", "https: show this certificate", take_certificate},
     {"cert-key", 0, OPTION_SERVER, "FILE", "https: its private key (default: in the same file)", take_certificate_key},
     {"insecure", 0, OPTION_SERVER, NULL, "https: trust anybody who answers, for trying out", take_insecure},
+    {"token-file", 0, OPTION_SERVER, "FILE", "the file with the token or API key (AHORA_TOKEN)", take_token_file},
     {"json", 0, OPTION_ENCODING, NULL, "speak JSON with the broker", take_json},
     {"msgpack", 0, OPTION_ENCODING, NULL, "speak MessagePack with the broker (default)", take_msgpack},
     {"json", 0, OPTION_RAW, NULL, "print the JSON as it came", take_json},
@@ -248,6 +261,8 @@ static const struct option_row rows[] = {
      take_where},
     {"near", 0, OPTION_SUB, "LAT,LON,M", "only documents within so many metres; --limit N: the nearest N", take_near},
     {"count", 'n', OPTION_SUB, "N", "end after so many sets, patches and removals", take_count},
+    {"every", 0, OPTION_TOP, "MS", "look again so often (default 1000)", take_every},
+    {"count", 'n', OPTION_TOP, "N", "end after so many looks", take_count},
     {"until-live", 0, OPTION_SUB, NULL, "end when everything current was printed", take_until_live},
     {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged",
      take_speed},
@@ -261,6 +276,23 @@ static const struct option_row rows[] = {
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct option_row *options_at(size_t index) {
+    return index < ROWS ? &rows[index] : NULL;
+}
+
+const char *options_words(const char *name) {
+    static const char *const words[][2] = {{"ack", "durable applied none"},
+                                           {"on-lost", "stale delete"},
+                                           {"speed", "max 1 10 100"},
+                                           {"days", "mon tue wed thu fri sat sun"}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i][0], name) == 0) {
+            return words[i][1];
+        }
+    }
+    return NULL;
+}
 
 /* Options may come after arguments, but "-" and what follows "--" are arguments. Values of long options: "--at 5" or "--at=5". */
 static unsigned fill_getopt(unsigned mask, struct option *longs, char *shorts) {

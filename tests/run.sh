@@ -99,6 +99,8 @@ done
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property"
+step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

@@ -23,7 +23,7 @@ import type { Kinds } from "./index.js";
 
 const PATTERNS_MAX = 64;
 
-type Single = ChangeOptions & Pick<PublishOptions, "ack" | "timeoutMs" | "signal"> & { key?: string | true | undefined };
+type Single = Omit<ChangeOptions, "key"> & Omit<PublishOptions, "atomic">;
 
 /** http://host -> ws://host/v1/ws. Throws `bad_url`. */
 export function endpointOf(url: string | undefined): string {

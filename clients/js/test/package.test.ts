@@ -119,7 +119,7 @@ const named: number | undefined = client.subscribe<"stock">(sku).get("x")?.data.
 const demand: number | undefined = client.subscribe("$demand/**").get("x")?.data.subscribers;
 const status: string | undefined = useTopic("order/1").data?.status;
 void client.adjust("stock/1/a", { available: -1 });
-void client.patch("stock/1/a", { price: null });
+void client.patch("stock/1/a", { price: null }, { key: true, if_newer: true });
 void client.patch(sku, { whatever: [1] });
 // @ts-expect-error a text is no stock
 void client.adjust("stock/1/a", { price: -1 });

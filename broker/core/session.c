@@ -31,9 +31,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     *session = (struct session){
         .owner = owner,
         .encoding = encoding,
-        .number = ++core->session_numbers,
+        .number = core->session_numbers += core->session_step,
+        .opened_ms = core->mono_ms,
         .greeted = encoding == ENCODING_SSE,
         .allowance = {core->limits.publish_rate_max, core->mono_ms},
+        .messages = {core->limits.message_rate_max, core->mono_ms},
+        .received = {core->limits.receive_rate_max, core->mono_ms},
     };
     memcpy(session->principal, principal, principal_bytes);
     session->principal[principal_bytes] = '\0';
@@ -54,6 +57,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     return session;
 }
 
+void session_set_public(struct core *core, struct session *session) {
+    session->is_public = true;
+    session->messages.left = core->limits.public_message_rate_max;
+    session->received.left = core->limits.public_receive_rate_max;
+}
+
 static void drop_publications(struct core *core, struct session *session) {
     for (struct link *link; (link = list_pop(&session->publications)) != NULL;) {
         struct publication *publication = CONTAINER_OF(link, struct publication, of_session);
@@ -71,6 +80,7 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
+    session_rights_fini(core, session);
     if (core->ledger.follows) {
         follow_leave(core, session);
     } else if (session->source != NULL) {
@@ -80,6 +90,7 @@ void session_close(struct core *core, struct session *session) {
     link_remove(&session->all);
     link_remove(&session->ready);
     link_remove(&session->stalled_input);
+    link_remove(&session->named);
     buffer_fini(&session->outbox);
     buffer_fini(&session->inbox);
     free(session);
@@ -278,10 +289,11 @@ bool session_wants_read(const struct session *session) {
     return session->inbox.bytes == 0 && session->close_code == 0;
 }
 
-static bool may_go_on(const struct core *core, const struct session *session) {
-    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
-           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX &&
-           (session->posted_count == 0 || core_wants_changes(core));
+static bool may_go_on(struct core *core, const struct session *session) {
+    const bool has_room = session->publication_count < core->limits.publishes_max;
+    core->metrics.publishes_held += !has_room;
+    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max && has_room &&
+           core->work < WORK_MAX && !session->is_claiming && (session->posted_count == 0 || core_wants_changes(core));
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
@@ -351,7 +363,7 @@ static struct span process(struct core *core, struct session *session, struct sp
     while (input.bytes > 0 && taken && may_go_on(core, session)) {
         taken = session->encoding == ENCODING_JSON ? take_line(core, session, &input) : take_packed(core, session, &input);
     }
-    if (!taken && session->posted_count == 0 && !link_is_listed(&session->stalled_input)) {
+    if (!taken && session->posted_count == 0 && !session->is_claiming && !link_is_listed(&session->stalled_input)) {
         list_append(&core->inputs, &session->stalled_input); /* it waits for the end of this turn alone */
     }
     return session->close_code != 0 ? (struct span){0} : input;

@@ -19,6 +19,7 @@
 #define NET_CONNECTION_H
 
 #include "broker/base/allowance.h"
+#include "broker/net/access.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/http_body.h"
 #include "broker/net/transport.h"
@@ -43,15 +44,17 @@ struct connection {
     bool ended; /* the peer sends no more */
     bool shut;  /* we send no more */
     bool busy;  /* inside connection_process */
+    bool begun; /* empty lines came in front of the next request: its time runs */
     struct link link;
     struct link work;
     struct deadline deadline;
-    int deadline_class;         /* -1: none set */
-    struct allowance allowance; /* of changes */
-    struct buffer in;           /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
-    size_t in_from;             /* in HEAD the next request begins here */
-    size_t in_at;               /* the body decoder stands here */
-    size_t piece_left;          /* content in front of in_at that the exchange has not taken */
+    int deadline_class;          /* -1: none set */
+    struct allowance allowance;  /* of changes */
+    struct access_memory access; /* who its last request was of */
+    struct buffer in;            /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
+    size_t in_from;              /* in HEAD the next request begins here */
+    size_t in_at;                /* the body decoder stands here */
+    size_t piece_left;           /* content in front of in_at that the exchange has not taken */
     struct http_body body;
     struct buffer out;
     size_t out_at; /* sent up to here */

@@ -38,6 +38,7 @@ struct loop {
     uv_signal_t signals[3]; /* the first shard's */
     uv_async_t wake;        /* another shard has put something into a ring */
     int64_t timer_due_ms;   /* what the timer is armed for; INT64_MAX: not */
+    int64_t busy_since_us;  /* when the first callback of this turn began; 0: none did */
     bool dirty;             /* something may have changed since the last turn */
     bool awake;             /* there is more to do at once: it does not sleep */
     bool is_open;

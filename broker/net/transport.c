@@ -6,6 +6,7 @@
 #include "broker/net/transport.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -126,7 +127,7 @@ static void set_address(struct sockaddr_in6 *to, const struct sockaddr *address)
 
 struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
                                  struct address_count *count) {
-    struct transport *transport = calloc(1, sizeof *transport);
+    struct transport *transport = calloc(1, listener->is_secure ? sizeof(struct tls) : sizeof *transport);
     if (transport == NULL) {
         close(fd);
         connection_limits_leave(&broker->shards->limits, count);

@@ -67,7 +67,7 @@ struct transport {
     struct address_count *count; /* its place in the limit per address; NULL: exempt */
 };
 
-/* Takes `fd` and `count`; nothing is waited for yet. NULL: no memory, both are released. */
+/* Takes `fd` and `count`; nothing is waited for yet. One of a listener with TLS goes on with tls_start. NULL: no memory, both are released. */
 struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
                                  struct address_count *count);
 

@@ -44,21 +44,20 @@ static void begin(struct exchange *exchange) {
     const struct http_head *head = &exchange->head;
     const char *version_header = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     struct span version = http_header_find(head, "sec-websocket-version");
-    struct span upgrade = http_header_find(head, "upgrade");
-    bool asks = head->minor == 1 && http_header_lists(head, "connection", "upgrade") && upgrade.bytes == strlen("websocket") &&
-                http_header_lists(head, "upgrade", "websocket");
+    bool asks =
+        head->minor == 1 && http_header_lists(head, "connection", "upgrade") && http_header_lists(head, "upgrade", "websocket");
     if (!asks || head->method != HTTP_GET) {
         refuse(exchange, &(struct problem){.status = 426,
                                            .code = AHORA_BAD_MESSAGE,
                                            .detail = "this path speaks WebSocket only",
                                            .headers = "Upgrade: websocket\r\n"});
-    } else if (!span_is(version, "13")) {
+    } else if (http_header_count(head, "sec-websocket-version") != 1 || !span_is(version, "13")) {
         refuse(exchange, &(struct problem){.status = 426,
                                            .code = AHORA_BAD_MESSAGE,
                                            .detail = "the WebSocket version must be 13",
                                            .headers = version_header});
-    } else if (!is_key(http_header_find(head, "sec-websocket-key"))) {
-        refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "Sec-WebSocket-Key is malformed"});
+    } else if (http_header_count(head, "sec-websocket-key") != 1 || !is_key(http_header_find(head, "sec-websocket-key"))) {
+        refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "one well-formed Sec-WebSocket-Key is needed"});
     } else if (http_header_first_of(head, "sec-websocket-protocol", subprotocols) < 0) {
         refuse(exchange,
                &(struct problem){.code = AHORA_BAD_MESSAGE,
@@ -66,7 +65,14 @@ static void begin(struct exchange *exchange) {
     } else if (exchange->connection->body.state != HTTP_BODY_END) {
         refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "an upgrade takes no body"});
     } else if (exchange->broker->phase != PHASE_READY) {
-        refuse(exchange, &(struct problem){.code = AHORA_DRAINING, .detail = "the broker is going away", .retry_ms = 1000});
+        refuse(exchange, &(struct problem){.code = AHORA_DRAINING,
+                                           .detail = "the broker is going away",
+                                           .retry_ms = gate_slot_ms(exchange->broker)});
+    } else if (pressure_is_high(exchange->broker)) {
+        exchange->broker->metrics.joins_refused++;
+        refuse(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                           .detail = "the broker is short of memory",
+                                           .retry_ms = gate_slot_ms(exchange->broker)});
     } else if (connection_pending(exchange->connection) > 0) {
         refuse(exchange, &(struct problem){.code = AHORA_BAD_MESSAGE, .detail = "read the answers before you upgrade"});
     } else {
@@ -112,11 +118,13 @@ void upgrade_give(struct connection *connection) {
     }
     struct buffer in = connection->in; /* what came behind the request goes along */
     size_t used = connection->in_at;
+    struct rights *rights = rights_ref(connection->exchange->rights);
     buffer_init(&connection->in, 0);
-    struct websocket *websocket = websocket_open(connection_give(connection), encoding);
+    struct websocket *websocket = websocket_open(connection_give(connection), encoding, rights);
     if (websocket != NULL) {
         websocket_begin(websocket, buffer_span(answer), in.data + used, in.bytes - used);
     }
+    rights_unref(rights);
     buffer_fini(&in);
 }
 

@@ -26,12 +26,7 @@ static struct broker *broker_of(const struct websocket *websocket) {
 /* ---- the end ---- */
 
 static void leave_session(struct websocket *websocket) {
-    if (websocket->peer.session != NULL) {
-        struct session *session = websocket->peer.session;
-        websocket->peer.session = NULL;
-        link_remove(&websocket->peer.yielding);
-        session_close(broker_of(websocket)->core, session);
-    }
+    peer_leave(broker_of(websocket), &websocket->peer);
 }
 
 bool websocket_is_gone(const struct websocket *websocket) {
@@ -129,7 +124,13 @@ static void peer_end(struct peer *peer, int code, const char *reason) {
     websocket_settle(websocket);
 }
 
+static const struct transport *peer_transport(const struct peer *peer) {
+    static_assert(offsetof(struct websocket, peer) == 0, "the peer comes first");
+    return ((const struct websocket *)(const void *)peer)->transport;
+}
+
 static const struct peer_calls calls = {
+    .transport = peer_transport,
     .write = peer_write,
     .set_reading = peer_set_reading,
     .end = peer_end,
@@ -173,19 +174,36 @@ static void on_deadline(struct deadline *deadline) {
 
 /* ---- the beginning ---- */
 
-struct websocket *websocket_open(struct transport *transport, enum encoding encoding) {
+static struct session *open_session(struct websocket *websocket, struct transport *transport, enum encoding encoding,
+                                    struct rights *rights) {
+    struct core *core = transport->broker->core;
+    char subject[TLS_SUBJECT_BYTES];
+    const char *principal = tls_subject(transport, subject) ? subject : "anonymous";
+    struct session *session = session_open(core, encoding, principal, &websocket->peer);
+    if (session != NULL && !session_grant(core, session, rights)) {
+        session_close(core, session);
+        return NULL;
+    }
+    return session;
+}
+
+struct websocket *websocket_open(struct transport *transport, enum encoding encoding, struct rights *rights) {
     struct broker *broker = transport->broker;
     struct websocket *websocket = calloc(1, sizeof *websocket);
     if (websocket != NULL) {
-        websocket->peer.session = session_open(broker->core, encoding, "anonymous", &websocket->peer);
+        websocket->peer.session = open_session(websocket, transport, encoding, rights);
     }
     if (websocket == NULL || websocket->peer.session == NULL) {
         free(websocket);
         transport_close(transport);
         return NULL;
     }
+    if (transport->role == LISTENER_PUBLIC) {
+        session_set_public(broker->core, websocket->peer.session);
+    }
     websocket->peer.calls = &calls;
     websocket->peer.reading = true;
+    allowance_init(&websocket->idle, broker->config.idle_frames_rate_max, broker->now_ms);
     websocket->transport = transport;
     websocket->is_text = encoding == ENCODING_JSON;
     websocket->deadline.on_expired = on_deadline;

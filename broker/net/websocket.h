@@ -32,6 +32,7 @@
 #include <stdbool.h>
 
 struct broker;
+struct rights;
 struct transport;
 struct websocket;
 
@@ -50,8 +51,9 @@ struct websockets {
 bool websockets_init(struct broker *broker);
 void websockets_fini(struct broker *broker);
 
-/* A session on the transport, which now belongs to it. NULL: no memory, the transport is closed. */
-struct websocket *websocket_open(struct transport *transport, enum encoding encoding);
+/* A session on the transport, which now belongs to it, with the rights that the request gave (counted). NULL: no memory, the transport is
+   closed. */
+struct websocket *websocket_open(struct transport *transport, enum encoding encoding, struct rights *rights);
 
 /* The answer to the upgrade leaves, and what came behind the request is taken as if it had been read now (and written over). May destroy it. */
 void websocket_begin(struct websocket *websocket, struct span answer, uint8_t *behind, size_t behind_bytes);

@@ -8,6 +8,7 @@
 #ifndef NET_WEBSOCKET_INTERNAL_H
 #define NET_WEBSOCKET_INTERNAL_H
 
+#include "broker/base/allowance.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/frame.h"
 #include "broker/net/peer.h"
@@ -36,16 +37,17 @@ struct websocket {
     struct link link;
     struct deadline deadline; /* DEADLINE_CLOSE: while closing, and again and again while choked */
     struct frame_reader reader;
-    struct held *held;   /* NULL: nothing */
-    struct tail *tail;   /* NULL: nothing; else it is choked */
-    uint16_t close_code; /* of their Close; 0: it had none */
-    bool is_text;        /* what it speaks */
-    bool closing;        /* our Close is written */
-    bool heard_close;    /* theirs has come, or could not be told any more from what comes */
-    bool echoes;         /* it came first */
-    bool ended;          /* the peer sends no more */
-    bool shut;           /* neither do we */
-    bool overdue;        /* choked, and was already kicked when the deadline passed before */
+    struct allowance idle; /* of frames that say nothing */
+    struct held *held;     /* NULL: nothing */
+    struct tail *tail;     /* NULL: nothing; else it is choked */
+    uint16_t close_code;   /* of their Close; 0: it had none */
+    bool is_text;          /* what it speaks */
+    bool closing;          /* our Close is written */
+    bool heard_close;      /* theirs has come, or could not be told any more from what comes */
+    bool echoes;           /* it came first */
+    bool ended;            /* the peer sends no more */
+    bool shut;             /* neither do we */
+    bool overdue;          /* choked, and was already kicked when the deadline passed before */
 };
 
 /* ---- websocket.c ---- */

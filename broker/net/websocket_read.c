@@ -159,8 +159,28 @@ static void take_fault(struct websocket *websocket, const struct frame_event *ev
 
 /* ---- taking and reading ---- */
 
+/* Pings, pongs and empty fragments cost us as much as what means something, and no limit of messages sees them. */
+static bool says_nothing(const struct frame_event *event) {
+    return event->kind == FRAME_PING || event->kind == FRAME_PONG ||
+           (event->kind == FRAME_PIECE && event->payload.bytes == 0 && !event->is_last);
+}
+
+/* False: it has said nothing too often, and is not listened to any more. */
+static bool may_say_nothing(struct websocket *websocket) {
+    struct broker *broker = broker_of(websocket);
+    if (allowance_take(&websocket->idle, broker->config.idle_frames_rate_max, broker->now_ms, 1) == 0) {
+        return true;
+    }
+    broker->metrics.idle_frames_refused++;
+    refuse(websocket, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_RATE_LIMITED));
+    return false;
+}
+
 /* False: the connection is lost. */
 static bool take_event(struct websocket *websocket, const struct frame_event *event, struct pongs *pongs) {
+    if (says_nothing(event) && !may_say_nothing(websocket)) {
+        return true;
+    }
     switch (event->kind) {
     case FRAME_PIECE:
         take_piece(websocket, event);

@@ -90,6 +90,7 @@ static void pings_of_every_length_are_answered_and_pongs_are_not(void **state) {
 /* Pongs do not pile up for one who takes nothing: at most one waits. */
 static void pings_of_one_who_reads_nothing_cost_nothing(void **state) {
     scene_configure("WEBSOCKET_NOTSENT_LOWAT_BYTES", "4K");
+    scene_configure("WEBSOCKET_IDLE_FRAMES_RATE_MAX", "0");
     struct broker_process *broker = scene_start(state);
     struct wire other;
     struct wire wire;

@@ -23,6 +23,7 @@ struct config {
     char listen[CONFIG_TEXT_BYTES_MAX]; /* addresses, separated by commas */
     char listen_public[CONFIG_TEXT_BYTES_MAX];
     char listen_internal[CONFIG_TEXT_BYTES_MAX];
+    char trusted_proxies[CONFIG_TEXT_BYTES_MAX]; /* addresses and networks, separated by blanks */
     bool insecure_open;
     char allowed_origins[CONFIG_TEXT_BYTES_MAX]; /* separated by blanks */
     char data[CONFIG_TEXT_BYTES_MAX];

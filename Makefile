@@ -63,8 +63,9 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) -c $< -o $@
 
-# The live page and the kinds are taken in by .incbin, which -MMD does not see.
-$(BUILD)/obj/broker/net/api_page.o: $(wildcard broker/net/page/*)
+# Kinds, pages and descriptions are taken in by .incbin, which -MMD does not see.
+include broker/net/page/page.mk
+$(BUILD)/obj/broker/net/describe.o $(BUILD)/obj/broker/net/openapi.o: $(wildcard broker/net/describe/*)
 $(BUILD)/obj/proto/kinds.o: $(wildcard proto/kinds/*.json)
 
 $(BUILD)/ahorad: $(BUILD)/obj/broker/main.o $(ARCHIVES)

@@ -61,7 +61,7 @@ echo "ahora: tests"
 step "build gcc" $make_in BUILD="$build" all
 step "build clang" $make_in BUILD="$build/clang" CC=clang all
 step "tidy" $make_in BUILD="$build" tidy
-step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" "$build/tests/tokens" integration
+step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" "$build/tests/tokens" integration hostile
 step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim" "$build/asan/tests/shards"
 step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_writer" "$build/tsan/tests/unit/test_ring"
 
@@ -91,6 +91,11 @@ for source in tests/integration/test_*.c; do
         ASAN_OPTIONS=detect_leaks=1 "$build/tests/integration/$name"
 done
 
+step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
+step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    tests/hostile/suites/run.sh "$build/asan/ahorad"
+
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
 for name in session subscribe publish publish_lists http http_stream auth crash store; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
@@ -101,6 +106,8 @@ step "hostile tokens" env AHORAD="$build/ahorad" tests/tokens/run.sh "$build/tes
 step "hostile tokens (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 tests/tokens/run.sh "$build/tests/tokens"
 
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
+
+step "api descriptions" make --no-print-directory BUILD="$build" api
 
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 

@@ -43,6 +43,7 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration | tests/tokens) echo "include tests/support" ;;
+    tests/hostile) echo "include tests/support tests/integration" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/shards) echo "include proto broker/base broker/core tests/sim" ;;
@@ -84,7 +85,7 @@ third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
-third_party 'openssl' broker/net clients/c clients/cli tests/unit
+third_party 'openssl' broker/net clients/c clients/cli tests/unit tests/tunnel
 third_party 'jwt\.h' broker/net clients/cli
 
 # ---- banned calls ----

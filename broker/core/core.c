@@ -45,6 +45,8 @@ struct core *core_create(const struct core_options *options) {
     core->kinds = options->kinds != NULL ? options->kinds : core->own_kinds;
     core->limits = options->limits;
     core->random = options->seed;
+    core->session_numbers = options->session_first;
+    core->session_step = options->session_step == 0 ? 1 : options->session_step;
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", options->epoch);
     (void)snprintf(core->server, sizeof core->server, "%s", options->server);
     table_key_init(&core->hash_key, options->seed);
@@ -476,6 +478,14 @@ void core_drain(struct core *core, const char *reason, int64_t retry_ms_max) {
     }
 }
 
+void core_configure(struct core *core, const struct limits *limits) {
+    core->limits = *limits;
+}
+
+void core_set_growth_retry(struct core *core, int64_t retry_ms) {
+    core->ledger.growth_retry_ms = retry_ms;
+}
+
 bool core_is_draining(const struct core *core) {
     return core->draining;
 }
@@ -610,6 +620,7 @@ const struct limits *core_limits(const struct core *core) {
 const struct metrics *core_metrics(struct core *core) {
     struct metrics *metrics = &core->metrics;
     metrics->topics = core->ledger.topic_count;
+    metrics->topics_stale = core->ledger.stale_count;
     metrics->removals = core->ledger.removal_count;
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;

@@ -47,6 +47,8 @@ struct core_options {
     const char *server;        /* "ahora/0.1.0", told in `welcome`; copied */
     uint64_t seed;             /* of everything random; tests repeat a run with it */
     unsigned followers;        /* cores that follow this one (follow.h) */
+    unsigned session_first;    /* sessions are numbered from the next on, in steps of */
+    unsigned session_step;     /* (0: 1), so that numbers of several cores differ */
     bool follows;              /* this one follows another: it loads nothing, and what is published to it goes on as mail */
     bool controlled; /* access is: without rights nothing is allowed. Else everything is, and tokens are not looked at */
 };
@@ -130,6 +132,9 @@ void session_end_rights(struct core *core, struct session *session);
 
 /* All sessions, in the order they came: NULL for the first, NULL at the end. */
 struct session *core_next_session(struct core *core, struct session *after);
+/* It came in by a listener for the public: it publishes nothing and is no source, whatever its rights are, and the rates for such
+   sessions are in force. Right after session_open. */
+void session_set_public(struct core *core, struct session *session);
 
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
@@ -141,6 +146,37 @@ void session_receive_packed(struct core *core, struct session *session, struct s
 void session_close(struct core *core, struct session *session);
 
 void *session_owner(const struct session *session);
+
+/* ---- what an operator asks about sessions (session_facts.c) ---- */
+
+struct session_facts {
+    uint64_t number; /* `welcome` told it as "s<number>" */
+    const char *principal;
+    struct span source; /* data NULL: none was named */
+    enum encoding encoding;
+    int64_t age_ms;
+    uint32_t subscriptions;
+    uint32_t live;       /* of these, have everything */
+    uint64_t skipped;    /* versions passed over so far */
+    int64_t behind;      /* seqs that the oldest of its places is behind what is shown */
+    size_t outbox_bytes; /* answers not written yet */
+    bool choked;
+    bool greeted;
+};
+
+void session_facts(const struct core *core, const struct session *session, struct session_facts *facts);
+
+/* In the order they came; NULL: from the first, and behind the last. */
+struct session *core_session_after(const struct core *core, const struct session *session);
+
+/* Does one of its subscriptions have this pattern, or (a topic) select it? */
+bool session_follows(const struct session *session, const struct name *match);
+
+/* The patterns it follows, up to `count_max`, as texts of a JSON list without its brackets. */
+void session_put_patterns(const struct session *session, size_t count_max, struct buffer *out);
+
+/* Says `bye`, and ends it. `reason` is static. */
+void session_dismiss(struct core *core, struct session *session, const char *reason, int64_t retry_ms);
 
 /* Ask the session to end: what is queued is written, then session_close_code says so. */
 void session_kick(struct core *core, struct session *session, int close_code, const char *reason);
@@ -173,8 +209,15 @@ bool session_wants_read(const struct session *session);
 /* Tell every session `bye` with retry times spread evenly over retry_ms_max, then close them as they drain; from now on publishes
    and subscriptions get `draining`. */
 void core_drain(struct core *core, const char *reason, int64_t retry_ms_max);
+/* Limits that may change while it runs are looked at each time they are needed; the caller keeps the others as they were. */
+void core_configure(struct core *core, const struct limits *limits);
+
 bool core_is_draining(const struct core *core);
 size_t core_session_count(const struct core *core);
+
+/* While memory is short: what would make us hold more (changes that grow, subscriptions) is refused with `overloaded`, to come again
+   after `retry_ms`; 0: no more. */
+void core_set_growth_retry(struct core *core, int64_t retry_ms);
 
 /* ---- publishing and reading for HTTP ---- */
 

@@ -749,6 +749,7 @@ static void announce_live(struct core *core, struct subscription *subscription) 
         .op = REPLY_LIVE, .id = subscription->id, .seq = core->seq_shown, .skipped = (int64_t)subscription->skipped};
     put_message(core, subscription->session, &reply, core->seq_shown);
     core->metrics.skipped += subscription->skipped;
+    subscription->session->skipped += subscription->skipped;
     subscription->skipped = 0;
     subscription->announced = true;
     subscription->walked_ms = core->mono_ms;

@@ -196,7 +196,7 @@ static bool follow(struct ledger *ledger, const struct change *theirs) {
     topic->seq_created = theirs->seq_before == 0 ? theirs->seq : topic->seq_created;
     topic->at = theirs->at;
     topic->why = (uint8_t)theirs->why;
-    topic->stale = theirs->stale;
+    topic_mark(ledger, topic, theirs->stale);
     ledger_note_removal(ledger, topic);
     struct change *change = &ledger->changes[ledger->change_count++];
     *change = *theirs;

@@ -15,6 +15,7 @@
 
 #include "broker/base/result.h"
 #include "broker/core/keys.h"
+#include "broker/core/kind_room.h"
 #include "broker/core/kinds.h"
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
@@ -54,7 +55,10 @@ struct ledger {
     struct link removals; /* removed topics, oldest first */
     size_t removal_count;
     size_t topic_count; /* that exist */
+    size_t stale_count; /* of these, those that are stale */
     size_t documents_bytes;
+    struct kind_rooms kind_rooms;
+    int64_t growth_retry_ms; /* 0: what is held may grow; else what would make it grow is refused, to come again after */
     struct keys keys;
     struct heap promises; /* struct topic.promise */
     struct sources sources;

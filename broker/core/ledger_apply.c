@@ -35,6 +35,7 @@ struct outcome {
     enum ahora_code code;
     const char *detail;                  /* static */
     int64_t seq;                         /* accepted: its seq; conflict: the current one */
+    int64_t retry_ms;                    /* refused: may do better after; 0: not said */
     struct span field;                   /* the field of `data` at fault; data NULL: none */
     bool repeated;                       /* the first result of a known key */
     const struct violations *violations; /* what is wrong with the document; NULL: nothing is listed */
@@ -295,6 +296,29 @@ static make_function *const makers[CHANGE_OPS] = {
 
 /* ---- 5: room ---- */
 
+/* What does not grow is taken also if we hold too much: so it becomes less. */
+static struct outcome check_growth(const struct attempt *attempt, size_t held_bytes, size_t data_bytes) {
+    struct ledger *ledger = attempt->ledger;
+    const bool is_new = !exists(attempt);
+    const bool grows = is_new || data_bytes > held_bytes;
+    if (grows && ledger->growth_retry_ms > 0) {
+        ledger->metrics->growth_refused++;
+        struct outcome outcome = refuse(AHORA_OVERLOADED, "the broker is short of memory");
+        outcome.retry_ms = ledger->growth_retry_ms;
+        return outcome;
+    }
+    const struct kind_room *room = kind_rooms_find(&ledger->kind_rooms, attempt->kind);
+    if (room != NULL && is_new && room->topics_max > 0 && room->topics >= room->topics_max) {
+        ledger->metrics->kinds_full++;
+        return refuse(AHORA_TOO_MANY, "the broker holds as many topics of this kind as it may");
+    }
+    if (room != NULL && grows && room->bytes_max > 0 && room->bytes - held_bytes + data_bytes > room->bytes_max) {
+        ledger->metrics->kinds_full++;
+        return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents of this kind as it may");
+    }
+    return fine;
+}
+
 static struct outcome check_room(const struct attempt *attempt, const struct made *made) {
     const struct ledger *ledger = attempt->ledger;
     size_t data_bytes = made->document == NULL ? 0 : made->document->bytes;
@@ -302,7 +326,11 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
         return refuse(AHORA_TOO_MANY, "the broker holds as many topics as it may");
     }
     size_t held_bytes = exists(attempt) ? attempt->topic->document->bytes : 0;
-    bool grows = data_bytes > held_bytes; /* what does not is taken also if we hold too much: so it becomes less */
+    struct outcome growth = made->document == NULL ? fine : check_growth(attempt, held_bytes, data_bytes);
+    if (growth.code != AHORA_OK) {
+        return growth;
+    }
+    bool grows = data_bytes > held_bytes;
     if (grows && ledger->documents_bytes - held_bytes + data_bytes > ledger->limits->documents_bytes_max) {
         return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
     }
@@ -354,7 +382,7 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     topic->at = attempt->at;
     topic->fresh_ms = request->has_fresh_ms ? request->fresh_ms : is_new ? -1 : topic->fresh_ms;
     topic->expire_ms = request->has_expire_ms ? request->expire_ms : is_new ? -1 : topic->expire_ms;
-    topic->stale = false;
+    topic_mark(ledger, topic, false);
     topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
     topic->accepted_ms = ledger->mono_ms;
     source_hold(&ledger->sources, topic_is_removed(topic) ? NULL : attempt->source, topic);
@@ -445,8 +473,9 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
     bool has_seq = outcome->code == AHORA_CONFLICT;
     bool has_field = outcome->field.data != NULL;
     bool has_violations = outcome->violations != NULL;
+    bool has_retry = outcome->retry_ms > 0;
     pack_put_key(out, "error");
-    pack_put_map(out, 2 + has_seq + (has_field || has_violations));
+    pack_put_map(out, 2 + has_seq + (has_field || has_violations) + has_retry);
     pack_put_key(out, "code");
     pack_put_key(out, ahora_code_name(outcome->code));
     pack_put_key(out, "detail");
@@ -466,6 +495,10 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
         put_pointer(out, outcome->field);
         pack_put_key(out, "detail");
         pack_put_key(out, outcome->detail);
+    }
+    if (has_retry) {
+        pack_put_key(out, "retry_ms");
+        pack_put_int(out, outcome->retry_ms);
     }
 }
 
@@ -510,7 +543,7 @@ static void put_back(struct ledger *ledger, const struct undo *undo) {
     topic->fresh_ms = undo->fresh_ms;
     topic->expire_ms = undo->expire_ms;
     topic->why = undo->why;
-    topic->stale = undo->stale;
+    topic_mark(ledger, topic, undo->stale);
     topic->accepted_ms = undo->accepted_ms;
     source_hold_again(&ledger->sources, undo->source, topic, undo->losses);
     source_unref(&ledger->sources, undo->source);

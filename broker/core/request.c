@@ -18,6 +18,14 @@ static void refuse(struct core *core, struct session *session, int64_t id, enum 
     session_reply_error(core, session, id, code, detail);
 }
 
+static void refuse_for(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                       int64_t retry_ms) {
+    const struct reply reply = {
+        .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail), .retry_ms = retry_ms};
+    core->metrics.errors[code]++;
+    session_reply(core, session, &reply);
+}
+
 /* ---- hello, auth, ping ---- */
 
 static void put_limit(struct buffer *out, const char *key, size_t value) {
@@ -87,6 +95,10 @@ static bool enter_source(struct core *core, struct session *session, const struc
     const char *fault = source_fault(core, request);
     if (fault != NULL) {
         refuse_hello(core, session, AHORA_BAD_MESSAGE, fault);
+        return false;
+    }
+    if (session->is_public) {
+        refuse_hello(core, session, AHORA_FORBIDDEN, "sources do not speak at this address");
         return false;
     }
     if (!rights_allow_source(session->rights, request->source)) {
@@ -323,6 +335,10 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
         *detail = "`every_ms` is too long";
         return AHORA_INVALID;
     }
+    if (core->ledger.growth_retry_ms > 0) {
+        *detail = "the broker is short of memory";
+        return AHORA_OVERLOADED;
+    }
     if (session->subscription_count >= subscriptions_max(core, session)) {
         *detail = "too many subscriptions in one session";
         return AHORA_TOO_MANY;
@@ -351,6 +367,11 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
     if (subscription == NULL) {
         return AHORA_OVERLOADED;
     }
+    if (session->cursor_count + count > core->limits.session_views_max) {
+        *detail = "too many patterns in all subscriptions of one session";
+        free(subscription);
+        return AHORA_TOO_MANY;
+    }
     subscription->near = narrow->near;
     session->near_count += narrow->near;
     core_wake_demand(core, names, count);
@@ -367,10 +388,22 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
     return AHORA_OK;
 }
 
+#define OVERLOADED_RETRY_MS 5000
+
+/* Sessions that are refused together come back one after the other. */
+static int64_t overloaded_retry_ms(const struct core *core, const struct session *session) {
+    const int64_t after_ms = core->ledger.growth_retry_ms > 0 ? core->ledger.growth_retry_ms : OVERLOADED_RETRY_MS;
+    return after_ms + (int64_t)(session->number * UINT64_C(2654435761) % (uint64_t)after_ms);
+}
+
 static void refuse_narrow(struct core *core, struct session *session, int64_t id, enum ahora_code code,
                           const struct narrow *narrow, const char *detail) {
     if (narrow->fault.detail != NULL) {
         session_reply_fault(core, session, id, &narrow->fault);
+    } else if (code == AHORA_OVERLOADED) {
+        core->metrics.growth_refused += core->ledger.growth_retry_ms > 0;
+        refuse_for(core, session, id, code, detail == NULL ? "the broker holds as much as it may" : detail,
+                   overloaded_retry_ms(core, session));
     } else {
         refuse(core, session, id, code, detail);
     }
@@ -592,15 +625,13 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
         return;
     }
+    if (session->is_public) {
+        refuse(core, session, request->id, AHORA_FORBIDDEN, "nothing is published at this address");
+        return;
+    }
     int64_t retry_ms = allowance_take(&session->allowance, core->limits.publish_rate_max, core->mono_ms, request->change_count);
     if (retry_ms > 0) {
-        const struct reply reply = {.op = REPLY_ERROR,
-                                    .id = request->id,
-                                    .code = AHORA_RATE_LIMITED,
-                                    .detail = span_of_text("this session publishes faster than it may"),
-                                    .retry_ms = retry_ms};
-        core->metrics.errors[AHORA_RATE_LIMITED]++;
-        session_reply(core, session, &reply);
+        refuse_for(core, session, request->id, AHORA_RATE_LIMITED, "this session publishes faster than it may", retry_ms);
         return;
     }
     bool published = core->ledger.follows ? publish_there(core, session, request) : publish_here(core, session, request);
@@ -665,7 +696,7 @@ static bool must_ask(struct core *core, struct session *session, const struct re
         return true;
     }
     bool enters = request->op == REQUEST_HELLO && !session->greeted && request->source.data != NULL &&
-                  source_fault(core, request) == NULL && may_be_source(core, session, request);
+                  source_fault(core, request) == NULL && !session->is_public && may_be_source(core, session, request);
     bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request);
     if (!enters && !reads) {
         return false;
@@ -683,6 +714,42 @@ static bool must_ask(struct core *core, struct session *session, const struct re
     return true;
 }
 
+/* How many messages beyond its rate a session may send before it is ended. Each costs it an answer that it has to read. */
+#define LIMITED_MAX 1000
+
+/* 0: the message may be worked on, and is counted; else for how long the session has to wait. */
+static int64_t take_allowance(struct core *core, struct session *session, size_t bytes) {
+    const struct limits *limits = &core->limits;
+    const int64_t messages_max = session->is_public ? limits->public_message_rate_max : limits->message_rate_max;
+    const int64_t bytes_max = session->is_public ? limits->public_receive_rate_max : limits->receive_rate_max;
+    const int64_t left = allowance_left(&session->received, bytes_max, core->mono_ms);
+    if (left <= 0) {
+        return allowance_take(&session->received, bytes_max, core->mono_ms, (int64_t)bytes);
+    }
+    const int64_t retry_ms = allowance_take(&session->messages, messages_max, core->mono_ms, 1);
+    if (retry_ms == 0) {
+        (void)allowance_take(&session->received, bytes_max, core->mono_ms, (int64_t)bytes);
+        const bool rested = left >= bytes_max && session->messages.left + 1 >= messages_max;
+        session->limited_count = rested ? 0 : session->limited_count;
+    }
+    return retry_ms;
+}
+
+/* It is told when it may go on; one that does not care is ended. */
+static bool is_too_fast(struct core *core, struct session *session, int64_t id, size_t bytes) {
+    const int64_t retry_ms = take_allowance(core, session, bytes);
+    if (retry_ms == 0) {
+        return false;
+    }
+    core->metrics.messages_limited++;
+    refuse_for(core, session, id, AHORA_RATE_LIMITED, "this session sends faster than it may", retry_ms);
+    if (++session->limited_count > LIMITED_MAX) {
+        core->metrics.flooders++;
+        session_kick(core, session, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_RATE_LIMITED));
+    }
+    return true;
+}
+
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
@@ -696,6 +763,9 @@ bool request_handle(struct core *core, struct session *session, struct span mess
         const bool is_malformed = code != AHORA_OK && says_hello(message);
         refuse(core, session, request.id, AHORA_BAD_MESSAGE, is_malformed ? detail : "the first message must be a hello");
         session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+        return true;
+    }
+    if (session->encoding != ENCODING_SSE && is_too_fast(core, session, request.id, message.bytes)) {
         return true;
     }
     if (code != AHORA_OK) {

@@ -130,12 +130,17 @@ struct session {
     uint32_t publication_count;
     uint32_t posted_count;      /* of these, on their way to the ledger */
     struct allowance allowance; /* of changes */
-    struct source *source;      /* counted; NULL: none was named. A follower has the name alone */
-    struct mail *asked;         /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
-    struct mail *leave;         /* a follower's: to be sent when it ends */
-    enum ahora_code answer;     /* a follower's: what MAIL_ENTER was answered */
-    bool is_answered;           /* a follower's: the message that asked may go on */
+    struct allowance messages;
+    struct allowance received; /* bytes */
+    uint32_t limited_count;    /* messages refused since it last had its whole allowance */
+    struct source *source;     /* counted; NULL: none was named. A follower has the name alone */
+    struct mail *asked;        /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
+    struct mail *leave;        /* a follower's: to be sent when it ends */
+    enum ahora_code answer;    /* a follower's: what MAIL_ENTER was answered */
+    bool is_answered;          /* a follower's: the message that asked may go on */
     uint64_t number;
+    int64_t opened_ms;
+    uint64_t skipped; /* told so far */
     int close_code;
     const char *close_reason;
     struct rights *rights;  /* counted; NULL: open, or (access is controlled) not known yet */
@@ -151,6 +156,7 @@ struct session {
     enum encoding encoding;
     bool greeted;
     bool choked;
+    bool is_public; /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
     uint16_t slice_count;
     bool merges; /* its slices come from several views */
     bool wrote;  /* since the last look at its beat */
@@ -200,6 +206,7 @@ struct core {
     struct masks masks;
     bool controlled;
     uint64_t session_numbers;
+    uint64_t session_step;
 
     struct link tickets_turn;    /* wait for the turn to be stored */
     struct link tickets_durable; /* wait for the disk, oldest first */

@@ -17,7 +17,9 @@
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
+#include "broker/net/route.h"
 #include "broker/net/text_file.h"
+#include "broker/net/tls.h"
 #include "proto/pack.h"
 
 /* Tokens judged in one turn: a signature costs up to 100 us, and whoever is in shall not wait for those who come. */
@@ -442,10 +444,16 @@ static bool refuse(struct exchange *exchange, enum refusal refusal) {
     return false;
 }
 
-/* A WebSocket may still show a token in its `hello`. */
+/* A certificate may say who it is; a WebSocket may still show a token in its `hello`. */
 static bool admit_nameless(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
-    exchange->rights = rights_ref(broker->access.anonymous);
+    char subject[TLS_SUBJECT_BYTES];
+    if (tls_subject(exchange->connection->transport, subject)) {
+        exchange->rights = access_of_subject(broker, span_of_text(subject));
+    }
+    if (exchange->rights == NULL) {
+        exchange->rights = rights_ref(broker->access.anonymous);
+    }
     if (exchange->rights != NULL || exchange->handler == &api_websocket) {
         return true;
     }
@@ -453,12 +461,9 @@ static bool admit_nameless(struct exchange *exchange) {
     return refuse(exchange, REFUSAL_MISSING);
 }
 
-bool access_admit(struct exchange *exchange) {
+static bool find_rights(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct span text;
-    if (broker->access.credentials == NULL || exchange->handler->is_public) {
-        return true;
-    }
     access_keep_up(broker);
     if (!find_bearer(&exchange->head, &text)) {
         broker->metrics.auth_refused[REFUSAL_SCHEME]++;
@@ -469,4 +474,19 @@ bool access_admit(struct exchange *exchange) {
     }
     const enum refusal refusal = judge_remembering(broker, &exchange->connection->access, text, &exchange->rights);
     return refusal == REFUSAL_NONE || refuse(exchange, refusal);
+}
+
+static bool may_operate(struct exchange *exchange) {
+    if (!route_is_for_operators(buffer_span(&exchange->path)) || (exchange->rights != NULL && exchange->rights->admin)) {
+        return true;
+    }
+    exchange_refuse(exchange, AHORA_FORBIDDEN, "this is for operators: `ahora.admin` in the token, admin=true for an API key");
+    return false;
+}
+
+bool access_admit(struct exchange *exchange) {
+    if (exchange->broker->access.credentials == NULL || !route_needs_rights(exchange->handler)) {
+        return true;
+    }
+    return find_rights(exchange) && may_operate(exchange);
 }

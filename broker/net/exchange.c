@@ -68,8 +68,9 @@ static bool has_encoded_slash(struct span path) {
 
 static void refuse_body(struct exchange *exchange) {
     exchange->broker->metrics.bodies_refused++;
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "too many requests at once", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "too many requests at once",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
 }
 
 static bool take_slot(struct exchange *exchange, size_t *used) {
@@ -154,12 +155,28 @@ static bool find_route(struct exchange *exchange) {
     return false;
 }
 
+/* At a public address what is the back office's is not there; and who wants to change something hears that it is not done here. */
+static bool role_admits(struct exchange *exchange) {
+    enum http_method method = exchange->head.method;
+    if (exchange->connection->transport->role != LISTENER_PUBLIC || route_is_public(exchange->handler)) {
+        return true;
+    }
+    exchange->broker->metrics.roles_refused++;
+    if (method == HTTP_GET || method == HTTP_HEAD) {
+        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+    } else {
+        exchange_refuse(exchange, AHORA_FORBIDDEN, "nothing is published at this address");
+    }
+    return false;
+}
+
 static bool is_open_for(struct exchange *exchange) {
     if (exchange->broker->phase != PHASE_LOADING || route_works_while_loading(exchange->handler)) {
         return true;
     }
-    exchange_problem(exchange,
-                     &(struct problem){.code = AHORA_OVERLOADED, .detail = "the store is being loaded", .retry_ms = 1000});
+    exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                 .detail = "the store is being loaded",
+                                                 .retry_ms = gate_slot_ms(exchange->broker)});
     return false;
 }
 
@@ -185,8 +202,8 @@ void exchange_begin(struct exchange *exchange, struct span head) {
         return;
     }
     origin_read(exchange);
-    if (!find_route(exchange) || !origin_admit(exchange) || !is_open_for(exchange) || !access_admit(exchange) ||
-        !admit_body(exchange)) {
+    if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
+        !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

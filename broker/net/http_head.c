@@ -173,7 +173,7 @@ static bool read_length(const struct http_head *head, int64_t *length) {
     return true;
 }
 
-static size_t count_headers(const struct http_head *head, const char *name) {
+size_t http_header_count(const struct http_head *head, const char *name) {
     size_t count = 0;
     for (size_t i = 0; i < head->header_count; i++) {
         count += span_is_case(head->headers[i].name, name) ? 1 : 0;
@@ -186,7 +186,7 @@ static int read_framing(struct http_head *head, const char **detail) {
         *detail = "Content-Length is malformed";
         return 400;
     }
-    size_t codings = count_headers(head, "transfer-encoding");
+    size_t codings = http_header_count(head, "transfer-encoding");
     if (codings == 0) {
         return 0;
     }
@@ -228,7 +228,7 @@ int http_head_parse(struct span bytes, struct http_head *head, const char **deta
         }
         status = parse_header_line(line, head, detail);
     }
-    if (status == 0 && head->minor == 1 && count_headers(head, "host") != 1) {
+    if (status == 0 && head->minor == 1 && http_header_count(head, "host") != 1) {
         *detail = "exactly one Host is needed";
         status = 400;
     }
@@ -250,9 +250,7 @@ struct span http_header_find(const struct http_head *head, const char *name) {
     return (struct span){NULL, 0};
 }
 
-typedef bool span_compare(struct span span, const char *text);
-
-static bool lists(const struct http_head *head, const char *name, const char *token, span_compare *is_equal) {
+bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
     for (size_t i = 0; i < head->header_count; i++) {
         if (!span_is_case(head->headers[i].name, name)) {
             continue;
@@ -260,7 +258,7 @@ static bool lists(const struct http_head *head, const char *name, const char *to
         struct span rest = head->headers[i].value;
         while (rest.bytes > 0) {
             struct span item = cut(&rest, ',');
-            if (is_equal(trim(cut(&item, ';')), token)) {
+            if (span_is_case(trim(cut(&item, ';')), token)) {
                 return true;
             }
         }
@@ -268,12 +266,57 @@ static bool lists(const struct http_head *head, const char *name, const char *to
     return false;
 }
 
-bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
-    return lists(head, name, token, span_is_case);
+static int index_of(struct span item, const char *const *tokens) {
+    for (int i = 0; tokens[i] != NULL; i++) {
+        if (span_is(item, tokens[i])) {
+            return i;
+        }
+    }
+    return -1;
 }
 
-bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token) {
-    return lists(head, name, token, span_is);
+int http_header_first_of(const struct http_head *head, const char *name, const char *const *tokens) {
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (!span_is_case(head->headers[i].name, name)) {
+            continue;
+        }
+        struct span rest = head->headers[i].value;
+        while (rest.bytes > 0) {
+            int index = index_of(trim(cut(&rest, ',')), tokens);
+            if (index >= 0) {
+                return index;
+            }
+        }
+    }
+    return -1;
+}
+
+/* "q=0", "q=0.000": not this one (RFC 9110 section 12.4.2). */
+static bool weighs_nothing(struct span parameters) {
+    while (parameters.bytes > 0) {
+        struct span parameter = trim(cut(&parameters, ';'));
+        if (parameter.bytes >= 3 && (parameter.data[0] | 0x20) == 'q' && parameter.data[1] == '=') {
+            size_t zeros = 2;
+            while (zeros < parameter.bytes && (parameter.data[zeros] == '0' || parameter.data[zeros] == '.')) {
+                zeros++;
+            }
+            return zeros == parameter.bytes;
+        }
+    }
+    return false;
+}
+
+bool http_header_accepts(const struct http_head *head, const char *name, const char *token) {
+    for (size_t i = 0; i < head->header_count; i++) {
+        struct span rest = span_is_case(head->headers[i].name, name) ? head->headers[i].value : (struct span){0};
+        while (rest.bytes > 0) {
+            struct span item = cut(&rest, ',');
+            if (span_is_case(trim(cut(&item, ';')), token)) {
+                return !weighs_nothing(item);
+            }
+        }
+    }
+    return false;
 }
 
 static int hex_of(uint8_t byte) {

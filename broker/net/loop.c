@@ -22,6 +22,9 @@
 /* Rounds of one turn: an answer may make room for the next request, whose change has to be stored, and so on. */
 #define ROUNDS_MAX 8
 
+/* Who would make us grow while memory is short is told to come again after; a sixteenth has to be given up first. */
+#define GROWTH_RETRY_MS 5000
+
 static struct broker *broker_of(const void *handle) {
     return ((const uv_handle_t *)handle)->data;
 }
@@ -29,7 +32,9 @@ static struct broker *broker_of(const void *handle) {
 void loop_enter(struct broker *broker) {
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
-    broker->now_ms = (int64_t)(uv_hrtime() / 1000000);
+    const int64_t now_us = (int64_t)(uv_hrtime() / 1000);
+    broker->now_ms = now_us / 1000;
+    broker->loop.busy_since_us = broker->loop.busy_since_us == 0 ? now_us : broker->loop.busy_since_us;
     broker->now_wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
     if (broker->core != NULL) {
         core_set_time(broker->core, broker->now_wall_ms, broker->now_ms);
@@ -100,6 +105,8 @@ static void arm_timer(struct broker *broker) {
     due = broker->phase == PHASE_DRAINING && broker->drain_until_ms < due ? broker->drain_until_ms : due;
     int64_t listen_due = listeners_next_due(&broker->listeners);
     due = listen_due < due ? listen_due : due;
+    int64_t gate_due = gate_next_due(broker);
+    due = gate_due < due ? gate_due : due;
     if (due >= loop->timer_due_ms || broker->phase == PHASE_STOPPED) {
         return; /* it will fire early enough, and then be armed anew */
     }
@@ -107,6 +114,21 @@ static void arm_timer(struct broker *broker) {
     loop->timer_due_ms = due;
     uv_update_time(&loop->uv);
     uv_timer_start(&loop->timer, loop->timer.timer_cb, (uint64_t)wait, 0);
+}
+
+/* While memory is short, this shard's core refuses to grow, and says when to come again. */
+static void look_at_memory(struct broker *broker) {
+    if (broker->index == 0) {
+        pressure_look(broker);
+    }
+    core_set_growth_retry(broker->core, pressure_is_high(broker) ? GROWTH_RETRY_MS : 0);
+}
+
+static void end_turn(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    const int64_t now_us = (int64_t)(uv_hrtime() / 1000);
+    gate_end_turn(broker, loop->busy_since_us == 0 ? 0 : now_us - loop->busy_since_us);
+    loop->busy_since_us = 0;
 }
 
 static void run_turn(struct broker *broker) {
@@ -120,11 +142,15 @@ static void run_turn(struct broker *broker) {
         return;
     }
     broker->metrics.turns++;
+    reload_follow(broker);
+    look_at_memory(broker);
+    awake |= gate_pump(broker);
+    awake |= tls_work(broker);
     for (int round = 0; round < ROUNDS_MAX && loop->dirty; round++) {
         loop->dirty = false;
+        inquiries_serve(broker);
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
-            awake = websockets_read_more(broker) || awake;
             access_keep_up(broker);
             awake = access_judge_sessions(broker) || awake;
             loop_store_changes(broker);
@@ -136,11 +162,11 @@ static void run_turn(struct broker *broker) {
         }
         loop->dirty |= work_connections(broker);
     }
-    websockets_reap(broker);
     shards_note(broker);
     keep_awake(loop, awake || loop->dirty || !list_is_empty(&broker->work));
     lifecycle_check_drained(broker);
     arm_timer(broker);
+    end_turn(broker);
 }
 
 static void on_prepare(uv_prepare_t *handle) {

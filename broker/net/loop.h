@@ -6,7 +6,7 @@
 /*
  * The turn: what happens once for everything that arrived together. It runs behind the poll and, for what timers left, in front of it:
  *
- *   read more from sockets that had more → store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
+ *   store_append → core_turn_stored → answers of HTTP → frames to sessions → again, if that made work
  *
  * With several shards (shards.h) each has its own turns: what other shards sent is taken in at the beginning, and what they are to get is sent
  * once the turn's changes are stored and shown.
@@ -35,6 +35,7 @@ struct loop {
     uv_signal_t signals[3]; /* the first shard's */
     uv_async_t wake;        /* another shard has put something into a ring */
     int64_t timer_due_ms;   /* what the timer is armed for; INT64_MAX: not */
+    int64_t busy_since_us;  /* when the first callback of this turn began; 0: none did */
     bool dirty;             /* something may have changed since the last turn */
     bool idling;
     bool has_store_event;

@@ -14,6 +14,7 @@
 
 struct broker;
 struct peer;
+struct transport;
 
 enum peer_write {
     PEER_WRITTEN,
@@ -25,6 +26,7 @@ struct peer_calls {
     enum peer_write (*write)(struct peer *peer, struct span bytes);
     void (*set_reading)(struct peer *peer, bool reading);
     void (*end)(struct peer *peer, int close_code, const char *reason); /* everything is written; may destroy the peer */
+    const struct transport *(*transport)(const struct peer *peer);      /* what it speaks over */
     void (*drop)(struct peer *peer);                                    /* the connection is lost; may destroy the peer */
 };
 

@@ -24,8 +24,12 @@
 #include "broker/base/ring.h"
 #include "broker/core/follow.h"
 #include "broker/net/access.h"
+#include "broker/net/inquiry.h"
 #include "broker/net/limits.h"
 #include "broker/net/net_metrics.h"
+#include "broker/net/pressure.h"
+#include "broker/net/reload.h"
+#include "broker/net/tls_context.h"
 
 #include <pthread.h>
 
@@ -73,6 +77,12 @@ struct shards {
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
     struct access access;
+    struct pressure pressure;
+    struct inquiries inquiries;
+    struct reload reload;
+    atomic_bool drain_asked; /* by an operator: once */
+    atomic_bool backing_up;  /* one at a time */
+    struct tls_context tls;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */
 };

@@ -1,0 +1,580 @@
+// SPDX-FileCopyrightText: The ahora authors
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * The life of the line. Given everything outside (Environment) it does the same thing every time.
+ *
+ *   idle ──connect()──▶ token ──▶ opening ──open──▶ greeting ──welcome──▶ ready
+ *                         ▲          │                 │                    │
+ *                      waiting ◀─────┴─────────────────┴────────────────────┘  lost, silent, bye, bad frames
+ *   any ──disconnect()──▶ idle      ready, waiting ──hidden for long──▶ asleep ──shown──▶ token
+ *
+ * One timer for all deadlines. Whatever belongs to a former line is ignored: callbacks compare the line they were made for.
+ * A line that held less than STEADY_MS does not begin the back-off anew, and no hint of the broker shortens it: a broker that
+ * greets and cuts at once is not met with a fast loop.
+ */
+import { Backoff } from "./backoff.js";
+import { AhoraError, type ErrorCode } from "./error.js";
+import { readReply, errorOf, type Reply } from "./reply.js";
+import { renewAheadMs, tokenLife } from "./token.js";
+import type { ClientOptions, Codec, ConnectionState, Environment, Frame, Line } from "./types.js";
+
+const OPEN_MS = 10_000; // opening and greeting together
+const TOKEN_MS = 30_000;
+const STEADY_MS = 5_000;
+const PROBE_MS = 5_000; // a doubtful line has so long to answer a ping
+const LEAVE_MS = 5_000; // after bye the broker has so long to close
+const RETRY_MS_MAX = 600_000;
+const TICK_MS = 10_000; // how often we look whether the clock jumped, as it does when a laptop was asleep
+const JUMP_MS = 2_000;
+
+type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "asleep";
+
+export interface ConnectionHooks {
+  state(state: ConnectionState): void;
+  /** something went wrong that does not end the line, or that no state tells */
+  fault(error: AhoraError): void;
+  ready(sameEpoch: boolean): void;
+  /** a message that is not about the line; throws if it breaks the protocol */
+  reply(reply: Reply): void;
+  /** after the last message of a frame */
+  flush(): void;
+  lost(): void;
+  /** somebody waits for an answer */
+  busy(): boolean;
+  nextId(): number;
+}
+
+const CLOSES: Record<number, ErrorCode> = {
+  1013: "overloaded",
+  4400: "bad_message",
+  4401: "unauthorized",
+  4403: "forbidden",
+  4429: "too_many",
+};
+
+export class Connection {
+  state: ConnectionState = Object.freeze({ state: "disconnected", attempt: 0, final: true });
+  epoch = "";
+  beatMs = 15_000;
+
+  #phase: Phase = "idle";
+  #line: Line | undefined;
+  #generation = 0;
+  #backoff: Backoff;
+  #attempt = 0;
+  #refusals = 0; // 4401 since the last line that held
+  #lastError: AhoraError | undefined; // of the broker, to nobody in particular: says why it closes
+  #hintMs: number | undefined;
+  #hinted = false;
+
+  #token: string | undefined;
+  #tokenFrom = 0;
+  #tokenUntil = Infinity;
+  #authId = 0;
+  #renewals: Backoff;
+
+  #openBy = Infinity;
+  #readyAt = 0;
+  #heardAt = 0;
+  #probeBy = Infinity;
+  #leaveBy = Infinity;
+  #renewAt = Infinity;
+  #retryAt = Infinity;
+  #sleepAt = Infinity;
+  #clockOffset = 0;
+  #skew: number | undefined;
+
+  #cancelTimer: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(
+    private readonly url: string,
+    private readonly codec: Codec,
+    private readonly options: ClientOptions,
+    private readonly env: Environment,
+    private readonly hooks: ConnectionHooks,
+  ) {
+    const random = () => env.random();
+    this.#backoff = new Backoff(random);
+    this.#renewals = new Backoff(random, 1_000);
+    this.#token = options.token;
+  }
+
+  get isReady(): boolean {
+    return this.#phase === "ready";
+  }
+
+  /** The broker said bye: what is sent now would be refused. */
+  get isLeaving(): boolean {
+    return this.#leaveBy !== Infinity;
+  }
+
+  /** Bytes that wait for the network. */
+  get waiting(): number {
+    return this.#line?.waiting ?? 0;
+  }
+
+  /** The broker's clock, Unix milliseconds. */
+  now(): number {
+    return Math.round(this.env.now() + (this.#skew ?? 0));
+  }
+
+  // ---- asked from outside ----
+
+  /** Opens the line if nothing keeps it closed but that nobody wanted it. */
+  want(): void {
+    if (this.#phase === "asleep" || (this.#phase === "idle" && !this.state.reason)) {
+      this.connect();
+    }
+  }
+
+  connect(): void {
+    if (this.#phase !== "idle" && this.#phase !== "asleep") {
+      return;
+    }
+    this.#clockOffset = this.env.now() - this.env.ticks();
+    this.#unwatch ??= this.env.watch({
+      wake: () => this.#wake(),
+      doubt: () => this.#probe(),
+      hidden: (hidden) => this.#hidden(hidden),
+    });
+    this.#backoff.reset();
+    this.#refusals = 0;
+    this.#attempt = 0;
+    this.#begin();
+  }
+
+  disconnect(reason: AhoraError): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#sleepAt = Infinity;
+    this.#end("idle", reason, 1000);
+  }
+
+  /** A message to the broker; nothing if the line is not ready. */
+  send(message: object): void {
+    this.sendFrame(this.codec.encode(message));
+  }
+
+  sendFrame(frame: Frame): void {
+    if (this.#phase === "ready") {
+      this.#transmit(frame);
+    }
+  }
+
+  /** What came breaks the protocol, or the line is not to be kept for another reason of ours. */
+  fail(code: ErrorCode, detail: string, cause?: unknown): void {
+    this.#lose(new AhoraError(code, detail, { cause }), 4400);
+  }
+
+  // ---- opening ----
+
+  #begin(): void {
+    this.#attempt++;
+    this.#hinted = false;
+    const generation = ++this.#generation;
+    if (!this.options.getToken || this.#tokenIsGood()) {
+      this.#open();
+      return;
+    }
+    this.#phase = "token";
+    this.#openBy = this.env.ticks() + TOKEN_MS;
+    this.#tell({ state: "connecting" });
+    this.#arm();
+    this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(
+      () => generation === this.#generation && this.#phase === "token" && this.#open(),
+      (error: unknown) => generation === this.#generation && this.#phase === "token" && this.#lose(tokenFault(error)),
+    );
+  }
+
+  #tokenIsGood(): boolean {
+    return this.#token !== undefined && this.now() < this.#tokenUntil - renewAheadMs(this.#tokenFrom, this.#tokenUntil);
+  }
+
+  async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {
+    const token = await this.options.getToken?.({ reason });
+    if (typeof token !== "string" && token != null) {
+      throw new TypeError("getToken gave no text");
+    }
+    const life = tokenLife(token ?? "");
+    this.#token = token ?? undefined;
+    this.#tokenFrom = life.from ?? this.now();
+    this.#tokenUntil = life.until;
+    return this.#token;
+  }
+
+  #open(): void {
+    this.#phase = "opening";
+    this.#openBy = this.env.ticks() + OPEN_MS;
+    this.#tell({ state: "connecting" });
+    const mine = (line: Line | undefined) => line !== undefined && line === this.#line;
+    let line: Line | undefined;
+    try {
+      line = this.env.open(this.url, `ahora.v1.${this.codec.name}`, {
+        open: (protocol) => mine(line) && this.#opened(protocol),
+        frame: (frame) => mine(line) && this.#frame(frame),
+        close: (code, reason) => mine(line) && this.#closed(code, reason),
+      });
+      this.#line = line;
+      this.#arm();
+    } catch (error) {
+      if (error instanceof AhoraError) {
+        this.#end("idle", error);
+      } else {
+        this.#lose(new AhoraError("connect_failed", String((error as Error)?.message ?? error), { cause: error }));
+      }
+    }
+  }
+
+  #opened(protocol: string): void {
+    if (protocol !== `ahora.v1.${this.codec.name}`) {
+      this.#lose(new AhoraError("wrong_protocol", `the other side speaks \`${protocol}\``), 1000);
+      return;
+    }
+    const { name, source, onLost, graceMs } = this.options;
+    this.#phase = "greeting";
+    const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
+    this.#transmit(this.codec.encode(hello));
+  }
+
+  #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
+    if (this.#phase !== "greeting") {
+      throw new TypeError("a second welcome");
+    }
+    const sameEpoch = reply.epoch === this.epoch;
+    const now = this.env.ticks();
+    this.#phase = "ready";
+    this.epoch = reply.epoch;
+    this.beatMs = Math.min(600_000, Math.max(100, reply.beat_ms));
+    this.#readyAt = now;
+    this.#openBy = Infinity;
+    this.#lastError = undefined;
+    this.#clock(reply.now);
+    this.#planRenewal();
+    const { epoch, session, server, limits } = reply;
+    this.#tell({ state: "connected", epoch, session, server, limits });
+    this.#arm();
+    if (this.#phase === "ready") {
+      this.hooks.ready(sameEpoch);
+    }
+  }
+
+  // ---- what the line brings ----
+
+  #transmit(frame: Frame): void {
+    try {
+      this.#line?.send(frame);
+    } catch (error) {
+      this.fail("disconnected", "the line takes nothing", error);
+    }
+  }
+
+  #frame(frame: string | ArrayBuffer): void {
+    const line = this.#line;
+    this.#heardAt = this.env.ticks();
+    this.#probeBy = Infinity;
+    try {
+      for (const message of this.codec.decode(frame)) {
+        this.#reply(readReply(message));
+        if (this.#line !== line) {
+          break;
+        }
+      }
+    } catch (error) {
+      if (this.#line === line) {
+        this.fail("bad_frame", `not understood: ${String((error as Error)?.message ?? error).slice(0, 200)}`, error);
+      }
+    }
+    this.hooks.flush();
+  }
+
+  #reply(reply: Reply): void {
+    switch (reply.op) {
+      case "welcome":
+        this.#welcome(reply);
+        return;
+      case "bye":
+        this.#hintMs = reply.retry_ms;
+        this.#leaveBy = this.env.ticks() + LEAVE_MS;
+        this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
+        this.#arm();
+        return;
+      case "beat":
+      case "pong":
+        this.#clock(reply.now);
+        break;
+      case "ok":
+      case "error":
+        if (this.#answersAuth(reply)) {
+          return;
+        }
+        if (reply.op === "error" && !reply.id) {
+          this.#lastError = errorOf(reply);
+          this.#hintMs = reply.retry_ms ?? this.#hintMs;
+        }
+    }
+    if (this.#phase !== "ready" && reply.op !== "error") {
+      throw new TypeError(`${reply.op} before welcome`);
+    }
+    this.hooks.reply(reply);
+  }
+
+  #closed(code: number, reason: string): void {
+    const said = this.#lastError;
+    const known = CLOSES[code];
+    const opening = this.#phase === "opening";
+    const foreign = opening && /subprotocol|response: (400|426)/.test(reason);
+    const fallback = foreign ? "wrong_protocol" : this.#phase === "ready" ? "disconnected" : "connect_failed";
+    const error = new AhoraError(
+      said?.code ?? known ?? fallback,
+      said?.detail ?? (reason || (opening ? "the line could not be opened" : `closed with ${code}`)),
+      { closeCode: code, retryMs: said?.retryMs },
+    );
+    if (code === 4401 || code === 4403) {
+      this.#refused(error, code);
+    } else {
+      this.#lose(error);
+    }
+  }
+
+  /** A token that was refused is not tried again. Without a way to get another there is nothing to wait for. */
+  #refused(error: AhoraError, code: number): void {
+    if (!this.options.getToken) {
+      this.#end("idle", error);
+      return;
+    }
+    const steady = this.#isSteady();
+    this.#token = undefined;
+    this.#refusals = steady ? 1 : this.#refusals + 1;
+    if (code === 4401 && this.#refusals === 1) {
+      this.#hintMs = 0;
+      this.#lose(error, undefined, true);
+    } else {
+      this.#lose(error);
+    }
+  }
+
+  /** A late message makes the broker's clock look slow, never fast: the largest difference is the nearest to the truth. */
+  #clock(brokerNow: number): void {
+    const skew = brokerNow - this.env.now();
+    const held = this.#skew;
+    this.#skew = held === undefined || Math.abs(skew - held) > JUMP_MS ? skew : Math.max(skew, held);
+  }
+
+  // ---- tokens that end ----
+
+  #planRenewal(): void {
+    const ahead = renewAheadMs(this.#tokenFrom, this.#tokenUntil);
+    const left = this.#tokenUntil - ahead - this.now();
+    this.#renewAt = this.options.getToken && left < Infinity ? this.env.ticks() + Math.max(left, this.#renewals.attempts && 1_000) : Infinity;
+    this.#arm();
+  }
+
+  #renew(): void {
+    const generation = this.#generation;
+    const current = () => generation === this.#generation && this.#phase === "ready";
+    const again = (error?: unknown) => {
+      if (current()) {
+        this.#renewAt = this.env.ticks() + this.#renewals.nextMs() + 1_000;
+        this.#arm();
+        if (error) {
+          this.hooks.fault(tokenFault(error));
+        }
+      }
+    };
+    this.#renewAt = Infinity;
+    const until = this.#tokenUntil;
+    this.#ask("expiring").then((token) => {
+      if (current() && token !== undefined) {
+        this.#authId = this.hooks.nextId();
+        this.send({ op: "auth", id: this.#authId, token });
+      }
+      if (this.#tokenUntil <= until) {
+        again(); // the same token again: not too often
+      }
+    }, again);
+  }
+
+  #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
+    if (!this.#authId || reply.id !== this.#authId) {
+      return false;
+    }
+    this.#authId = 0;
+    if (reply.op === "error") {
+      this.#token = undefined;
+      this.hooks.fault(errorOf(reply));
+    } else if (this.#renewAt === Infinity) {
+      this.#renewals.reset();
+      this.#planRenewal();
+    }
+    return true;
+  }
+
+  // ---- losing ----
+
+  #isSteady(): boolean {
+    return this.#phase === "ready" && this.env.ticks() - this.#readyAt >= STEADY_MS;
+  }
+
+  #waitMs(steady: boolean, atOnce: boolean): number {
+    const hint = this.#hintMs === undefined ? undefined : Math.min(RETRY_MS_MAX, this.#hintMs);
+    this.#hintMs = undefined;
+    if (atOnce) {
+      return 0;
+    }
+    if (hint !== undefined && steady) {
+      return hint;
+    }
+    return Math.max(hint ?? 0, this.#backoff.nextMs());
+  }
+
+  #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
+    if (this.#phase === "idle" || this.#phase === "asleep" || this.#phase === "waiting") {
+      return;
+    }
+    const steady = this.#isSteady();
+    if (steady) {
+      this.#backoff.reset();
+      this.#attempt = 0;
+    }
+    this.#hinted = this.#hintMs !== undefined && !atOnce;
+    const wait = this.#waitMs(steady, atOnce);
+    this.#retryAt = this.env.ticks() + wait;
+    this.#end("waiting", reason, closeCode, this.env.now() + wait);
+  }
+
+  /** Leaves the line, whatever it is doing, for `phase`. */
+  #end(phase: "idle" | "waiting" | "asleep", reason: AhoraError, closeCode = 1000, retryAt?: number): void {
+    const line = this.#line;
+    this.#line = undefined;
+    this.#generation++;
+    this.#phase = phase;
+    this.#openBy = this.#probeBy = this.#leaveBy = this.#renewAt = Infinity;
+    this.#authId = 0;
+    this.#lastError = undefined;
+    line?.close(closeCode);
+    this.hooks.lost();
+    if (this.#phase === phase && !this.#line) {
+      this.#tell({ state: "disconnected", reason, retryAt, final: phase === "idle" });
+      this.#arm();
+    }
+    this.hooks.flush();
+  }
+
+  #tell(state: Partial<ConnectionState> & Pick<ConnectionState, "state">): void {
+    if (state.state === "connecting" && this.state.state === "connecting" && this.state.attempt === this.#attempt) {
+      return;
+    }
+    const reason = state.state === "connecting" ? this.state.reason : undefined;
+    this.state = Object.freeze({ reason, ...state, attempt: this.#attempt, final: state.final ?? false });
+    this.hooks.state(this.state);
+  }
+
+  // ---- time ----
+
+  #deadline(): number {
+    switch (this.#phase) {
+      case "token":
+      case "opening":
+      case "greeting":
+        return this.#openBy;
+      case "waiting":
+        return Math.min(this.#retryAt, this.#sleepAt);
+      case "ready": {
+        const look = this.env.ticks() + Math.min(TICK_MS, this.beatMs);
+        const silent = this.#probeBy === Infinity ? this.#heardAt + 2 * this.beatMs : this.#probeBy;
+        return Math.min(silent, this.#leaveBy, this.#renewAt, this.#sleepAt, look);
+      }
+      default:
+        return Infinity;
+    }
+  }
+
+  #arm(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    const deadline = this.#deadline();
+    if (deadline < Infinity) {
+      this.#cancelTimer = this.env.timer(() => this.#onTime(), Math.max(0, Math.ceil(deadline - this.env.ticks())));
+    }
+  }
+
+  #onTime(): void {
+    const now = this.env.ticks();
+    const offset = this.env.now() - now;
+    const jumped = Math.abs(offset - this.#clockOffset) > JUMP_MS;
+    this.#clockOffset = offset;
+    if (this.#phase === "waiting" && now >= this.#retryAt && now < this.#sleepAt) {
+      this.#begin();
+    } else if (now >= this.#openBy) {
+      this.#lose(
+        this.#phase === "token" ? tokenFault(new Error("getToken took too long")) : new AhoraError("connect_failed", "no answer in time"),
+      );
+    } else if (this.#phase === "ready") {
+      this.#onTimeReady(now, jumped);
+    }
+    if (now >= this.#sleepAt && (this.#phase === "ready" || this.#phase === "waiting")) {
+      this.#fallAsleep(now);
+    }
+    this.#arm();
+  }
+
+  #onTimeReady(now: number, jumped: boolean): void {
+    const silence = now - this.#heardAt;
+    if (now >= this.#leaveBy) {
+      this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
+    } else if (now >= this.#probeBy) {
+      this.#lose(new AhoraError("silent", "the line does not answer"), 4000);
+    } else if (silence >= 3 * this.beatMs || jumped) {
+      // We are the ones who were away: what came meanwhile may not have been read yet
+      this.#probe();
+    } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
+      this.#lose(new AhoraError("silent", `nothing was heard for ${Math.round(silence)} ms`), 4000);
+    } else if (now >= this.#renewAt) {
+      this.#renew();
+    }
+  }
+
+  /** A ping that must be answered soon. Whatever comes is an answer. */
+  #probe(): void {
+    if (this.#phase === "ready" && this.#probeBy === Infinity) {
+      this.#probeBy = this.env.ticks() + PROBE_MS;
+      this.send({ op: "ping", id: this.hooks.nextId() });
+      this.#arm();
+    }
+  }
+
+  /** The page or the network is back: no reason to wait on, unless the broker asked for it. */
+  #wake(): void {
+    if (this.#phase === "asleep") {
+      this.connect();
+    } else if (this.#phase === "waiting" && !this.#hinted) {
+      this.#begin();
+    } else {
+      this.#probe();
+    }
+  }
+
+  #hidden(hidden: boolean): void {
+    const after = this.options.sleepWhileHidden;
+    const was = this.#sleepAt;
+    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.env.ticks() + after);
+    if (this.#sleepAt !== was) {
+      this.#arm();
+    }
+  }
+
+  #fallAsleep(now: number): void {
+    if (this.hooks.busy()) {
+      this.#sleepAt = now + 1_000;
+      return;
+    }
+    this.#sleepAt = Infinity;
+    this.#end("asleep", new AhoraError("asleep", "the page is hidden"));
+  }
+}
+
+function tokenFault(error: unknown): AhoraError {
+  return new AhoraError("token_failed", `getToken: ${String((error as Error)?.message ?? error)}`, { cause: error });
+}

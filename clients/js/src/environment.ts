@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: The ahora authors
+// SPDX-License-Identifier: Apache-2.0
+
+/* The outside as it is: WebSocket, clock, timers, and the page if there is one. The only file that touches globals. */
+import { AhoraError } from "./error.js";
+import type { Environment, LineEvents } from "./types.js";
+
+interface SocketLike {
+  binaryType: string;
+  readonly protocol: string;
+  readonly bufferedAmount: number;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: unknown }) => void) | null;
+  onerror: ((event: { message?: string }) => void) | null;
+  send(data: unknown): void;
+  close(code?: number): void;
+}
+type SocketClass = new (url: string, protocol: string) => SocketLike;
+
+interface Target {
+  addEventListener?(type: string, run: () => void): void;
+  removeEventListener?(type: string, run: () => void): void;
+  readonly visibilityState?: string;
+}
+interface Globals {
+  WebSocket?: SocketClass;
+  performance?: { now(): number };
+  document?: Target;
+  location?: { origin: string; protocol: string };
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+const globals = globalThis as unknown as Globals & Target;
+
+/** What the page came from, if it is a page of a web server. */
+export function pageOrigin(): string | undefined {
+  return globals.location?.protocol?.startsWith("http") ? globals.location.origin : undefined;
+}
+
+function open(Socket: SocketClass | undefined, url: string, protocol: string, events: LineEvents) {
+  if (!Socket) {
+    throw new AhoraError("no_websocket", "there is no WebSocket here: give createClient a constructor");
+  }
+  const socket = new Socket(url, protocol);
+  let fault = "";
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => events.open(socket.protocol);
+  socket.onmessage = ({ data }) => events.frame(data as string | ArrayBuffer);
+  socket.onerror = ({ message }) => {
+    fault = message ?? "";
+  };
+  socket.onclose = ({ code, reason }) => events.close(code, String(reason || fault || ""));
+  return {
+    send: (frame: unknown) => socket.send(frame),
+    close(code: number) {
+      try {
+        // Pages may close with 1000 and 3000 to 4999 only
+        socket.close(code === 1000 || code >= 3000 ? code : 4000);
+      } catch {
+        // it was never open
+      }
+    },
+    get waiting() {
+      return socket.bufferedAmount;
+    },
+  };
+}
+
+function watch(page: Parameters<Environment["watch"]>[0]): () => void {
+  const document = globals.document;
+  const shown = () => {
+    const hidden = document?.visibilityState === "hidden";
+    page.hidden(hidden);
+    if (!hidden) {
+      page.wake();
+    }
+  };
+  const all: [Target | undefined, string, () => void][] = [
+    [globals, "online", page.wake],
+    [globals, "offline", page.doubt],
+    [globals, "pageshow", shown],
+    [document, "visibilitychange", shown],
+  ];
+  for (const [target, type, run] of all) {
+    target?.addEventListener?.(type, run);
+  }
+  return () => {
+    for (const [target, type, run] of all) {
+      target?.removeEventListener?.(type, run);
+    }
+  };
+}
+
+export function environmentOf(Socket?: unknown): Environment {
+  return {
+    open: (url, protocol, events) => open((Socket as SocketClass | undefined) ?? globals.WebSocket, url, protocol, events),
+    now: () => Date.now(),
+    ticks: () => globals.performance?.now() ?? Date.now(),
+    timer(run, ms) {
+      const timer = globals.setTimeout(run, Math.min(ms, 2 ** 31 - 1));
+      return () => globals.clearTimeout(timer);
+    },
+    random: () => Math.random(),
+    watch,
+  };
+}

@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The ahora authors
+// SPDX-License-Identifier: Apache-2.0
+
+/*
+ * `where` and `near` looked at on our side. Data messages do not say which subscription they are for: where two subscriptions
+ * of one client select the same topic, only this tells a narrowed one what is its own (docs/protocol.md, Views).
+ */
+import { isFields, type Fields, type Value } from "./merge.js";
+import type { Condition, Near, Scalar, Where } from "./types.js";
+
+const EARTH_M = 6_371_008.8;
+
+/** What stands at a field name, a dotted path, or a JSON pointer; undefined: nothing. */
+function fieldAt(data: Fields, path: string): Value | undefined {
+  const names = path.startsWith("/")
+    ? path.slice(1).split("/").map((name) => name.replace(/~1/g, "/").replace(/~0/g, "~"))
+    : path.split(".");
+  let value: Value | undefined = data;
+  for (const name of names) {
+    value = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  }
+  return value;
+}
+
+/** Texts compare by their bytes, which is by their code points: UTF-16 alone would put U+E000 to U+FFFF behind all beyond them. */
+function compare(a: Value | undefined, b: Scalar): number {
+  if (typeof a === "number" && typeof b === "number") {
+    return a - b;
+  }
+  if (typeof a !== "string" || typeof b !== "string") {
+    return NaN;
+  }
+  const [x, y] = [[...a], [...b]];
+  const at = x.findIndex((letter, i) => letter !== y[i]);
+  return at < 0 ? x.length - y.length : (x[at]?.codePointAt(0) ?? 0) - (y[at]?.codePointAt(0) ?? -1);
+}
+
+function conditionHolds(value: Value | undefined, operator: string, operand: unknown): boolean {
+  const equal = (other: unknown) => value !== undefined && value === other;
+  const order = () => compare(value, operand as Scalar);
+  switch (operator) {
+    case "eq":
+      return equal(operand);
+    case "ne":
+      return !equal(operand);
+    case "lt":
+      return order() < 0;
+    case "lte":
+      return order() <= 0;
+    case "gt":
+      return order() > 0;
+    case "gte":
+      return order() >= 0;
+    case "in":
+      return (operand as unknown[]).some(equal);
+    case "exists":
+      return (value !== undefined) === operand;
+    default:
+      return true; // an operator of a later version: the broker knows
+  }
+}
+
+export function whereHolds(where: Where<never> | undefined, data: Fields): boolean {
+  return Object.entries((where ?? {}) as Record<string, Condition>).every(([path, condition]) =>
+    Object.entries(condition).every(([operator, operand]) => conditionHolds(fieldAt(data, path), operator, operand)),
+  );
+}
+
+/** Metres along a sphere of the Earth's mean radius. */
+export function distanceM(a: { lat: number; lon: number }, b: { lat: number; lon: number }): number {
+  const rad = Math.PI / 180;
+  const dLat = Math.sin(((b.lat - a.lat) * rad) / 2);
+  const dLon = Math.sin(((b.lon - a.lon) * rad) / 2);
+  const h = dLat * dLat + Math.cos(a.lat * rad) * Math.cos(b.lat * rad) * dLon * dLon;
+  return 2 * EARTH_M * Math.asin(Math.min(1, Math.sqrt(h)));
+}
+
+/** Metres from `near` to a document, Infinity if it has no position. */
+export function distanceOf(near: { lat: number; lon: number }, data: object): number {
+  const place = (data as Fields).position ?? (data as Fields);
+  const { lat, lon } = isFields(place) ? place : ({} as Fields);
+  const legal = typeof lat === "number" && typeof lon === "number" && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
+  return legal ? distanceM(near, { lat, lon }) : Infinity;
+}
+
+/** Those already in leave only beyond a margin: the broker's own, unless it is configured otherwise. */
+export function isNear(near: Near | undefined, data: Fields, inside: boolean): boolean {
+  const margin = inside && !near?.limit ? Math.max(10, (near?.radius_m ?? 0) * 0.05) : 0;
+  return !near || distanceOf(near, data) <= near.radius_m + margin;
+}

@@ -220,8 +220,8 @@ int main(int count, char **words) {
     int exit_code = command.exit_code;
     if (exit_code < 0) {
         config_check(config, stderr);
-        config->errors += access_check(config, stderr) ? 0 : 1;
         check_certificates(config);
+        config->errors += access_check(config, stderr) ? 0 : 1;
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
         check_promises(config, kinds);

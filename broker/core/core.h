@@ -113,6 +113,9 @@ enum encoding {
    `owner` is the caller's. NULL: no memory. */
 struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner);
 
+/* It came in by a listener for the public: it publishes nothing and is no source, whatever its rights are, and the rates for such
+   sessions are in force. Right after session_open. */
+void session_set_public(struct core *core, struct session *session);
 /* Who it is, known before its first message: from the upgrade request, or what anonymous sessions may. Counted. False: no memory, or as many
    different masks as there may be. */
 bool session_grant(struct core *core, struct session *session, struct rights *rights);
@@ -124,6 +127,9 @@ const struct rights *session_rights(const struct session *session); /* NULL: ope
  */
 struct session *core_next_token(struct core *core, struct span *token);
 
+/* The next session that was given rights since this was last asked; NULL: none. */
+struct session *core_next_named(struct core *core);
+
 /* AHORA_OK with rights (taken), or AHORA_UNAUTHORIZED or AHORA_OVERLOADED without. */
 void session_judge(struct core *core, struct session *session, enum ahora_code code, struct rights *rights);
 
@@ -132,9 +138,6 @@ void session_end_rights(struct core *core, struct session *session);
 
 /* All sessions, in the order they came: NULL for the first, NULL at the end. */
 struct session *core_next_session(struct core *core, struct session *after);
-/* It came in by a listener for the public: it publishes nothing and is no source, whatever its rights are, and the rates for such
-   sessions are in force. Right after session_open. */
-void session_set_public(struct core *core, struct session *session);
 
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
@@ -165,9 +168,6 @@ struct session_facts {
 };
 
 void session_facts(const struct core *core, const struct session *session, struct session_facts *facts);
-
-/* In the order they came; NULL: from the first, and behind the last. */
-struct session *core_session_after(const struct core *core, const struct session *session);
 
 /* Does one of its subscriptions have this pattern, or (a topic) select it? */
 bool session_follows(const struct session *session, const struct name *match);

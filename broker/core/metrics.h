@@ -46,14 +46,14 @@ struct metrics {
     uint64_t errors[AHORA_CODES]; /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;
-    uint64_t renewals;             /* `auth` that was accepted */
-    uint64_t sessions_expired;     /* closed because their rights ended */
-    uint64_t subscriptions_denied; /* ended by a renewal with narrower rights */
     uint64_t growth_refused;       /* changes and subscriptions refused because memory is short */
     uint64_t kinds_full;           /* changes refused by a bound of their kind */
     uint64_t messages_limited;     /* messages refused because their session is faster than it may be */
     uint64_t flooders;             /* sessions ended because they went on all the same */
     uint64_t publishes_held;       /* times a session's input waited because too many of its publishes were in flight */
+    uint64_t renewals;             /* `auth` that was accepted */
+    uint64_t sessions_expired;     /* closed because their rights ended */
+    uint64_t subscriptions_denied; /* ended by a renewal with narrower rights */
 };
 
 #endif

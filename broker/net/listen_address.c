@@ -98,10 +98,10 @@ static const char *fault_of(const struct config *config, const struct listen_add
         return "needs tls.certificate and tls.key";
     }
     if (!sockaddr_is_loopback((const struct sockaddr *)&address->address) && !config->insecure_open &&
-        !needs_certificate(config, address) && !access_is_controlled(config)) {
+        !access_is_controlled(config) && !needs_certificate(config, address)) {
         return "is not loopback, and nobody is asked there who they are (auth.keys, auth.jwks, auth.api_keys); with "
-               "--insecure-open anybody who reaches it may read "
-               "and write everything";
+               "--insecure-open "
+               "anybody who reaches it may read and write everything";
     }
     return NULL;
 }

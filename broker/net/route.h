@@ -29,11 +29,6 @@ struct route_match route_find(struct span path, enum http_method method);
 /* Probes and metrics answer before the store is loaded. */
 bool route_works_while_loading(const struct handler *handler);
 
-/* False for what needs no credentials where access is controlled: probes, figures, descriptions and pages, which public addresses do
-   not have; and whether it is for operators. */
-bool route_needs_rights(const struct handler *handler);
-bool route_is_for_operators(struct span path);
-
 /* True for what anybody may ask for, at a public address: to subscribe, to read, to know whether the broker is there. */
 bool route_is_public(const struct handler *handler);
 

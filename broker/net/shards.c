@@ -435,10 +435,11 @@ void shards_destroy(struct shards *shards) {
         broker_destroy_follower(shards->brokers[i]);
     }
     connection_limits_fini(&shards->limits);
-    pthread_mutex_destroy(&shards->access.mutex);
     inquiries_fini(&shards->inquiries);
+    subjects_fini(&shards->subjects);
     reload_fini(&shards->reload);
     tls_context_fini(&shards->tls);
+    pthread_mutex_destroy(&shards->access.mutex);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

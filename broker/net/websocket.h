@@ -27,12 +27,13 @@
 #define NET_WEBSOCKET_H
 
 #include "broker/core/core.h"
+#include "proto/buffer.h"
 
 #include <stdbool.h>
 
 struct broker;
-struct transport;
 struct rights;
+struct transport;
 struct websocket;
 
 /* Of one loop. */
@@ -42,13 +43,16 @@ struct websockets {
     size_t turn_left;      /* to be read in it */
     size_t messages_bytes; /* of unfinished messages */
     struct link open;      /* struct websocket.link */
+    struct buffer answer;  /* to an upgrade */
+    struct evp_md_ctx_st *digest;
 };
 
 /* False: no memory. */
 bool websockets_init(struct broker *broker);
 void websockets_fini(struct broker *broker);
 
-/* A session on the transport, which now belongs to it. NULL: no memory, the transport is closed. */
+/* A session on the transport, which now belongs to it, with the rights that the request gave (counted). NULL: no memory, the transport is
+   closed. */
 struct websocket *websocket_open(struct transport *transport, enum encoding encoding, struct rights *rights);
 
 /* The answer to the upgrade leaves, and what came behind the request is taken as if it had been read now (and written over). May destroy it. */

@@ -245,11 +245,11 @@ static bool take_token_file(struct options *options, const char *value) {
 
 static const struct option_row rows[] = {
     {"server", 's', OPTION_SERVER, "URL", "where the broker is (AHORA_URL; default " AHORA_URL_DEFAULT ")", take_server},
-    {"token-file", 0, OPTION_SERVER, "FILE", "the file with the token or API key (AHORA_TOKEN)", take_token_file},
     {"ca", 0, OPTION_SERVER, "FILE", "https: trust these certificates (default: those the system trusts)", take_ca},
     {"cert", 0, OPTION_SERVER, "FILE", "https: show this certificate", take_certificate},
     {"cert-key", 0, OPTION_SERVER, "FILE", "https: its private key (default: in the same file)", take_certificate_key},
     {"insecure", 0, OPTION_SERVER, NULL, "https: trust anybody who answers, for trying out", take_insecure},
+    {"token-file", 0, OPTION_SERVER, "FILE", "the file with the token or API key (AHORA_TOKEN)", take_token_file},
     {"json", 0, OPTION_ENCODING, NULL, "speak JSON with the broker", take_json},
     {"msgpack", 0, OPTION_ENCODING, NULL, "speak MessagePack with the broker (default)", take_msgpack},
     {"json", 0, OPTION_RAW, NULL, "print the JSON as it came", take_json},

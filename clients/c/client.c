@@ -290,6 +290,11 @@ static void refuse_upgrade(struct client *client) {
     int status = client->framing.status;
     snprintf(text, sizeof(text), "the upgrade was answered with HTTP %d", status);
     /* A proxy's 404 or 502 may pass; rights do not come by themselves. */
+    if (client->framing.retry_s > 0) { /* whole seconds are the same for many: within the next one they spread */
+        uint64_t bits = 0;
+        random_bits(client, &bits);
+        client->hint_ms = client->framing.retry_s * 1000 + (int64_t)(bits % 1000);
+    }
     if (status == 401 || status == 403) {
         stop_for_good(client, 0, text);
     } else {

@@ -21,6 +21,7 @@ int command_get(struct cli *cli);
 int command_sub(struct cli *cli);
 int command_replay(struct cli *cli);
 int command_status(struct cli *cli);
+int command_admin(struct cli *cli); /* admin.c */
 int command_range(struct cli *cli); /* range.c */
 
 /* `ahora pub -l` (lines.c) */

@@ -52,6 +52,15 @@ static const struct command commands[] = {
      "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start "
      "together.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY | OPTION_SOURCE, 1, 64, command_replay},
+    {"admin", "VERB [NAME=VALUE...]", "look after a broker",
+     "ahora admin sessions [session=|subject=|address=|match=|limit=|after=]   who is there, and what they follow\n"
+     "ahora admin slowest [LIMIT]                                              those most behind\n"
+     "ahora admin disconnect SESSION | subject=|address=|match= [retry_ms=]    they are told when to come back\n"
+     "ahora admin revoke SUBJECT [before_s=] | id=                             their credentials are good no more\n"
+     "ahora admin drain                                                        as SIGTERM\n"
+     "ahora admin reload                                                       as SIGHUP, and says what came of it\n"
+     "ahora admin backup NAME                                                  a copy of the store in its folder `backups`\n",
+     OPTION_SERVER | OPTION_RAW, 1, 16, command_admin},
     {"status", "", "print the broker's status", NULL, OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

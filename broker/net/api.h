@@ -33,6 +33,7 @@ extern const struct handler api_admin_revoke;
 extern const struct handler api_admin_backup;
 extern const struct handler api_metrics; /* api_metrics.c */
 extern const struct handler api_root;    /* api_page.c */
+extern const struct handler api_demo;
 extern const struct handler api_page;
 extern const struct handler api_page_script;
 extern const struct handler api_openapi; /* api_describe.c */

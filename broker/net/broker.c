@@ -193,7 +193,7 @@ bool broker_open_loop(struct broker *broker) {
 }
 
 void broker_run_loop(struct broker *broker) {
-    loop_run(&broker->loop);
+    loop_run(broker);
     websockets_fini(broker);
     gate_fini(&broker->gate);
     loop_fini(&broker->loop);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define PUBLISHER_BYTES (RIGHTS_PRINCIPAL_BYTES_MAX + 1)
 
@@ -127,6 +128,37 @@ static void answer_options(struct exchange *exchange, const char *allow) {
     exchange_answer(exchange, &(struct answer){.status = 204, .headers = headers});
 }
 
+static bool is_token_name(struct span name) {
+    static const char *const names[] = {"token",  "access_token", "id_token", "refresh_token", "authorization",
+                                        "bearer", "jwt",          "api_key",  "apikey",        "x-api-key"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (name.bytes == strlen(names[i]) && strncasecmp((const char *)name.data, names[i], name.bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* URLs end up in logs, histories and Referer headers of others. A token in one is burnt: better to say so than to look as if it worked. */
+static bool has_token_in_url(struct exchange *exchange) {
+    struct span query = exchange->head.query;
+    struct span name;
+    struct span value;
+    bool found = false;
+    while (!found && http_query_next(&query, &name, &value)) {
+        struct buffer decoded;
+        buffer_init(&decoded, 64);
+        found = http_percent_decode(name, true, &decoded) && is_token_name(buffer_span(&decoded));
+        buffer_fini(&decoded);
+    }
+    if (found) {
+        exchange->broker->metrics.url_tokens_refused++;
+        exchange_refuse(exchange, AHORA_BAD_MESSAGE,
+                        "a token has no place in a URL: send it as Authorization: Bearer, or in `hello`");
+    }
+    return found;
+}
+
 static bool find_route(struct exchange *exchange) {
     if (has_encoded_slash(exchange->head.path) || !http_percent_decode(exchange->head.path, false, &exchange->path)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "the path is malformed");
@@ -205,8 +237,8 @@ void exchange_begin(struct exchange *exchange, struct span head) {
         return;
     }
     origin_read(exchange);
-    if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
-        !access_admit(exchange) || !admit_body(exchange)) {
+    if (has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) ||
+        !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

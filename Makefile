@@ -97,8 +97,9 @@ format: ## format every C file
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 .PHONY: tidy
-tidy: $(BUILD)/libcore.a $(BUILD)/ahora $(BUILD)/man/keys ## check formatting, folder arrows, third-party headers, banned calls, stale files
+tidy: $(BUILD)/libcore.a $(BUILD)/ahorad $(BUILD)/ahora $(BUILD)/man/keys ## check formatting, folder arrows, third-party headers, banned calls, stale files
 	@BUILD=$(BUILD) tests/tidy.sh
+	@BUILD=$(BUILD) tests/limits.sh
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

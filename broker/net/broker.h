@@ -70,7 +70,7 @@ struct broker {
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
     struct backup *backup; /* that was asked for here and is under way; NULL: none */
-    struct log_limit refused_log, accept_log, load_log, tls_log;
+    struct log_limit refused_log, accept_log, load_log, tls_log, audit_log;
 };
 
 /* Runs until drained. The exit code of the process. */

@@ -17,7 +17,7 @@ SANITIZE := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-s
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DAHORA_VERSION='"$(VERSION)"' -I. -g $(OPTIMIZE) $(SANITIZE) -fno-strict-aliasing \
               -fstack-protector-strong -fPIC -pthread $(WARNINGS) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANITIZE) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -luv -lwebsockets -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
+LIBS := -luv -lwebsockets -ljwt -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
@@ -63,8 +63,9 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) -c $< -o $@
 
-# The live page and the kinds are taken in by .incbin, which -MMD does not see.
-$(BUILD)/obj/broker/net/api_page.o: $(wildcard broker/net/page/*)
+# Kinds, pages and descriptions are taken in by .incbin, which -MMD does not see.
+include broker/net/page/page.mk
+$(BUILD)/obj/broker/net/describe.o $(BUILD)/obj/broker/net/openapi.o: $(wildcard broker/net/describe/*)
 $(BUILD)/obj/proto/kinds.o: $(wildcard proto/kinds/*.json)
 
 $(BUILD)/ahorad: $(BUILD)/obj/broker/main.o $(ARCHIVES)

@@ -69,6 +69,7 @@ bool connection_open(struct connection *connection, int epoll_fd, const struct s
     connection->epoll_fd = epoll_fd;
     connection->connected = false;
     connection->upgraded = false;
+    connection->retry_s = 0;
     connection->tail_bytes = 0;
     connection->carry = 0;
     connection->keep = 0;
@@ -132,6 +133,17 @@ void connection_set_reading(struct connection *connection, bool reading) {
 
 /* ---- reading ---- */
 
+static uint32_t retry_after(const uint8_t *at, const uint8_t *stop) {
+    static const char name[] = "Retry-After: ";
+    const uint8_t *found = memmem(at, (size_t)(stop - at), name, sizeof name - 1);
+    uint32_t seconds = 0;
+    for (found += found == NULL ? 0 : sizeof name - 1; found != NULL && found < stop && *found >= '0' && *found <= '9';
+         found++) {
+        seconds = seconds > 1000 ? seconds : seconds * 10 + (uint32_t)(*found - '0');
+    }
+    return seconds;
+}
+
 /* The head of the answer to our upgrade. Returns what lies behind it; NULL: not complete yet, or refused. */
 static const uint8_t *take_head(struct connection *connection, const uint8_t *at, const uint8_t *stop) {
     const uint8_t *behind = memmem(at, (size_t)(stop - at), "\r\n\r\n", 4);
@@ -139,6 +151,7 @@ static const uint8_t *take_head(struct connection *connection, const uint8_t *at
         return NULL;
     }
     if (memcmp(at, "HTTP/1.1 101", 12) != 0) {
+        connection->retry_s = retry_after(at, behind);
         end(connection, "the upgrade was refused");
         return NULL;
     }

@@ -42,6 +42,7 @@ struct connection {
     int receive_bytes; /* of the kernel's buffer; 0: as it likes */
     bool connected;
     bool upgraded;
+    uint32_t retry_s; /* Retry-After of an upgrade that was refused; 0: none */
     struct buffer out;
     uint8_t *tail; /* of an unfinished frame */
     uint32_t tail_bytes;

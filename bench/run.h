@@ -54,6 +54,8 @@ struct subscriber {
     uint64_t skipped;   /* of these, told in `live` */
     uint64_t live_seq;
     int64_t started_ns; /* when it should have started to join */
+    int64_t again_ns;   /* of a storm: when it tries to come back; 0: it need not */
+    uint32_t attempts;  /* of it */
     bool is_stalled;
     bool is_resumed;
 };
@@ -121,13 +123,14 @@ struct run {
     struct tally tally;
     uint64_t duplicates;
     uint64_t inversions;
-    uint64_t strays;     /* of a topic not asked for */
-    uint64_t refused;    /* changes answered with an error */
-    const char *failure; /* static; the first */
-    char skipped[96];    /* why this machine cannot run it; "" */
-    const char *phase;   /* of the progress shown */
-    int64_t phase_ns;    /* its begin */
-    int64_t progress_ns; /* when a line was last shown */
+    uint64_t strays;                                                 /* of a topic not asked for */
+    uint64_t refused;                                                /* changes answered with an error */
+    void (*on_lost)(struct run *run, struct subscriber *subscriber); /* its line is gone; NULL: then the run has failed */
+    const char *failure;                                             /* static; the first */
+    char skipped[96];                                                /* why this machine cannot run it; "" */
+    const char *phase;                                               /* of the progress shown */
+    int64_t phase_ns;                                                /* its begin */
+    int64_t progress_ns;                                             /* when a line was last shown */
     uint64_t progress_work;
 };
 

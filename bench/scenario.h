@@ -42,6 +42,9 @@ bool play_idle(struct run *run, struct result *result);
 bool play_resume(struct run *run, struct result *result);
 bool play_topics(struct run *run, struct result *result);
 
+/* scenario_storm.c */
+bool play_storm(struct run *run, struct result *result);
+
 /* scenario_live.c */
 bool play_churn(struct run *run, struct result *result);
 bool play_wildcard(struct run *run, struct result *result);

@@ -343,6 +343,17 @@ int64_t server_restart(struct server *server) {
     return launch(server, server->plan) && wait_until_ready(server) ? clock_ns() - begin : -1;
 }
 
+int64_t server_crash(struct server *server) {
+    if (server->pid == 0) {
+        return -1;
+    }
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    server->pid = 0;
+    int64_t begin = clock_ns();
+    return launch(server, server->plan) && wait_until_ready(server) ? clock_ns() - begin : -1;
+}
+
 void server_stop(struct server *server) {
     end_process(server);
     if (server->directory[0] != '\0') {

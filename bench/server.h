@@ -51,11 +51,15 @@ bool server_start(struct server *server, const struct server_plan *plan);
 /* Ends it and starts it again on the same port with the same store. Nanoseconds until it was ready; -1: it is not ours, or did not get so. */
 int64_t server_restart(struct server *server);
 
+/* The same after SIGKILL. */
+int64_t server_crash(struct server *server);
+
 /* SIGTERM, waits, SIGKILL if need be; removes the directory. */
 void server_stop(struct server *server);
 
 /* User and system time so far, 0 if unknown. In ticks of the kernel: 10 ms. */
 int64_t server_cpu_ns(const struct server *server);
+int64_t server_memory_peak(const struct server *server); /* the most that was resident; 0 if unknown */
 struct server_memory server_memory_read(const struct server *server);
 
 /* The broker's seq, from /v1/status; -1 if it did not say. */

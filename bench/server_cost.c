@@ -91,3 +91,20 @@ struct server_memory server_memory_read(const struct server *server) {
     }
     return memory;
 }
+
+int64_t server_memory_peak(const struct server *server) {
+    char path[64];
+    char line[256];
+    int64_t peak = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)server->watched);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            peak = strtoll(line + 6, NULL, 10) * 1024;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return peak;
+}

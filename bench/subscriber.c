@@ -176,7 +176,12 @@ static void on_open(struct connection *connection) {
 }
 
 static void on_close(struct connection *connection, const char *why) {
-    run_fail(connection->context, why);
+    struct run *run = connection->context;
+    if (run->on_lost != NULL) {
+        run->on_lost(run, (struct subscriber *)connection);
+    } else {
+        run_fail(run, why);
+    }
 }
 
 static const struct connection_calls calls = {.on_open = on_open, .on_frame = on_frame, .on_close = on_close};

@@ -6,6 +6,7 @@
 /* The broker's command line: reads the configuration from its four sources, then runs the broker, tests the configuration, or backs up. */
 #include "broker/net/broker.h"
 #include "broker/net/budget.h"
+#include "broker/net/config_kinds.h"
 #include "broker/net/config_promise.h"
 #include "broker/net/kinds_directory.h"
 
@@ -82,12 +83,13 @@ static const struct flag_key flag_keys[] = {
     {FLAG_KINDS, "kinds", "directory"},
 };
 
-static void set_by_flag(struct config *config, int flag, const char *value) {
-    char why[256];
+static void set_by_flag(struct config *config, int flag, const char *value, FILE *errors) {
+    char why[256] = "--listen: an address is needed";
+    bool is_missing = flag == FLAG_LISTEN && value[0] == '\0'; /* in a file it means: those of the other keys */
     for (size_t i = 0; i < sizeof flag_keys / sizeof flag_keys[0]; i++) {
         const struct flag_key *key = &flag_keys[i];
-        if (key->flag == flag && !config_set(config, key->section, key->name, value, why, sizeof why)) {
-            fprintf(stderr, "command line: %s\n", why);
+        if (key->flag == flag && (is_missing || !config_set(config, key->section, key->name, value, why, sizeof why))) {
+            fprintf(errors, "command line: %s\n", why);
             config->errors++;
         }
     }
@@ -101,18 +103,18 @@ struct command {
 };
 
 /* The file goes first although its flag may stand last, so the flags are read twice. */
-static void read_file_flag(struct config *config, int count, char **words) {
+static void read_file_flag(struct config *config, int count, char **words, FILE *errors) {
     int flag;
     opterr = 0;
     optind = 1;
     while ((flag = getopt_long(count, words, "c:thV", options, NULL)) != -1) {
         if (flag == FLAG_CONFIG) {
-            config_read_file(config, optarg, stderr);
+            config_read_file(config, optarg, errors);
         }
     }
 }
 
-static struct command read_flags(struct config *config, int count, char **words) {
+static struct command read_flags(struct config *config, int count, char **words, FILE *errors) {
     struct command command = {.exit_code = -1};
     int flag;
     opterr = 1;
@@ -139,35 +141,34 @@ static struct command read_flags(struct config *config, int count, char **words)
             command.exit_code = 0;
             break;
         case '?':
-            fputs("try ahorad --help\n", stderr);
+            fputs("try ahorad --help\n", errors);
             command.exit_code = 2;
             break;
         default:
-            set_by_flag(config, flag, flag == FLAG_INSECURE_OPEN ? "true" : optarg);
+            set_by_flag(config, flag, flag == FLAG_INSECURE_OPEN ? "true" : optarg, errors);
             break;
         }
     }
     if (command.exit_code < 0 && optind < count) {
-        fprintf(stderr, "'%s' is not an option; try ahorad --help\n", words[optind]);
+        fprintf(errors, "'%s' is not an option; try ahorad --help\n", words[optind]);
         command.exit_code = 2;
     }
     return command;
 }
 
-/* Nobody is asked who they are yet: only those on this machine may connect, unless the operator says otherwise in so many words. */
-static void check_addresses(struct config *config) {
-    char why[256] = "";
-    bool malformed;
-    bool loopback = listeners_are_loopback(config->listen, &malformed, why, sizeof why);
-    if (malformed) {
+/* Certificates that do not load are better told of by --test than by a start. */
+static void check_certificates(struct config *config) {
+    char why[512];
+    struct tls_context context;
+    if (config->errors > 0 || !listen_has_tls(config)) {
+        return;
+    }
+    tls_context_init(&context);
+    if (!tls_context_load(&context, config, why, sizeof why)) {
         fprintf(stderr, "%s\n", why);
         config->errors++;
-    } else if (!loopback && !config->insecure_open) {
-        fputs("listen.address: this version has no access control, so it listens on loopback only; "
-              "with --insecure-open anybody who reaches it may read and write everything\n",
-              stderr);
-        config->errors++;
     }
+    tls_context_fini(&context);
 }
 
 static int back_up(const struct config *config, const char *to) {
@@ -187,23 +188,40 @@ static void check_promises(struct config *config, const struct kinds *kinds) {
         fprintf(stderr, "freshness: there is no kind '%s'\n", unknown);
         config->errors++;
     }
+    unknown = kinds == NULL ? NULL : config_unknown_bound(config, kinds);
+    if (unknown != NULL) {
+        fprintf(stderr, "kinds: there is no kind '%s'\n", unknown);
+        config->errors++;
+    }
+}
+
+/* The same again, while the broker runs: from the same file, environment and command line. */
+static void read_again(const struct config_source *source, struct config *config, FILE *errors) {
+    config_init(config);
+    read_file_flag(config, source->count, source->words, errors);
+    config_read_environment(config, environ, errors);
+    (void)read_flags(config, source->count, source->words, errors);
+    config_check(config, errors);
 }
 
 int main(int count, char **words) {
+    const struct config_source source = {.count = count, .words = words, .read = read_again};
     struct broker *broker = calloc(1, sizeof *broker);
     if (broker == NULL) {
         return 1;
     }
     struct kinds *kinds = NULL;
     struct config *config = &broker->config;
+    broker->config_source = &source;
     config_init(config);
-    read_file_flag(config, count, words);
+    read_file_flag(config, count, words, stderr);
     config_read_environment(config, environ, stderr);
-    struct command command = read_flags(config, count, words);
+    struct command command = read_flags(config, count, words, stderr);
     int exit_code = command.exit_code;
     if (exit_code < 0) {
         config_check(config, stderr);
-        check_addresses(config);
+        check_certificates(config);
+        config->errors += access_check(config, stderr) ? 0 : 1;
         kinds = kinds_directory_read(config->kinds, stderr, &config->errors);
         broker->kinds = kinds;
         check_promises(config, kinds);

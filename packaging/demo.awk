@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The ahora authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Made-up changes of a small town for `ahora pub -l`, one JSON object a line, about 20 a second, until nobody reads them.
-# Usage: awk -v nights="2026-05-01 2026-05-02 ..." -f demo.awk
+# Made-up changes of a small town for `ahora pub -l`, one JSON object a line, until nobody reads them.
+# Usage: awk -v part=town -v nights="2026-05-01 ..." -v today=5 -f demo.awk    (1: Monday) everything but taxis, about 20 changes a second
+#        awk -v part=taxis -f demo.awk    taxis, until their radio fails after a minute
 # It knows what it published, so it never sells what is not there; it begins by setting every document anew.
 
 function emit(op, topic, data, more) { # more: other keys of the change, each with a comma in front
@@ -62,10 +63,14 @@ function stock_refill(seconds, p, b, pieces) {
 
 # ---- room: 3 types for 14 nights; a stay takes or gives back one room on each of its nights ----
 
+function is_weekend(n) { # Friday and Saturday
+    return (today + n - 2) % 7 >= 4 && (today + n - 2) % 7 <= 5
+}
+
 function room_set(t, n) {
-    rooms[t, n] = capacity[t] - pick(3) + 1
+    rooms[t, n] = int(capacity[t] * (is_weekend(n) ? 0.4 : 0.8) * rand() + 0.4)
     emit("set", "room/central/" type[t] "/" night[n], sprintf("\"booking_limit\":%d,\"capacity\":%d,\"status\":\"open\",\"price\":\"%d.00\",\"price_currency\":\"EUR\"",
-         rooms[t, n], capacity[t], rate[t] + (n % 7 > 4 ? 20 : 0)))
+         rooms[t, n], capacity[t], rate[t] + (is_weekend(n) ? 20 : 0)))
 }
 
 function room_step(t, first, stay, n, step) {
@@ -104,14 +109,50 @@ function order_step(o, data) {
     }
     if (status[stage[o]] == "out_for_delivery" && stops[o] > 1) {
         stops[o]--
-        data = sprintf("\"stops_remaining\":%d,\"eta_at\":%s,%s", stops[o], instant(stops[o] * 240), position(centre_lat + (stops[o] - 4) * 0.0021, centre_lon + (o - 4) * 0.0034, 0, 5.5))
+        data = sprintf("\"stops_remaining\":%d,\"eta_at\":%s,%s", stops[o], instant(stops[o] * 240), position((o - 4) * 1.5, stops[o] - 4, 0, 5.5))
     } else if (++stage[o] > stages)
         return
     else if (status[stage[o]] == "delivered")
-        data = "\"status\":\"delivered\",\"stops_remaining\":0,\"eta_at\":null,\"message\":\"Left with you at the door\""
+        data = "\"status\":\"delivered\",\"stops_remaining\":0,\"eta_at\":null,\"message\":\"Left with you at the door\",\"place\":\"Your door\""
     else
-        data = sprintf("\"status\":\"%s\",\"message\":\"%s\"", status[stage[o]], message[stage[o]])
+        data = sprintf("\"status\":\"%s\",\"message\":\"%s\",\"place\":\"%s\"", status[stage[o]], message[stage[o]], whereabouts[stage[o]])
     emit("patch", order_topic(o), data)
+}
+
+# ---- the town: streets every 120 m, x to the east and y to the north of the centre ----
+
+function place(x, y) {
+    return sprintf("\"position\":{\"lat\":%.6f,\"lon\":%.6f}", centre_lat + y * block_lat, centre_lon + x * block_lon)
+}
+
+function position(x, y, bearing, speed) {
+    return sprintf("\"position\":{\"lat\":%.6f,\"lon\":%.6f,\"bearing\":%.0f,\"speed\":%.1f}",
+        centre_lat + y * block_lat, centre_lon + x * block_lon, bearing, speed)
+}
+
+function leaves_town(u, d) {
+    return street_x[u] + step_x[d] > 6 || street_x[u] + step_x[d] < -6 || street_y[u] + step_y[d] > 4 || street_y[u] + step_y[d] < -4
+}
+
+function walk_from(u, x, y) {
+    street_x[u] = x
+    street_y[u] = y
+    along[u] = rand() * 0.9
+    do heading[u] = pick(4); while (leaves_town(u, heading[u]))
+}
+
+# So many metres along the street; at a crossing mostly straight on, and never out of town.
+function walk(u, metres, speed, d) {
+    for (along[u] += metres / 120; along[u] >= 1; along[u]--) {
+        street_x[u] += step_x[heading[u]]
+        street_y[u] += step_y[heading[u]]
+        d = rand() < 0.6 ? heading[u] : 1 + (heading[u] + (rand() < 0.5 ? 0 : 2)) % 4
+        while (leaves_town(u, d))
+            d = 1 + d % 4
+        heading[u] = d
+    }
+    d = heading[u]
+    return position(street_x[u] + step_x[d] * along[u], street_y[u] + step_y[d] * along[u], 90 * (d - 1), speed)
 }
 
 # ---- service: bikes and couriers that move, and docks that fill and empty ----
@@ -119,30 +160,14 @@ function order_step(o, data) {
 # Couriers promise to be heard of within 8 s. Now and then one loses its signal for half a minute: it goes stale, and is fresh again when it is back.
 # What stands still has nothing to tell, so bikes and docks are fresh for ever.
 
-function position(lat, lon, bearing, speed) {
-    return sprintf("\"position\":{\"lat\":%.6f,\"lon\":%.6f,\"bearing\":%.0f,\"speed\":%.1f}", lat, lon, bearing, speed)
-}
-
-# Everybody rides an ellipse of their own round a point of the old town.
-function ride(u, angle, lat, lon, bearing) {
-    angle = phase[u]
-    lat = home_lat[u] + 0.0022 * reach[u] * sin(angle)
-    lon = home_lon[u] + 0.0034 * reach[u] * cos(angle)
-    bearing = atan2(-0.0034 * 0.632 * sin(angle), 0.0022 * cos(angle)) * 57.29578
-    return position(lat, lon, bearing < 0 ? bearing + 360 : bearing, 3 + 2 * reach[u])
-}
-
 function unit_topic(u) {
     return u <= bikes ? sprintf("service/bike/centre/b%02d", u) : sprintf("service/courier/centre/c%02d", u - bikes)
 }
 
 function unit_set(u) {
-    home_lat[u] = centre_lat + (rand() - 0.5) * 0.006
-    home_lon[u] = centre_lon + (rand() - 0.5) * 0.010
-    reach[u] = 0.3 + 0.7 * rand()
-    phase[u] = 6.28 * rand()
-    riding[u] = u > bikes || rand() < 0.6
-    emit("set", unit_topic(u), sprintf("\"state\":\"%s\",%s", riding[u] ? "on_trip" : "available", ride(u)), u > bikes ? ",\"fresh_ms\":8000" : ",\"fresh_ms\":0")
+    walk_from(u, pick(13) - 7, pick(9) - 5)
+    riding[u] = u > bikes || rand() < 0.4
+    emit("set", unit_topic(u), sprintf("\"state\":\"%s\",%s", riding[u] ? "on_trip" : "available", walk(u, 0, 0)), u > bikes ? ",\"fresh_ms\":8000" : ",\"fresh_ms\":0")
 }
 
 function courier_step(u) {
@@ -152,8 +177,7 @@ function courier_step(u) {
         if (u == last_unit)
             return
     last_unit = u
-    phase[u] += 0.05 + 0.03 * rand()
-    emit("patch", unit_topic(u), ride(u))
+    emit("patch", unit_topic(u), walk(u, 6 + 8 * rand(), 4 + rand()))
 }
 
 function dock_topic(d) {
@@ -179,19 +203,38 @@ function set_all(p, b, t, n, o, u, d) {
     for (t = 1; t <= 3; t++)
         for (n = 1; n <= 14; n++)
             room_set(t, n)
-    for (o = 1; o <= 8; o++)
+    for (o = 1; o <= 8; o++) {
+        emit("delete", order_topic(o), "") # of the town before: its history is not ours
         order_set(o)
+    }
     for (u = 1; u <= units; u++)
         unit_set(u)
     for (d = 1; d <= 6; d++) {
         docked[d] = 4 + pick(8)
-        emit("set", dock_topic(d), sprintf("\"is_operating\":true,\"num_available\":%d,\"num_docks_available\":%d,\"capacity\":%d",
-             docked[d], dock_capacity - docked[d], dock_capacity), ",\"fresh_ms\":0")
+        emit("set", dock_topic(d), sprintf("\"is_operating\":true,\"num_available\":%d,\"num_docks_available\":%d,\"capacity\":%d,%s",
+             docked[d], dock_capacity - docked[d], dock_capacity, place(dock_x[d], dock_y[d])), ",\"fresh_ms\":0")
+    }
+}
+
+# ---- taxis: a source of their own, whose radio fails for all of them at once ----
+
+function taxis(u, step) {
+    for (u = 1; u <= 7; u++) {
+        walk_from(u, pick(13) - 7, pick(9) - 5)
+        emit("set", "service/taxi/centre/t" u, sprintf("\"state\":\"%s\",\"travel_cost\":\"%d.50\",\"travel_cost_currency\":\"EUR\",%s", u % 3 ? "available" : "on_trip", 7 + pick(6), walk(u, 0, 0)), ",\"fresh_ms\":0")
+    }
+    for (step = 0; step < 300; step++) {
+        u = 1 + step % 7
+        emit("patch", "service/taxi/centre/t" u, (rand() < 0.04 ? sprintf("\"state\":\"%s\",", rand() < 0.6 ? "available" : "on_trip") : "") walk(u, 10 + 8 * rand(), 9 + 2 * rand()))
+        if (fflush() != 0 || system("sleep 0.2") != 0)
+            exit
     }
 }
 
 BEGIN {
     srand()
+    if (part == "taxis")
+        srand(srand() + 1) # not what the town rolls in this second
     split("4711 4712 5020 6130", sku, " ")
     split("24.90 39.00 7.50 119.00", price, " ")
     split("markt bahnhof dom campus hafen nord", branch, " ")
@@ -201,10 +244,21 @@ BEGIN {
     split(nights, night, " ")
     stages = split("confirmed processing pre_transit in_transit out_for_delivery delivered", status, " ")
     split("We have your order|Being packed|Waiting for the carrier|On its way to your town|With the courier", message, "|")
+    split("Shop|Warehouse|Warehouse|Depot North|Old town", whereabouts, "|")
     split("dhl ups gls", carrier, " ")
     split("marktplatz rathaus dom theater bahnhof park", dock, " ")
+    split("-0.5 1 -2 2 3.5 -3", dock_x, " ")
+    split("0 1.5 0.5 -1 -3 3", dock_y, " ")
+    split("0 1 0 -1", step_x, " ") # north, east, south, west
+    split("1 0 -1 0", step_y, " ")
     centre_lat = 50.7753
     centre_lon = 6.0839
+    block_lat = 0.001079
+    block_lon = 0.001706
+    if (part == "taxis") {
+        taxis()
+        exit
+    }
     bikes = 17
     units = 25
     dock_capacity = 16

@@ -15,6 +15,7 @@ port=${AHORA_PORT:-7600}
 url=http://127.0.0.1:$port
 broker=
 feed=
+taxis=
 told=
 data=$build/demo-data-$port
 log=$build/demo-$port.log
@@ -36,7 +37,9 @@ fi
 # However often it is asked to.
 stop() {
     [ -n "$feed" ] && kill -s TERM -- "-$feed" 2>/dev/null
+    [ -n "$taxis" ] && kill -s TERM -- "-$taxis" 2>/dev/null
     feed=
+    taxis=
     [ -n "$broker" ] && [ -z "$told" ] && kill -TERM "$broker" 2>/dev/null
     told=yes
 }
@@ -51,7 +54,8 @@ wait_for_broker() {
     done
 }
 
-setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$data" 2>"$log" &
+# `null`: a page in a file may use it, as the README shows.
+AHORA_LISTEN_ALLOWED_ORIGINS=null setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$data" 2>"$log" &
 broker=$!
 
 tries=0
@@ -76,20 +80,29 @@ done
 # Begins again when the pipe breaks: the broker may be restarted under it. If it does not, what it wrote goes stale after 10 s.
 # shellcheck disable=SC2016
 setsid sh -c 'while :; do
-        awk -v nights="$1" -f "$2" | "$3" pub -l -s "$4" --source town --grace 10000 >/dev/null 2>"$5"
+        awk -v part=town -v nights="$1" -v today="$(date -u +%u)" -f "$2" | "$3" pub -l -s "$4" --source town --grace 10000 >/dev/null 2>"$5"
         sleep 1
     done' feed "$nights" "$here/demo.awk" "$build/ahora" "$url" "$build/demo-feed-$port.log" 2>/dev/null &
 feed=$!
+
+# Taxis are a source of their own. Every minute it is gone for 20 s: 3 s later all of them are stale, until it is back.
+# shellcheck disable=SC2016
+setsid sh -c 'while :; do
+        awk -v part=taxis -f "$1" | "$2" pub -l -s "$3" --source taxis --grace 3000 >/dev/null 2>"$4"
+        sleep 20
+    done' taxis "$here/demo.awk" "$build/ahora" "$url" "$build/demo-taxis-$port.log" 2>/dev/null &
+taxis=$!
 
 cat <<TEXT
 
 ahora is running, with a made-up town publishing into it.
 
-  open   $url/
+  open   $url/         the dashboard
+         $url/demo     what an app would show; twice side by side, say
   try    $build/ahora sub -s $url 'order/*'
          $build/ahora sub -s $url 'stock/4711/*'
          $build/ahora sub -s $url 'service/courier/**'   (one that loses its signal goes stale)
-         $build/ahora sub -s $url '\$demand/**'          (what the page and you follow)
+         $build/ahora sub -s $url '\$demand/**'          (what the pages and you follow)
 
 Log: $log   Data: $data   Ctrl-C ends it.
 TEXT

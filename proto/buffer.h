@@ -28,7 +28,7 @@ static inline struct span span_of(const void *data, size_t bytes) {
 }
 
 static inline bool span_equal(struct span a, struct span b) {
-    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
+    return a.bytes == b.bytes && (a.bytes == 0 || (a.data[0] == b.data[0] && memcmp(a.data, b.data, a.bytes) == 0));
 }
 
 struct span span_of_text(const char *text); /* without its terminator */

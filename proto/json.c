@@ -12,10 +12,13 @@
 #include <string.h>
 
 /*
- * jansson recurses as deep as the text nests, so the nesting is counted before it sees the text. Brackets inside strings do not
- * count; in text that is not JSON the count may be wrong, but never lower than the depth to which a reader could follow it.
+ * jansson recurses as deep as the text nests, and keeps each map in a hash table of its own. So nesting and the entries of each map are counted
+ * before it sees the text. Brackets and commas inside strings do not count; in text that is not JSON the counts may be wrong, but never
+ * lower than what a reader could follow.
  */
-static bool is_shallow(struct span text, unsigned depth_max) {
+static enum pack_fault measure(struct span text, unsigned depth_max) {
+    uint32_t entries[PACK_DEPTH_LIMIT + 1] = {0}; /* of what is open, by its depth; of a list they stay 0 */
+    bool is_map[PACK_DEPTH_LIMIT + 1] = {false};
     unsigned depth = 0;
     bool in_text = false;
 
@@ -29,13 +32,17 @@ static bool is_shallow(struct span text, unsigned depth_max) {
             in_text = true;
         } else if (byte == '[' || byte == '{') {
             if (++depth > depth_max) {
-                return false;
+                return PACK_TOO_DEEP;
             }
+            is_map[depth] = byte == '{';
+            entries[depth] = is_map[depth]; /* the first has no comma before it */
         } else if (byte == ']' || byte == '}') {
             depth -= depth > 0;
+        } else if (byte == ',' && is_map[depth] && ++entries[depth] > AHORA_MAP_ENTRIES_MAX) {
+            return PACK_TOO_WIDE;
         }
     }
-    return true;
+    return PACK_FINE;
 }
 
 /* Each value but the first stands behind a comma or an opening bracket. */
@@ -74,7 +81,7 @@ static const char *map_put(struct buffer *out, const json_t *map) {
     json_t *walked = (json_t *)(uintptr_t)map; /* jansson's iterators want it so; nothing is changed */
     const char *fault = NULL;
 
-    if (json_object_size(map) > AHORA_MAP_ENTRIES_MAX) {
+    if (json_object_size(map) > AHORA_MAP_ENTRIES_MAX) { /* never, as measure counted them */
         return pack_fault_text(PACK_TOO_WIDE);
     }
     pack_put_map(out, (uint32_t)json_object_size(map));
@@ -85,7 +92,7 @@ static const char *map_put(struct buffer *out, const json_t *map) {
     return fault;
 }
 
-/* NULL, or what is wrong. Recurses at most PACK_DEPTH_LIMIT deep: is_shallow has been asked. */
+/* NULL, or what is wrong. Recurses at most PACK_DEPTH_LIMIT deep: measure has been asked. */
 static const char *value_put(struct buffer *out, const json_t *value) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -159,8 +166,9 @@ enum ahora_code json_to_pack_bounded(struct span text, unsigned depth_max, size_
     if (text.bytes > 0 && memchr(text.data, '\0', text.bytes) != NULL) {
         return refuse(AHORA_BAD_MESSAGE, "holds a NUL character", detail);
     }
-    if (!is_shallow(text, depth_max)) {
-        return refuse(AHORA_BAD_MESSAGE, pack_fault_text(PACK_TOO_DEEP), detail);
+    enum pack_fault shape = measure(text, depth_max);
+    if (shape != PACK_FINE) {
+        return refuse(AHORA_BAD_MESSAGE, pack_fault_text(shape), detail);
     }
     if (values_max < SIZE_MAX && !is_modest(text, values_max)) {
         return refuse(AHORA_TOO_LARGE, "holds too many values", detail);

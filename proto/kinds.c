@@ -3,19 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* The files are taken in as they are when this one is assembled, and whoever changes them sees it in the next build (Makefile). */
 #include "proto/kinds.h"
 
-/* Paths are seen from the root of the repository, where make runs. */
-#define EMBED(name, path)                                                                                                      \
-    __asm__(".pushsection .rodata\n"                                                                                           \
-            ".hidden " #name "_begin\n.global " #name "_begin\n" #name "_begin:\n"                                             \
-            ".incbin \"" path "\"\n"                                                                                           \
-            ".hidden " #name "_end\n.global " #name "_end\n" #name "_end:\n"                                                   \
-            ".byte 0\n"                                                                                                        \
-            ".popsection\n");                                                                                                  \
-    extern const char name##_begin[];                                                                                          \
-    extern const char name##_end[]
+#include "proto/embed.h"
 
 EMBED(kind_order, "proto/kinds/order.json");
 EMBED(kind_room, "proto/kinds/room.json");

@@ -54,6 +54,18 @@ struct field_table {
     unsigned count;
 };
 
+/* One operation of a table, for those who describe it (message_schema.c). */
+struct message_shape {
+    const char *name; /* "" for a change, which names its operation itself */
+    const struct field_table *table;
+    uint32_t required, optional;
+};
+
+/* False past the last operation. */
+bool message_request_shape(unsigned op, struct message_shape *shape);
+bool message_reply_shape(unsigned op, struct message_shape *shape);
+void message_change_shape(struct message_shape *shape);
+
 /*
  * Reads a packed map into the struct at `out`, which the caller has zeroed. Keys outside `wanted` are skipped. NULL if all is
  * well and everything in `required` was there, otherwise the detail; the reader then stands anywhere.

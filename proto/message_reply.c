@@ -107,6 +107,14 @@ static const struct field_table table = {fields, REPLY_FIELDS};
 
 #undef AT
 
+bool message_reply_shape(unsigned op, struct message_shape *shape) {
+    if (op >= ops.count) {
+        return false;
+    }
+    *shape = (struct message_shape){(const char *)op_names[op].data, &table, op_fields[op].required, op_fields[op].optional};
+    return true;
+}
+
 const char *reply_op_name(enum reply_op op) {
     assert((unsigned)op < ops.count);
     return (const char *)op_names[op].data;

@@ -91,6 +91,14 @@ static const struct field_table table = {fields, REQUEST_FIELDS};
 
 #undef AT
 
+bool message_request_shape(unsigned op, struct message_shape *shape) {
+    if (op >= ops.count) {
+        return false;
+    }
+    *shape = (struct message_shape){(const char *)op_names[op].data, &table, op_fields[op].required, op_fields[op].optional};
+    return true;
+}
+
 static const char *decode(struct span message, struct request *out) {
     struct pack_reader reader = pack_reader_of(message);
     const char *fault = NULL;
@@ -178,6 +186,10 @@ static const struct field change_fields[CHANGE_FIELDS] = {
 static const struct field_table change_table = {change_fields, CHANGE_FIELDS};
 
 #undef AT
+
+void message_change_shape(struct message_shape *shape) {
+    *shape = (struct message_shape){"", &change_table, CHANGE_REQUIRED, CHANGE_WANTED & ~CHANGE_REQUIRED};
+}
 
 const char *change_op_name(enum change_op op) {
     assert((unsigned)op < CHANGE_OPS);

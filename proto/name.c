@@ -14,8 +14,10 @@ static bool is_letter_or_digit(uint8_t byte) {
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
 }
 
+/* A-Z a-z 0-9 - _ . ~ : @ =, a bit for each of the first 128 bytes. */
 static bool is_segment_byte(uint8_t byte) {
-    return is_letter_or_digit(byte) || (byte != '\0' && strchr("-_.~:@=", byte) != NULL);
+    static const uint32_t allowed[4] = {0, 0x27ff6000, 0x87ffffff, 0x47fffffe};
+    return byte < 128 && (allowed[byte / 32] >> byte % 32 & 1);
 }
 
 const char *name_segment_fault(struct span segment) {
@@ -25,7 +27,7 @@ const char *name_segment_fault(struct span segment) {
     if (segment.bytes > AHORA_SEGMENT_BYTES_MAX) {
         return "a segment is longer than 64 bytes";
     }
-    if (span_is(segment, ".") || span_is(segment, "..")) {
+    if (segment.data[0] == '.' && (segment.bytes == 1 || (segment.bytes == 2 && segment.data[1] == '.'))) {
         return "a segment is `.` or `..`";
     }
     for (size_t i = 0; i < segment.bytes; i++) {

@@ -7,6 +7,7 @@
 #include "proto/pack_head.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
@@ -41,12 +42,25 @@ static enum pack_type type_of(uint8_t first) {
 }
 
 static uint64_t big_endian(const uint8_t *at, unsigned bytes) {
-    uint64_t number = 0;
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
 
-    for (unsigned i = 0; i < bytes; i++) {
-        number = number << 8 | at[i];
+    switch (bytes) {
+    case 0:
+        return 0;
+    case 1:
+        return at[0];
+    case 2:
+        memcpy(&two, at, sizeof(two));
+        return be16toh(two);
+    case 4:
+        memcpy(&four, at, sizeof(four));
+        return be32toh(four);
+    default:
+        memcpy(&eight, at, sizeof(eight));
+        return be64toh(eight);
     }
-    return number;
 }
 
 static double number_of_bits(uint64_t bits, unsigned bytes) {
@@ -144,7 +158,25 @@ static size_t left(const struct pack_reader *reader) {
     return (size_t)(reader->end - reader->at);
 }
 
+/* Most texts are short ones, keys above all: the same as below, without a head on the way. */
+static bool read_short_text(struct pack_reader *reader, struct span *text) {
+    if (reader->failed || reader->at == reader->end || (*reader->at & 0xe0) != 0xa0) {
+        return false;
+    }
+    size_t bytes = *reader->at & 0x1f;
+    if (bytes >= left(reader)) {
+        return false;
+    }
+    *text = span_of(reader->at + 1, bytes);
+    reader->at += 1 + bytes;
+    return true;
+}
+
 struct span pack_read_text(struct pack_reader *reader) {
+    struct span text;
+    if (read_short_text(reader, &text)) {
+        return text;
+    }
     struct pack_head head = take(reader, PACK_TEXT);
 
     if (reader->failed || head.count > left(reader)) {
@@ -174,8 +206,36 @@ uint32_t pack_read_map(struct pack_reader *reader) {
     return read_count(reader, PACK_MAP, 2);
 }
 
+/* Passes over a value whose end its first byte tells, and that cannot be illegal; false: it is another. */
+static bool skip_plain(struct pack_reader *reader) {
+    if (reader->at == reader->end) {
+        return false;
+    }
+    uint8_t first = *reader->at;
+    size_t bytes = 1;
+    if ((first & 0xe0) == 0xa0) {
+        bytes += first & 0x1f;
+    } else if (first == 0xd9) {
+        bytes += left(reader) < 2 ? 1 : 1 + (size_t)reader->at[1];
+    } else if (first >= 0x80 && first < 0xe0) {
+        bool may_be_illegal = first == 0xcf && (left(reader) < 2 || reader->at[1] >= 0x80);
+        if (first < 0xc0 || may_be_illegal || forms[first - 0xc0].type > PACK_INT) {
+            return false;
+        }
+        bytes += forms[first - 0xc0].argument_bytes;
+    }
+    if (bytes > left(reader)) {
+        return false;
+    }
+    reader->at += bytes;
+    return true;
+}
+
 /* How many values follow and belong to this head. Fails the reader if their bytes cannot be there. */
 static uint64_t skip_head(struct pack_reader *reader) {
+    if (skip_plain(reader)) {
+        return 0;
+    }
     struct pack_head head = pack_head_read(reader->at, reader->end);
     uint64_t values = head.type == PACK_MAP ? 2 * (uint64_t)head.count : head.type == PACK_LIST ? head.count : 0;
 

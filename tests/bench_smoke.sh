@@ -56,6 +56,7 @@ play ingest --target raw --ack none -p 4
 play topics -t 5000
 play slow $both -t 20 -c 2 --stalled 2 -R 1000
 play resume -t 10 -c 20 -n 100
+play storm -t 20 -c 10 -n 300 -R 200
 play churn $both -t 10 -c 10 -R 500 --churn 100
 play wildcard -t 50 -c 8 -R 200
 play wildcard -t 1 -c 16 --patterns 8 -R 200

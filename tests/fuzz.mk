@@ -23,4 +23,6 @@ fuzz: ## fuzz every target for FUZZ_SECONDS, starting from its corpus
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libstore.a $(BUILD)/libcore.a $(BUILD)/libbase.a $(BUILD)/libproto.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ -Wl,--start-group $^ -Wl,--end-group $(LIBS)
+
+$(BUILD)/tests/fuzz/fuzz_frame: $(BUILD)/obj/broker/net/frame.o

@@ -10,4 +10,9 @@ $(BUILD)/tests/integration/%: $(BUILD)/obj/tests/integration/%.o $(BUILD)/obj/te
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
 
 .PHONY: integration
-integration: all $(INTEGRATION_TESTS) ## build the integration tests
+integration: all $(INTEGRATION_TESTS) $(BUILD)/tests/tls-tunnel ## build the integration tests
+
+$(BUILD)/tests/tls-tunnel: $(BUILD)/obj/tests/tunnel/main.o
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lssl -lcrypto

@@ -29,6 +29,7 @@
 static void init_buffers(struct core *core) {
     buffer_init(&core->message, SIZE_MAX);
     buffer_init(&core->text, SIZE_MAX);
+    buffer_init(&core->masked, SIZE_MAX);
     buffer_init(&core->inbound, core->limits.message_bytes_max / 4 * 9 + 1024); /* `1.5,` becomes 9 bytes */
     buffer_init(&core->results, SIZE_MAX);
     buffer_init(&core->items, SIZE_MAX);
@@ -44,12 +45,16 @@ struct core *core_create(const struct core_options *options) {
     core->kinds = options->kinds != NULL ? options->kinds : core->own_kinds;
     core->limits = options->limits;
     core->random = options->seed;
+    core->session_numbers = options->session_first;
+    core->session_step = options->session_step == 0 ? 1 : options->session_step;
     (void)snprintf(core->epoch, sizeof core->epoch, "%s", options->epoch);
     (void)snprintf(core->server, sizeof core->server, "%s", options->server);
     table_key_init(&core->hash_key, options->seed);
     list_init(&core->sessions);
     list_init(&core->ready);
     list_init(&core->inputs);
+    list_init(&core->named);
+    list_init(&core->claims);
     list_init(&core->tickets_turn);
     list_init(&core->tickets_durable);
     list_init(&core->tickets_done);
@@ -59,12 +64,13 @@ struct core *core_create(const struct core_options *options) {
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, core->kinds, &core->hash_key, &core->metrics) ||
         !views_init(&core->views, &core->ledger, &core->hash_key) || !interests_init(&core->interests, &core->hash_key) ||
-        !demand_init(&core->demand, &core->ledger, 1 + options->followers)) {
+        !demand_init(&core->demand, &core->ledger, 1 + options->followers) || !masks_init(&core->masks, &core->hash_key)) {
         core_destroy(core);
         return NULL;
     }
     core->follower_count = options->followers;
     core->ledger.follows = options->follows;
+    core->controlled = options->controlled;
     return core;
 }
 
@@ -80,9 +86,12 @@ void core_destroy(struct core *core) {
     ledger_fini(&core->ledger);
     heap_fini(&core->timers);
     heap_fini(&core->paces);
+    heap_fini(&core->expiries);
+    masks_fini(&core->masks);
     arena_fini(&core->arena);
     buffer_fini(&core->message);
     buffer_fini(&core->text);
+    buffer_fini(&core->masked);
     buffer_fini(&core->inbound);
     buffer_fini(&core->results);
     buffer_fini(&core->items);
@@ -230,6 +239,9 @@ void core_tick(struct core *core) {
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->paces, core->mono_ms)) != NULL; i++) {
         delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
     }
+    for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->expiries, core->mono_ms)) != NULL; i++) {
+        session_expiry_due(core, CONTAINER_OF(timer, struct session, expiry));
+    }
     keys_expire(&core->ledger.keys, core->mono_ms, KEYS_A_TICK);
     run_due(core);
     resume_inputs(core);
@@ -244,7 +256,7 @@ int64_t core_next_due(const struct core *core) {
     if (core->inputs.next != &core->inputs) {
         return core->mono_ms;
     }
-    int64_t due = earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces);
+    int64_t due = earlier(earlier(earlier(core->mono_ms + TICK_MS_MAX, &core->timers), &core->paces), &core->expiries);
     if (core->draining) {
         return due;
     }
@@ -388,7 +400,13 @@ void core_durable(struct core *core, int64_t seq) {
 void core_apply_list(struct core *core, const struct publish *publish) {
     struct ledger *ledger = &core->ledger;
     struct source *source = publish->source.data == NULL ? NULL : sources_take(&ledger->sources, publish->source);
-    ledger_apply(ledger, publish->principal, source, publish->changes, publish->change_count, publish->atomic, &core->results);
+    if (publish->denied == NULL) {
+        ledger_apply(ledger, publish->principal, source, publish->changes, publish->change_count, publish->atomic,
+                     &core->results);
+    } else {
+        ledger_apply_allowed(ledger, publish->principal, source, publish->changes, publish->change_count, publish->atomic,
+                             publish->denied, &core->results);
+    }
     if (source != NULL) {
         source_rest(&ledger->sources, source, core->mono_ms);
         source_unref(&ledger->sources, source);
@@ -414,13 +432,20 @@ enum ahora_code core_publish(struct core *core, const struct publish *publish, s
     if (core->draining) {
         return AHORA_DRAINING;
     }
+    if (core->controlled && publish->rights == NULL) {
+        return AHORA_FORBIDDEN;
+    }
+    uint8_t denied[RIGHTS_DENIED_BYTES];
+    struct publish judged = *publish;
+    judged.denied =
+        rights_deny_changes(publish->rights, core->kinds, publish->changes, publish->change_count, denied) ? denied : NULL;
     ticket->kind = TICKET_OF_CALLER;
     ticket->results = results;
     if (!core->ledger.follows) {
-        core_apply(core, publish, results, ticket);
+        core_apply(core, &judged, results, ticket);
         return AHORA_OK;
     }
-    ticket->waiting = follow_post(core, publish, ticket);
+    ticket->waiting = follow_post(core, &judged, ticket);
     return ticket->waiting ? AHORA_OK : AHORA_OVERLOADED;
 }
 
@@ -452,6 +477,14 @@ void core_drain(struct core *core, const char *reason, int64_t retry_ms_max) {
         session_reply(core, session, &reply);
         session_kick(core, session, AHORA_CLOSE_GOING_AWAY, ahora_code_name(AHORA_DRAINING));
     }
+}
+
+void core_configure(struct core *core, const struct limits *limits) {
+    core->limits = *limits;
+}
+
+void core_set_growth_retry(struct core *core, int64_t retry_ms) {
+    core->ledger.growth_retry_ms = retry_ms;
 }
 
 bool core_is_draining(const struct core *core) {
@@ -588,6 +621,7 @@ const struct limits *core_limits(const struct core *core) {
 const struct metrics *core_metrics(struct core *core) {
     struct metrics *metrics = &core->metrics;
     metrics->topics = core->ledger.topic_count;
+    metrics->topics_stale = core->ledger.stale_count;
     metrics->removals = core->ledger.removal_count;
     metrics->documents_bytes = core->ledger.documents_bytes;
     metrics->keys = core->ledger.keys.table.count;

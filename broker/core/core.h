@@ -30,6 +30,7 @@
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
 #include "broker/core/record.h"
+#include "broker/core/rights.h"
 #include "broker/core/topic.h"
 #include "broker/core/where.h"
 #include "proto/json.h"
@@ -46,7 +47,10 @@ struct core_options {
     const char *server;        /* "ahora/0.1.0", told in `welcome`; copied */
     uint64_t seed;             /* of everything random; tests repeat a run with it */
     unsigned followers;        /* cores that follow this one (follow.h) */
+    unsigned session_first;    /* sessions are numbered from the next on, in steps of */
+    unsigned session_step;     /* (0: 1), so that numbers of several cores differ */
     bool follows;              /* this one follows another: it loads nothing, and what is published to it goes on as mail */
+    bool controlled; /* access is: without rights nothing is allowed. Else everything is, and tokens are not looked at */
 };
 
 struct core *core_create(const struct core_options *options); /* NULL: no memory */
@@ -109,6 +113,32 @@ enum encoding {
    `owner` is the caller's. NULL: no memory. */
 struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner);
 
+/* It came in by a listener for the public: it publishes nothing and is no source, whatever its rights are, and the rates for such
+   sessions are in force. Right after session_open. */
+void session_set_public(struct core *core, struct session *session);
+/* Who it is, known before its first message: from the upgrade request, or what anonymous sessions may. Counted. False: no memory, or as many
+   different masks as there may be. */
+bool session_grant(struct core *core, struct session *session, struct rights *rights);
+const struct rights *session_rights(const struct session *session); /* NULL: open, or none yet */
+
+/*
+ * Tokens. A session that shows one (`hello`, `auth`) waits, with what it says next, for the caller's verdict: the core cannot read tokens. The
+ * next that waits, with its token, which is good until session_judge; NULL: none. One verdict each, in any order, when the caller likes.
+ */
+struct session *core_next_token(struct core *core, struct span *token);
+
+/* The next session that was given rights since this was last asked; NULL: none. */
+struct session *core_next_named(struct core *core);
+
+/* AHORA_OK with rights (taken), or AHORA_UNAUTHORIZED or AHORA_OVERLOADED without. */
+void session_judge(struct core *core, struct session *session, enum ahora_code code, struct rights *rights);
+
+/* Its rights are no longer good: it hears so, and is closed with 4401. */
+void session_end_rights(struct core *core, struct session *session);
+
+/* All sessions, in the order they came: NULL for the first, NULL at the end. */
+struct session *core_next_session(struct core *core, struct session *after);
+
 /* One whole WebSocket message of it, in its encoding. */
 void session_receive(struct core *core, struct session *session, struct span message);
 
@@ -119,6 +149,34 @@ void session_receive_packed(struct core *core, struct session *session, struct s
 void session_close(struct core *core, struct session *session);
 
 void *session_owner(const struct session *session);
+
+/* ---- what an operator asks about sessions (session_facts.c) ---- */
+
+struct session_facts {
+    uint64_t number; /* `welcome` told it as "s<number>" */
+    const char *principal;
+    struct span source; /* data NULL: none was named */
+    enum encoding encoding;
+    int64_t age_ms;
+    uint32_t subscriptions;
+    uint32_t live;       /* of these, have everything */
+    uint64_t skipped;    /* versions passed over so far */
+    int64_t behind;      /* seqs that the oldest of its places is behind what is shown */
+    size_t outbox_bytes; /* answers not written yet */
+    bool choked;
+    bool greeted;
+};
+
+void session_facts(const struct core *core, const struct session *session, struct session_facts *facts);
+
+/* Does one of its subscriptions have this pattern, or (a topic) select it? */
+bool session_follows(const struct session *session, const struct name *match);
+
+/* The patterns it follows, up to `count_max`, as texts of a JSON list without its brackets. */
+void session_put_patterns(const struct session *session, size_t count_max, struct buffer *out);
+
+/* Says `bye`, and ends it. `reason` is static. */
+void session_dismiss(struct core *core, struct session *session, const char *reason, int64_t retry_ms);
 
 /* Ask the session to end: what is queued is written, then session_close_code says so. */
 void session_kick(struct core *core, struct session *session, int close_code, const char *reason);
@@ -151,14 +209,23 @@ bool session_wants_read(const struct session *session);
 /* Tell every session `bye` with retry times spread evenly over retry_ms_max, then close them as they drain; from now on publishes
    and subscriptions get `draining`. */
 void core_drain(struct core *core, const char *reason, int64_t retry_ms_max);
+/* Limits that may change while it runs are looked at each time they are needed; the caller keeps the others as they were. */
+void core_configure(struct core *core, const struct limits *limits);
+
 bool core_is_draining(const struct core *core);
 size_t core_session_count(const struct core *core);
+
+/* While memory is short: what would make us hold more (changes that grow, subscriptions) is refused with `overloaded`, to come again
+   after `retry_ms`; 0: no more. */
+void core_set_growth_retry(struct core *core, int64_t retry_ms);
 
 /* ---- publishing and reading for HTTP ---- */
 
 struct publish {
     const char *principal;
-    struct span changes; /* packed list of changes, checked by pack_check */
+    const struct rights *rights; /* of an HTTP request: what they forbid is refused, change by change. NULL: open */
+    const uint8_t *denied;       /* the core's own: bits of changes that are refused; NULL: none is */
+    struct span changes;         /* packed list of changes, checked by pack_check */
     uint32_t change_count;
     bool atomic;
     enum ack ack;
@@ -188,7 +255,7 @@ struct ticket {
  * Publishes the changes. Once the ticket comes out of core_next_ticket, `results` has the packed list of results (protocol: `published`) and
  * they may be told: after the turn is stored (ACK_APPLIED, ACK_NONE), or durable (ACK_DURABLE).
  * AHORA_OK whatever the single results are; AHORA_DRAINING, AHORA_OVERLOADED (no memory): nothing is applied, the ticket does not
- * wait. `results` must have room for LEDGER_RESULT_BYTES_MAX for each change, and stay until then or until core_cancel.
+ * wait. AHORA_FORBIDDEN: access is controlled, and there are no rights. `results` must have room for LEDGER_RESULT_BYTES_MAX for each change, and stay until then or until core_cancel.
  */
 enum ahora_code core_publish(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 struct ticket *core_next_ticket(struct core *core);

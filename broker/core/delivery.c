@@ -85,7 +85,22 @@ static bool is_patch(const struct change *change, enum form form) {
     return form == FORM_CHANGE && change->document != NULL && (change->patch != NULL || change->op == CHANGE_TOUCH);
 }
 
-static struct reply reply_of_change(const struct change *change, enum form form) {
+/* What a session with the mask is shown of a document or patch; the bytes may stand in core->masked. Of a patch perhaps nothing. */
+static struct span shown(struct core *core, const struct mask *mask, struct span map, bool patch) {
+    if (mask == NULL) {
+        return map;
+    }
+    buffer_clear(&core->masked, core->limits.block_bytes);
+    if (!patch) {
+        mask_put(&core->masked, mask_span(mask), map);
+    } else if (!mask_put_patch(&core->masked, mask_span(mask), map)) {
+        return (struct span){0};
+    }
+    assert(!core->masked.failed && "bounded by the document");
+    return buffer_span(&core->masked);
+}
+
+static struct reply reply_of_change(struct core *core, const struct mask *mask, const struct change *change, enum form form) {
     struct reply reply = {.seq = change->seq, .at = change->at, .ref = change->topic->ref};
     if (change->document == NULL || form == FORM_LEFT) {
         reply.op = REPLY_REMOVE;
@@ -95,11 +110,11 @@ static struct reply reply_of_change(const struct change *change, enum form form)
     }
     if (is_patch(change, form)) {
         reply.op = REPLY_PATCH;
-        reply.data = change->patch == NULL ? (struct span){0} : document_span(change->patch);
+        reply.data = change->patch == NULL ? (struct span){0} : shown(core, mask, document_span(change->patch), true);
     } else {
         reply.op = REPLY_SET;
         reply.topic = topic_path(change->topic);
-        reply.data = document_span(change->document);
+        reply.data = shown(core, mask, document_span(change->document), false);
     }
     reply.has_stale = change->stale;
     reply.stale = change->stale;
@@ -108,7 +123,7 @@ static struct reply reply_of_change(const struct change *change, enum form form)
 
 /* What is told is the topic as it is now, also if the place is older: a topic that left the view has gone on, may have been removed or
    made again, and never goes back. */
-static struct reply reply_of_place(const struct place *place) {
+static struct reply reply_of_place(struct core *core, const struct mask *mask, const struct place *place) {
     const struct topic *topic = place->topic;
     struct reply reply = {.op = REPLY_SET, .topic = topic_path(topic), .ref = topic->ref, .seq = topic->seq, .at = topic->at};
     if (place->spot.why != AHORA_WHY_NONE) {
@@ -116,7 +131,7 @@ static struct reply reply_of_place(const struct place *place) {
         reply.why = topic_is_removed(topic) ? (enum ahora_why)topic->why : AHORA_WHY_LEFT;
         return reply;
     }
-    reply.data = document_span(topic->document);
+    reply.data = shown(core, mask, document_span(topic->document), false);
     reply.has_stale = topic->stale;
     reply.stale = topic->stale;
     return reply;
@@ -137,7 +152,9 @@ static void become_complete(struct core *core, struct cursor *cursor) {
     struct subscription *subscription = cursor->subscription;
     struct view *view = cursor->view;
     bookmark_lift(&cursor->bookmark);
-    list_append(subscription->paced ? &view->paced : &view->live[subscription->session->encoding], &cursor->bookmark.spot.link);
+    const struct session *session = subscription->session;
+    struct link *live = session->mask != NULL ? &view->masked : &view->live[session->encoding];
+    list_append(subscription->paced ? &view->paced : live, &cursor->bookmark.spot.link);
     assert(!cursor->complete);
     cursor->complete = true;
     subscription->complete_count++;
@@ -172,8 +189,8 @@ static void start_cursor(struct core *core, struct cursor *cursor, int64_t since
     struct view *view = cursor->view;
     bool fresh = since < 0;
     const bool near = near_of(view) != NULL;
-    if (near) {
-        near_begin(view, since);
+    if (near && fresh) {
+        near_begin(view);
     }
     bookmark_place(view, &cursor->bookmark, fresh || near ? &view->order : view_spot_of(view, since));
     cursor->complete = false;
@@ -237,23 +254,65 @@ void delivery_pace_due(struct core *core, struct subscription *subscription) {
 
 /* ---- the fast path ---- */
 
-static bool encode_frame(struct core *core, struct frame *frame, enum form form, enum encoding encoding) {
-    if (frame->encoded[form][encoding].data != NULL) {
+/* The frame as those with the mask are told of it. What was asked for last comes first the next time: a turn is encoded mask by mask.
+   NULL: not yet. */
+static struct frame *frame_of_mask(struct frame *frame, const struct mask *mask) {
+    if (mask == NULL) {
+        return frame;
+    }
+    for (struct frame **at = &frame->masked; *at != NULL; at = &(*at)->masked) {
+        struct frame *found = *at;
+        if (found->mask == mask) {
+            *at = found->masked;
+            found->masked = frame->masked;
+            frame->masked = found;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static struct frame *make_frame_of_mask(struct core *core, struct frame *frame, const struct mask *mask) {
+    struct frame *made = frame_of_mask(frame, mask);
+    if (made != NULL || (made = arena_take(&core->arena, sizeof *made)) == NULL) {
+        return made;
+    }
+    *made = (struct frame){.change = frame->change, .mask = mask, .masked = frame->masked};
+    frame->masked = made;
+    return made;
+}
+
+static bool encode_frame(struct core *core, struct frame *frame, const struct mask *mask, enum form form,
+                         enum encoding encoding) {
+    struct frame *own = make_frame_of_mask(core, frame, mask);
+    if (own == NULL) {
+        return false;
+    }
+    if (own->encoded[form][encoding].data != NULL) {
         return true;
     }
-    const struct reply reply = reply_of_change(frame->change, form);
-    struct span bytes = delivery_encode(core, encoding, &reply, frame->change->seq);
+    const struct reply reply = reply_of_change(core, mask, own->change, form);
+    struct span bytes = delivery_encode(core, encoding, &reply, own->change->seq);
     uint8_t *kept = arena_take(&core->arena, bytes.bytes);
     if (kept == NULL) {
         return false;
     }
     memcpy(kept, bytes.data, bytes.bytes);
-    frame->encoded[form][encoding] = span_of(kept, bytes.bytes);
+    own->encoded[form][encoding] = span_of(kept, bytes.bytes);
     return true;
 }
 
-/* A run of mentions that goes into one block. */
+/* It was encoded before. */
+static struct span encoded_frame(struct frame *frame, const struct mask *mask, enum form form, enum encoding encoding) {
+    const struct frame *own = frame_of_mask(frame, mask);
+    assert(own != NULL && own->encoded[form][encoding].data != NULL);
+    return own->encoded[form][encoding];
+}
+
+/* A run of mentions that goes into one block, for sessions with that encoding and mask. */
 struct run {
+    enum encoding encoding;
+    const struct mask *mask;
     const struct mention *first;
     const struct mention *end;
     size_t payload_bytes;
@@ -263,19 +322,20 @@ struct run {
     bool has_left;
 };
 
-static bool measure_run(struct core *core, enum encoding encoding, const struct mention *first, struct run *run) {
-    *run = (struct run){.first = first, .builds_on = INT64_MAX};
+static bool measure_run(struct core *core, const struct mention *first, struct run *run) {
+    const enum encoding encoding = run->encoding;
+    *run = (struct run){.encoding = encoding, .mask = run->mask, .first = first, .builds_on = INT64_MAX};
     const struct mention *mention = first;
     for (; mention != NULL && (run->messages == 0 || run->payload_bytes < core->limits.block_bytes); mention = mention->next) {
-        if (!encode_frame(core, mention->frame, mention->form, encoding)) {
+        if (!encode_frame(core, mention->frame, run->mask, mention->form, encoding)) {
             return false;
         }
         const struct change *change = mention->frame->change;
         if (is_patch(change, mention->form) && change->seq_before < run->builds_on) {
             run->builds_on = change->seq_before;
         }
-        run->payload_bytes +=
-            mention->frame->encoded[mention->form][encoding].bytes + (run->messages > 0 && encoding == ENCODING_JSON);
+        run->payload_bytes += encoded_frame(mention->frame, run->mask, mention->form, encoding).bytes +
+                              (run->messages > 0 && encoding == ENCODING_JSON);
         run->messages++;
         run->seq_last = change->seq;
         run->has_left |= mention->form == FORM_LEFT;
@@ -284,7 +344,7 @@ static bool measure_run(struct core *core, enum encoding encoding, const struct 
     return true;
 }
 
-static struct block *lay_block(struct core *core, enum encoding encoding, const struct run *run) {
+static struct block *lay_block(struct core *core, const struct run *run) {
     if (core->arena.taken > ARENA_BYTES_MAX) {
         return NULL;
     }
@@ -295,15 +355,15 @@ static struct block *lay_block(struct core *core, enum encoding encoding, const 
     uint8_t *payload = (uint8_t *)(block + 1) + FRAME_HEADER_BYTES_MAX;
     uint8_t *at = payload;
     for (const struct mention *mention = run->first; mention != run->end; mention = mention->next) {
-        if (encoding == ENCODING_JSON && at != payload) {
+        if (run->encoding == ENCODING_JSON && at != payload) {
             *at++ = '\n';
         }
-        struct span bytes = mention->frame->encoded[mention->form][encoding];
+        struct span bytes = encoded_frame(mention->frame, run->mask, mention->form, run->encoding);
         memcpy(at, bytes.data, bytes.bytes);
         at += bytes.bytes;
     }
     assert((size_t)(at - payload) == run->payload_bytes);
-    size_t header_bytes = delivery_frame_header(encoding, payload, run->payload_bytes);
+    size_t header_bytes = delivery_frame_header(run->encoding, payload, run->payload_bytes);
     *block = (struct block){
         .data = payload - header_bytes,
         .bytes = header_bytes + run->payload_bytes,
@@ -318,13 +378,14 @@ static struct block *lay_block(struct core *core, enum encoding encoding, const 
 }
 
 /* The view's changes of this turn as blocks of about block_bytes; NULL: no memory, its cursors must walk. */
-static struct block *build_blocks(struct core *core, const struct view *view, enum encoding encoding, int64_t seq_before) {
+static struct block *build_blocks(struct core *core, const struct view *view, const struct mask *mask, enum encoding encoding) {
+    int64_t seq_before = core->seq_shown;
     struct block *blocks = NULL;
     struct block **end = &blocks;
     uint64_t changes_before = view->changes_before;
     for (const struct mention *mention = view->mentions; mention != NULL;) {
-        struct run run;
-        struct block *block = measure_run(core, encoding, mention, &run) ? lay_block(core, encoding, &run) : NULL;
+        struct run run = {.encoding = encoding, .mask = mask};
+        struct block *block = measure_run(core, mention, &run) ? lay_block(core, &run) : NULL;
         if (block == NULL) {
             return NULL;
         }
@@ -376,25 +437,56 @@ static bool hand_slices(struct core *core, struct cursor *cursor, const struct b
     return true;
 }
 
+/* A change moved others: blocks do not tell that. */
+static bool must_walk(const struct view *view) {
+    return near_of(view) != NULL && near_of(view)->walks;
+}
+
+/* The view's changes as a session with the mask gets them: made once for all with that mask and encoding. */
+static const struct block *blocks_of_mask(struct core *core, const struct view *view, struct mask *mask,
+                                          enum encoding encoding) {
+    if (mask->view != view || mask->shows != core->views.shows) {
+        mask->view = view;
+        mask->shows = core->views.shows;
+        memset(mask->built, 0, sizeof mask->built);
+    }
+    if (!mask->built[encoding]) {
+        mask->blocks[encoding] = must_walk(view) ? NULL : build_blocks(core, view, mask, encoding);
+        mask->built[encoding] = true;
+    }
+    return mask->blocks[encoding];
+}
+
+static void deliver_cursor(struct core *core, struct cursor *cursor, const struct block *blocks, struct link *anchor) {
+    const struct session *session = cursor->subscription->session;
+    bool pulls = !session->choked && session->close_code == 0; /* else slices would outlive the turn */
+    bool fast = blocks != NULL && pulls && knows_what_it_builds_on(cursor, blocks);
+    if (fast && hand_slices(core, cursor, blocks)) {
+        return;
+    }
+    core->metrics.fell_behind += session->choked;
+    fall_behind(core, cursor, anchor, core->seq_shown, cursor->view->changes_before);
+}
+
 static void deliver_live(struct core *core, struct view *view, enum encoding encoding, struct link *anchor) {
     struct link *live = &view->live[encoding];
     if (list_is_empty(live)) {
         return;
     }
-    const int64_t seq_before = core->seq_shown;
-    const bool walks = near_of(view) != NULL && near_of(view)->walks; /* a change moved others: blocks do not tell that */
-    const struct block *blocks = walks ? NULL : build_blocks(core, view, encoding, seq_before);
+    const struct block *blocks = must_walk(view) ? NULL : build_blocks(core, view, NULL, encoding);
     for (struct link *link = live->next, *next; link != live; link = next) {
+        next = link->next;
+        deliver_cursor(core, CONTAINER_OF(link, struct cursor, bookmark.spot.link), blocks, anchor);
+    }
+}
+
+static void deliver_masked(struct core *core, struct view *view, struct link *anchor) {
+    struct link *masked = &view->masked;
+    for (struct link *link = masked->next, *next; link != masked; link = next) {
         next = link->next;
         struct cursor *cursor = CONTAINER_OF(link, struct cursor, bookmark.spot.link);
         const struct session *session = cursor->subscription->session;
-        bool pulls = !session->choked && session->close_code == 0; /* else slices would outlive the turn */
-        bool fast = blocks != NULL && pulls && knows_what_it_builds_on(cursor, blocks);
-        if (fast && hand_slices(core, cursor, blocks)) {
-            continue;
-        }
-        core->metrics.fell_behind += session->choked;
-        fall_behind(core, cursor, anchor, seq_before, view->changes_before);
+        deliver_cursor(core, cursor, blocks_of_mask(core, view, session->mask, session->encoding), anchor);
     }
 }
 
@@ -403,6 +495,7 @@ static void deliver_view(struct core *core, struct view *view) {
     for (int encoding = 0; encoding < ENCODINGS; encoding++) {
         deliver_live(core, view, (enum encoding)encoding, anchor);
     }
+    deliver_masked(core, view, anchor);
     for (struct link *link; (link = view->paced.next) != &view->paced;) {
         fall_behind(core, CONTAINER_OF(link, struct cursor, bookmark.spot.link), anchor, core->seq_shown, view->changes_before);
     }
@@ -561,7 +654,7 @@ void delivery_merge_slices(struct core *core, struct session *session) {
     const struct mention *mention = next_mention(session);
     for (; mention != NULL && !piece_is_full(core); mention = next_mention(session)) {
         struct frame *frame = mention->frame;
-        struct span bytes = frame->encoded[mention->form][session->encoding];
+        struct span bytes = encoded_frame(frame, session->mask, mention->form, session->encoding);
         bool news = mention->form != FORM_LEFT || !is_held_elsewhere(core, session, NULL, frame->change->topic);
         pass_frame(session, frame);
         if (news) {
@@ -599,7 +692,7 @@ static void pass(struct core *core, struct cursor *cursor, struct place *place) 
     const bool near = near_of(cursor->view) != NULL;
     struct session *session = cursor->subscription->session;
     if (is_news(cursor, place)) {
-        const struct reply reply = reply_of_place(place);
+        const struct reply reply = reply_of_place(core, session->mask, place);
         const bool left = reply.op == REPLY_REMOVE && reply.why == AHORA_WHY_LEFT;
         if (!left || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
             put_message(core, session, &reply, sse_id_of(cursor, place->seq));
@@ -656,6 +749,7 @@ static void announce_live(struct core *core, struct subscription *subscription) 
         .op = REPLY_LIVE, .id = subscription->id, .seq = core->seq_shown, .skipped = (int64_t)subscription->skipped};
     put_message(core, subscription->session, &reply, core->seq_shown);
     core->metrics.skipped += subscription->skipped;
+    subscription->session->skipped += subscription->skipped;
     subscription->skipped = 0;
     subscription->announced = true;
     subscription->walked_ms = core->mono_ms;
@@ -677,6 +771,79 @@ static void walk_subscription(struct core *core, struct subscription *subscripti
     link_remove(&subscription->behind);
     announce_live(core, subscription);
 }
+
+void delivery_restart(struct core *core, struct subscription *subscription) {
+    const struct reply reply = {.op = REPLY_SUBSCRIBED, .id = subscription->id, .resumed = false};
+    core->metrics.subscriptions_live -= is_live(subscription);
+    heap_clear(&core->paces, &subscription->pace);
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        bookmark_lift(&subscription->cursors[i].bookmark);
+    }
+    session_reply(core, subscription->session, &reply);
+    delivery_start(core, subscription, -1);
+}
+
+/* ---- denial ---- */
+
+/* Documents that are taken back one by one: past it the client has to forget everything. */
+#define DENIED_MAX 10000
+
+/* May the client hold it by this cursor? What came into being behind a cursor that is behind was never sent. */
+static bool may_hold(const struct cursor *cursor, struct place *place) {
+    if (near_of(cursor->view) != NULL) {
+        return CONTAINER_OF(place, struct visit, place)->held;
+    }
+    if (cursor->complete) {
+        return place->spot.why == AHORA_WHY_NONE;
+    }
+    return place->topic->seq_created <= cursor->seq && (place->spot.why == AHORA_WHY_NONE || place->seq > cursor->seq);
+}
+
+static bool deny_place(struct core *core, struct cursor *cursor, struct place *place, size_t *count) {
+    struct session *session = cursor->subscription->session;
+    const struct topic *topic = place->topic;
+    if (!may_hold(cursor, place) || is_held_elsewhere(core, session, NULL, place->topic)) {
+        return true;
+    }
+    const struct reply reply = {
+        .op = REPLY_REMOVE, .topic = topic_path(topic), .ref = topic->ref, .seq = topic->seq, .why = AHORA_WHY_DENIED};
+    session_reply(core, session, &reply);
+    return ++*count < DENIED_MAX && session->close_code == 0;
+}
+
+static bool deny_cursor(struct core *core, struct cursor *cursor, size_t *count) {
+    struct near *near = near_of(cursor->view);
+    if (near != NULL) {
+        for (struct link *link = near->visits.next, *next; link != &near->visits; link = next) {
+            next = link->next;
+            if (!deny_place(core, cursor, &CONTAINER_OF(link, struct visit, of_near)->place, count)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    for (struct place *place = view_place_after(cursor->view, &cursor->view->order), *next; place != NULL; place = next) {
+        next = view_place_after(cursor->view, &place->spot.link);
+        if (!deny_place(core, cursor, place, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool delivery_deny(struct core *core, struct subscription *subscription) {
+    size_t count = 0;
+    core->pieces++; /* the views of this session are to be marked anew, without this subscription */
+    core->marked = false;
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        if (!deny_cursor(core, &subscription->cursors[i], &count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- all that is behind ---- */
 
 bool delivery_walk(struct core *core, struct session *session) {
     if (list_is_empty(&session->behind)) {

@@ -176,6 +176,10 @@ uint32_t derive_property(const struct derive *derive, uint32_t index) {
     return index < derive->field_count ? derive->fields[index].field : derive->history.field;
 }
 
+bool derive_needs_old(const struct derive *derive, uint32_t index) {
+    return index >= derive->field_count;
+}
+
 struct span derive_value(const struct derive *derive, const struct schema *schema, uint32_t index,
                          const struct schema_fields *fields, struct span old, struct span said, int64_t at,
                          struct buffer *out) {

@@ -69,6 +69,9 @@ uint32_t derive_count(const struct derive *derive);
 /* The place of the n-th of them among the document's properties. */
 uint32_t derive_property(const struct derive *derive, uint32_t index);
 
+/* Whether the n-th of them follows from what the predecessor holds there, too. */
+bool derive_needs_old(const struct derive *derive, uint32_t index);
+
 /* What the n-th of them must be: a packed value that points into the document, the rules or `history`; empty: the field is not to be.
    `old`: what the predecessor holds there. `said`: the map the change brought. A history is written into `out`, emptied before. */
 struct span derive_value(const struct derive *derive, const struct schema *schema, uint32_t index,

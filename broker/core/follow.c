@@ -196,7 +196,7 @@ static bool follow(struct ledger *ledger, const struct change *theirs) {
     topic->seq_created = theirs->seq_before == 0 ? theirs->seq : topic->seq_created;
     topic->at = theirs->at;
     topic->why = (uint8_t)theirs->why;
-    topic->stale = theirs->stale;
+    topic_mark(ledger, topic, theirs->stale);
     ledger_note_removal(ledger, topic);
     struct change *change = &ledger->changes[ledger->change_count++];
     *change = *theirs;
@@ -277,6 +277,10 @@ bool follow_post(struct core *core, const struct publish *publish, struct ticket
     mail->ack = publish->ack;
     mail->atomic = publish->atomic;
     mail->change_count = publish->change_count;
+    if (publish->denied != NULL) {
+        mail->has_denied = true;
+        memcpy(mail->denied, publish->denied, sizeof mail->denied);
+    }
     mail->ticket = ticket;
     ticket->mail = mail;
     post(core, mail);
@@ -403,6 +407,7 @@ static void serve_publish(struct core *core, struct mail *mail) {
         .change_count = mail->change_count,
         .atomic = mail->atomic,
         .ack = mail->ack,
+        .denied = mail->has_denied ? mail->denied : NULL,
     };
     buffer_init(&mail->results, AHORA_CHANGES_MAX * LEDGER_RESULT_BYTES_MAX + 16);
     core_apply(core, &publish, &mail->results, &mail->served);

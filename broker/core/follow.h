@@ -86,8 +86,10 @@ struct mail {
     enum ack ack;
     bool atomic;
     uint32_t change_count;
-    const char *principal; /* in `data` */
-    struct span changes;   /* in `data` */
+    bool has_denied;
+    uint8_t denied[RIGHTS_DENIED_BYTES]; /* if so: changes that the session may not make */
+    const char *principal;               /* in `data` */
+    struct span changes;                 /* in `data` */
     uint8_t data[];
 };
 

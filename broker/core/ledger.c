@@ -20,6 +20,7 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
     buffer_init(&ledger->scratch, limits->document_bytes_max);
     buffer_init(&ledger->differs, limits->document_bytes_max);
     shaper_init(&ledger->shaper, limits->document_bytes_max);
+    kind_rooms_init(&ledger->kind_rooms, limits, kinds);
     ledger->undos = calloc(AHORA_CHANGES_MAX, sizeof *ledger->undos);
     return table_init(&ledger->topics) && tree_init(&ledger->tree, hash_key) && keys_init(&ledger->keys, hash_key) &&
            sources_init(&ledger->sources, hash_key) && ledger->undos != NULL;
@@ -97,16 +98,25 @@ void topic_hold(struct ledger *ledger, struct topic *topic, struct document *doc
     if (topic->document != NULL) {
         ledger->topic_count--;
         ledger->documents_bytes -= topic->document->bytes;
+        kind_rooms_let_go(&ledger->kind_rooms, topic->kind, topic->document->bytes);
     }
     topic->document = document;
     if (document != NULL) {
         ledger->topic_count++;
         ledger->documents_bytes += document->bytes;
+        kind_rooms_take(&ledger->kind_rooms, topic->kind, document->bytes);
     }
+}
+
+void topic_mark(struct ledger *ledger, struct topic *topic, bool stale) {
+    ledger->stale_count += (size_t)stale;
+    ledger->stale_count -= (size_t)topic->stale;
+    topic->stale = stale;
 }
 
 void topic_destroy(struct ledger *ledger, struct topic *topic) {
     assert(list_is_empty(&topic->watches) && "views let go first");
+    topic_mark(ledger, topic, false);
     struct document *document = topic->document;
     topic_hold(ledger, topic, NULL);
     if (!ledger->follows) {
@@ -301,7 +311,7 @@ static enum result load_topic(struct ledger *ledger, const struct record *record
     topic->fresh_ms = record->fresh_ms;
     topic->expire_ms = record->expire_ms;
     topic->why = (uint8_t)record->why;
-    topic->stale = record->stale;
+    topic_mark(ledger, topic, record->stale);
     ledger_note_removal(ledger, topic);
     return load_promise(ledger, record, topic) ? RESULT_OK : RESULT_NO_MEMORY;
 }

@@ -15,6 +15,7 @@
 
 #include "broker/base/result.h"
 #include "broker/core/keys.h"
+#include "broker/core/kind_room.h"
 #include "broker/core/kinds.h"
 #include "broker/core/limits.h"
 #include "broker/core/metrics.h"
@@ -54,7 +55,10 @@ struct ledger {
     struct link removals; /* removed topics, oldest first */
     size_t removal_count;
     size_t topic_count; /* that exist */
+    size_t stale_count; /* of these, those that are stale */
     size_t documents_bytes;
+    struct kind_rooms kind_rooms;
+    int64_t growth_retry_ms; /* 0: what is held may grow; else what would make it grow is refused, to come again after */
     struct keys keys;
     struct heap promises; /* struct topic.promise */
     struct sources sources;
@@ -102,6 +106,10 @@ struct topic *ledger_find(const struct ledger *ledger, struct span path);
 #define LEDGER_RESULT_BYTES_MAX 1024
 void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
                   bool atomic, struct buffer *results);
+
+/* The same, with the changes whose bits are set in `denied` refused as forbidden. */
+void ledger_apply_allowed(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                          uint32_t count, bool atomic, const uint8_t *denied, struct buffer *results);
 
 /*
  * Makes the changes whose time has come: documents go stale, topics expire, and what a lost source wrote goes with it. They belong to

@@ -25,6 +25,7 @@
 
 #include "broker/core/field_map.h"
 #include "broker/core/ledger_internal.h"
+#include "broker/core/rights.h"
 
 /* Of a result's LEDGER_RESULT_BYTES_MAX; code and detail have the rest. */
 #define VIOLATIONS_BYTES_MAX 880
@@ -34,6 +35,7 @@ struct outcome {
     enum ahora_code code;
     const char *detail;                  /* static */
     int64_t seq;                         /* accepted: its seq; conflict: the current one */
+    int64_t retry_ms;                    /* refused: may do better after; 0: not said */
     struct span field;                   /* the field of `data` at fault; data NULL: none */
     bool repeated;                       /* the first result of a known key */
     const struct violations *violations; /* what is wrong with the document; NULL: nothing is listed */
@@ -45,6 +47,7 @@ struct attempt {
     const char *principal;
     struct source *source; /* NULL: none was named */
     bool atomic;
+    const uint8_t *denied; /* bits of changes that are refused; NULL: none is */
     struct change_request request;
     struct name name;
     const struct kind *kind;
@@ -293,6 +296,29 @@ static make_function *const makers[CHANGE_OPS] = {
 
 /* ---- 5: room ---- */
 
+/* What does not grow is taken also if we hold too much: so it becomes less. */
+static struct outcome check_growth(const struct attempt *attempt, size_t held_bytes, size_t data_bytes) {
+    struct ledger *ledger = attempt->ledger;
+    const bool is_new = !exists(attempt);
+    const bool grows = is_new || data_bytes > held_bytes;
+    if (grows && ledger->growth_retry_ms > 0) {
+        ledger->metrics->growth_refused++;
+        struct outcome outcome = refuse(AHORA_OVERLOADED, "the broker is short of memory");
+        outcome.retry_ms = ledger->growth_retry_ms;
+        return outcome;
+    }
+    const struct kind_room *room = kind_rooms_find(&ledger->kind_rooms, attempt->kind);
+    if (room != NULL && is_new && room->topics_max > 0 && room->topics >= room->topics_max) {
+        ledger->metrics->kinds_full++;
+        return refuse(AHORA_TOO_MANY, "the broker holds as many topics of this kind as it may");
+    }
+    if (room != NULL && grows && room->bytes_max > 0 && room->bytes - held_bytes + data_bytes > room->bytes_max) {
+        ledger->metrics->kinds_full++;
+        return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents of this kind as it may");
+    }
+    return fine;
+}
+
 static struct outcome check_room(const struct attempt *attempt, const struct made *made) {
     const struct ledger *ledger = attempt->ledger;
     size_t data_bytes = made->document == NULL ? 0 : made->document->bytes;
@@ -300,7 +326,11 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
         return refuse(AHORA_TOO_MANY, "the broker holds as many topics as it may");
     }
     size_t held_bytes = exists(attempt) ? attempt->topic->document->bytes : 0;
-    bool grows = data_bytes > held_bytes; /* what does not is taken also if we hold too much: so it becomes less */
+    struct outcome growth = made->document == NULL ? fine : check_growth(attempt, held_bytes, data_bytes);
+    if (growth.code != AHORA_OK) {
+        return growth;
+    }
+    bool grows = data_bytes > held_bytes;
     if (grows && ledger->documents_bytes - held_bytes + data_bytes > ledger->limits->documents_bytes_max) {
         return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
     }
@@ -352,7 +382,7 @@ static void take(struct attempt *attempt, struct topic *topic, struct made *made
     topic->at = attempt->at;
     topic->fresh_ms = request->has_fresh_ms ? request->fresh_ms : is_new ? -1 : topic->fresh_ms;
     topic->expire_ms = request->has_expire_ms ? request->expire_ms : is_new ? -1 : topic->expire_ms;
-    topic->stale = false;
+    topic_mark(ledger, topic, false);
     topic->why = request->op == CHANGE_DELETE ? AHORA_WHY_DELETED : AHORA_WHY_NONE;
     topic->accepted_ms = ledger->mono_ms;
     source_hold(&ledger->sources, topic_is_removed(topic) ? NULL : attempt->source, topic);
@@ -443,8 +473,9 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
     bool has_seq = outcome->code == AHORA_CONFLICT;
     bool has_field = outcome->field.data != NULL;
     bool has_violations = outcome->violations != NULL;
+    bool has_retry = outcome->retry_ms > 0;
     pack_put_key(out, "error");
-    pack_put_map(out, 2 + has_seq + (has_field || has_violations));
+    pack_put_map(out, 2 + has_seq + (has_field || has_violations) + has_retry);
     pack_put_key(out, "code");
     pack_put_key(out, ahora_code_name(outcome->code));
     pack_put_key(out, "detail");
@@ -465,6 +496,10 @@ static void put_result(struct buffer *out, const struct outcome *outcome) {
         pack_put_key(out, "detail");
         pack_put_key(out, outcome->detail);
     }
+    if (has_retry) {
+        pack_put_key(out, "retry_ms");
+        pack_put_int(out, outcome->retry_ms);
+    }
 }
 
 static void finish_result(struct ledger *ledger, struct buffer *results, const struct outcome *outcome) {
@@ -476,18 +511,21 @@ static void finish_result(struct ledger *ledger, struct buffer *results, const s
 
 /* ---- lists ---- */
 
-static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *reader) {
+static struct outcome read_and_run(struct attempt *attempt, struct pack_reader *reader, uint32_t index) {
     const char *detail = NULL;
     enum ahora_code code = change_decode(reader, &attempt->request, &detail);
+    if (code == AHORA_OK && rights_is_denied(attempt->denied, index)) {
+        return refuse(AHORA_FORBIDDEN, "this topic may not be written so");
+    }
     return code == AHORA_OK ? run(attempt) : refuse(code, detail);
 }
 
 static void apply_each(struct attempt *attempt, struct span changes, uint32_t count, struct buffer *results) {
     struct pack_reader reader = pack_reader_of(changes);
     (void)pack_read_list(&reader);
-    for (; count > 0; count--) {
+    for (uint32_t i = 0; i < count; i++) {
         attempt->key = (struct span){0};
-        struct outcome outcome = read_and_run(attempt, &reader);
+        struct outcome outcome = read_and_run(attempt, &reader, i);
         remember(attempt, &outcome);
         finish_result(attempt->ledger, results, &outcome);
     }
@@ -505,7 +543,7 @@ static void put_back(struct ledger *ledger, const struct undo *undo) {
     topic->fresh_ms = undo->fresh_ms;
     topic->expire_ms = undo->expire_ms;
     topic->why = undo->why;
-    topic->stale = undo->stale;
+    topic_mark(ledger, topic, undo->stale);
     topic->accepted_ms = undo->accepted_ms;
     source_hold_again(&ledger->sources, undo->source, topic, undo->losses);
     source_unref(&ledger->sources, undo->source);
@@ -566,7 +604,7 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
     assert(ledger->undo_count == 0);
     for (uint32_t i = 0; i < count; i++) {
         attempt->key = (struct span){0};
-        struct outcome outcome = read_and_run(attempt, &reader);
+        struct outcome outcome = read_and_run(attempt, &reader, i);
         if (outcome.code != AHORA_OK) {
             roll_back(ledger, &mark);
             buffer_cut(results, results_before);
@@ -581,8 +619,13 @@ static void apply_all(struct attempt *attempt, struct span changes, uint32_t cou
 
 void ledger_apply(struct ledger *ledger, const char *principal, struct source *source, struct span changes, uint32_t count,
                   bool atomic, struct buffer *results) {
+    ledger_apply_allowed(ledger, principal, source, changes, count, atomic, NULL, results);
+}
+
+void ledger_apply_allowed(struct ledger *ledger, const char *principal, struct source *source, struct span changes,
+                          uint32_t count, bool atomic, const uint8_t *denied, struct buffer *results) {
     assert(count > 0 && count <= AHORA_CHANGES_MAX);
-    struct attempt attempt = {.ledger = ledger, .principal = principal, .source = source, .atomic = atomic};
+    struct attempt attempt = {.ledger = ledger, .principal = principal, .source = source, .atomic = atomic, .denied = denied};
     pack_put_list(results, count);
     if (atomic) {
         apply_all(&attempt, changes, count, results);

@@ -29,6 +29,9 @@ void topic_destroy(struct ledger *ledger, struct topic *topic);
 /* Replaces the document and keeps the sums; counts of references are the caller's. */
 void topic_hold(struct ledger *ledger, struct topic *topic, struct document *document);
 
+/* Marks the topic, or takes the mark off, and counts those that have it. */
+void topic_mark(struct ledger *ledger, struct topic *topic, bool stale);
+
 /* After a change: in or out of the list of removals. */
 void ledger_note_removal(struct ledger *ledger, struct topic *topic);
 

@@ -41,7 +41,7 @@ void own_mark_stale(struct ledger *ledger, struct topic *topic) {
     }
     topic->seq_before = topic->seq;
     topic->seq = ++ledger->seq;
-    topic->stale = true;
+    topic_mark(ledger, topic, true);
     renew(ledger, topic);
     note_change(ledger, topic, (struct span){0}, CHANGE_TOUCH, NULL, NULL); /* nothing in the document changes */
 }
@@ -51,7 +51,7 @@ void own_remove(struct ledger *ledger, struct topic *topic, enum ahora_why why) 
     topic_hold(ledger, topic, NULL);
     topic->seq_before = topic->seq;
     topic->seq = ++ledger->seq;
-    topic->stale = false;
+    topic_mark(ledger, topic, false);
     topic->why = (uint8_t)why;
     source_hold(&ledger->sources, NULL, topic);
     renew(ledger, topic);

@@ -21,6 +21,15 @@ struct kind_promise {
 
 #define KIND_PROMISES_MAX 32
 
+/* How much may be held of one kind; 0: no bound but those of all kinds together. */
+struct kind_bound {
+    char name[AHORA_SEGMENT_BYTES_MAX + 1];
+    size_t topics_max;
+    size_t bytes_max; /* of its documents */
+};
+
+#define KIND_BOUNDS_MAX 32
+
 struct limits {
     size_t message_bytes_max;    /* one WebSocket message from a client; 1 MiB: 1,000 changes of 1 KB */
     size_t document_bytes_max;   /* one document as MessagePack; 64 KiB: a document is a state, not a file */
@@ -32,6 +41,7 @@ struct limits {
     int64_t at_ahead_ms_max;     /* `at` may lie so far ahead; 5 minutes (protocol.md) */
     size_t subscriptions_max;    /* per session; 1,000 */
     size_t patterns_max;         /* per subscription; 64 */
+    size_t session_views_max;    /* per session, one for each pattern of each subscription; 4,096: about 500 KB of cursors */
     size_t view_topics_max;      /* topics one view may hold; 10 million */
     size_t views_max;            /* different patterns that are followed; 1 million: about 500 MB */
     size_t places_max;           /* topics in all views together; 20 million: about 1.6 GB */
@@ -58,13 +68,19 @@ struct limits {
         demand_rate_max; /* changes of all of them a second; 200: the 65,536 removals we remember outlast five minutes of it */
     struct kind_promise kind_promises[KIND_PROMISES_MAX];
     size_t kind_promise_count;
+    struct kind_bound kind_bounds[KIND_BOUNDS_MAX];
+    size_t kind_bound_count;
     int64_t hello_ms;         /* hello must arrive within; 5 s */
     int64_t beat_ms;          /* idle sessions hear a beat so often; 15 s: below common proxy time-outs of 30 and 60 s */
     size_t outbox_bytes_max;  /* answers a session has not read yet; 1 MiB: past it we stop reading from it */
     size_t publishes_max;     /* `pub` messages of one session that wait for the disk; 1,024: past it we stop reading from it */
     int64_t publish_rate_max; /* changes a second of one session; 0: unlimited */
-    int64_t get_items_max;    /* items of one `get` or page; 1,000 */
-    size_t get_bytes_max;     /* bytes of one `get` answer; 1 MiB */
+    int64_t message_rate_max; /* protocol messages a second of one session; 0: unlimited, for back offices that publish */
+    int64_t receive_rate_max; /* bytes of them a second, as MessagePack; 0: unlimited */
+    int64_t public_message_rate_max; /* the same of a session that came in from the public; 100: a map that is dragged */
+    int64_t public_receive_rate_max; /* 256 KiB: thousands of subscriptions in a second */
+    int64_t get_items_max;           /* items of one `get` or page; 1,000 */
+    size_t get_bytes_max;            /* bytes of one `get` answer; 1 MiB */
     size_t
         block_bytes; /* changes of one view are laid into messages of about this size; 16 KiB: what a choked socket may still have to take */
 };

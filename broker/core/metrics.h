@@ -13,6 +13,7 @@ struct metrics {
     /* gauges */
     uint64_t sessions, subscriptions, subscriptions_live, views, views_narrowed, places, topics, removals, documents_bytes,
         keys;
+    uint64_t topics_stale;
     uint64_t promises;   /* topics that will go stale or expire */
     uint64_t due;        /* of these, and of what lost sources wrote, how many wait to be looked at */
     uint64_t due_lag_ms; /* how long the first of them has waited */
@@ -45,6 +46,14 @@ struct metrics {
     uint64_t errors[AHORA_CODES]; /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;
+    uint64_t growth_refused;       /* changes and subscriptions refused because memory is short */
+    uint64_t kinds_full;           /* changes refused by a bound of their kind */
+    uint64_t messages_limited;     /* messages refused because their session is faster than it may be */
+    uint64_t flooders;             /* sessions ended because they went on all the same */
+    uint64_t publishes_held;       /* times a session's input waited because too many of its publishes were in flight */
+    uint64_t renewals;             /* `auth` that was accepted */
+    uint64_t sessions_expired;     /* closed because their rights ended */
+    uint64_t subscriptions_denied; /* ended by a renewal with narrower rights */
 };
 
 #endif

@@ -36,7 +36,7 @@ static struct near *near_of(const struct view *view) {
     return view->narrowed->near;
 }
 
-static struct visit *visit_create(struct view *view, struct place *base_place) {
+struct visit *near_visit_create(struct view *view, struct place *base_place) {
     struct place *place = place_create(view, base_place->topic, sizeof(struct visit));
     if (place == NULL) {
         return NULL;
@@ -54,7 +54,7 @@ void near_visit_gone(struct visit *visit) {
     link_remove(&visit->of_near);
 }
 
-static void owe(struct visit *visit, int64_t seq, enum ahora_why why) {
+void near_owe(struct visit *visit, int64_t seq, enum ahora_why why) {
     visit->place.spot.why = why;
     place_move(&visit->place, seq);
 }
@@ -71,7 +71,7 @@ static bool promote(struct near *near, struct visit *visit, const struct visit *
     heap_clear(&near->waiting, &visit->rank);
     visit->shown = true;
     if (visit != subject) {
-        owe(visit, seq, AHORA_WHY_NONE);
+        near_owe(visit, seq, AHORA_WHY_NONE);
         near->walks = true;
     }
     return heap_set(&near->shown, &visit->rank, -visit->distance);
@@ -81,7 +81,7 @@ static bool demote(struct near *near, struct visit *visit, const struct visit *s
     heap_clear(&near->shown, &visit->rank);
     visit->shown = false;
     if (visit != subject) {
-        owe(visit, seq, AHORA_WHY_LEFT);
+        near_owe(visit, seq, AHORA_WHY_LEFT);
         near->walks = true;
     }
     return heap_set(&near->waiting, &visit->rank, visit->distance);
@@ -132,7 +132,7 @@ static bool matches(const struct view *view, const struct document *document) {
 
 /* ---- changes ---- */
 
-static void end_if_over(struct visit *visit) {
+void near_end_if_over(struct visit *visit) {
     if (!visit->inside && !visit->held) {
         place_destroy(&visit->place);
     }
@@ -143,16 +143,16 @@ static bool tell(struct showing *showing, struct visit *visit, bool was_shown) {
     const struct change *change = showing->change;
     struct view *view = visit->place.view;
     if (!was_shown && !visit->shown) {
-        end_if_over(visit);
+        near_end_if_over(visit);
         return true;
     }
     const enum ahora_why why = visit->shown ? AHORA_WHY_NONE : change->document == NULL ? change->why : AHORA_WHY_LEFT;
     const enum form form = !was_shown ? FORM_ENTER : why == AHORA_WHY_LEFT ? FORM_LEFT : FORM_CHANGE;
-    owe(visit, change->seq, why);
+    near_owe(visit, change->seq, why);
     visit->changed = true;
     visit->held |= view_is_live(view); /* it may be sent at once */
     bool fine = view_mention(view, showing, form);
-    end_if_over(visit);
+    near_end_if_over(visit);
     return fine;
 }
 
@@ -177,7 +177,7 @@ bool near_enter(struct showing *showing, struct view *view, struct place *base_p
     if (point_chord(&circle->centre, &showing->point) > circle->chord || !matches(view, showing->change->document)) {
         return true;
     }
-    struct visit *visit = visit_create(view, base_place);
+    struct visit *visit = near_visit_create(view, base_place);
     return visit != NULL && consider(showing, visit);
 }
 
@@ -196,7 +196,7 @@ static bool enter_circle(struct views *views, struct view *view, int64_t seq, bo
         if (beacon->looked == views->shows || !matches(view, base_place->topic->document)) {
             continue;
         }
-        struct visit *visit = visit_create(view, base_place);
+        struct visit *visit = near_visit_create(view, base_place);
         if (visit == NULL) {
             fine = false;
             break;
@@ -204,7 +204,7 @@ static bool enter_circle(struct views *views, struct view *view, int64_t seq, bo
         locate(visit, &near->circle, &beacon->point);
         fine = rank(near, visit, seq);
         if (fine && owed && visit->shown) {
-            owe(visit, seq, AHORA_WHY_NONE);
+            near_owe(visit, seq, AHORA_WHY_NONE);
         }
     }
     tree_found_fini(&found);
@@ -231,9 +231,9 @@ static bool move_visits(struct near *near, uint64_t looked, int64_t seq) {
         locate(visit, &near->circle, fits ? &beacon->point : NULL);
         fine = rank(near, visit, seq);
         if (fine && was_shown != visit->shown) {
-            owe(visit, seq, visit->shown ? AHORA_WHY_NONE : AHORA_WHY_LEFT);
+            near_owe(visit, seq, visit->shown ? AHORA_WHY_NONE : AHORA_WHY_LEFT);
         }
-        end_if_over(visit);
+        near_end_if_over(visit);
     }
     return fine;
 }
@@ -246,7 +246,7 @@ static void forget_detours(struct near *near) {
         if (visit->held == visit->shown && !visit->outdated) {
             link_remove(&visit->place.spot.link);
         }
-        end_if_over(visit);
+        near_end_if_over(visit);
     }
 }
 
@@ -266,132 +266,21 @@ bool near_move(struct views *views, struct view *view, const struct circle *circ
 
 /* ---- the subscriber ---- */
 
-static bool has_visit(const struct view *view, struct topic *topic) {
-    for (struct link *link = topic->watches.prev; link != &topic->watches; link = link->prev) {
-        if (CONTAINER_OF(link, struct place, of_topic)->view == view) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A topic that is not in the circle, but may have been. */
-static bool owe_what_it_may_hold(struct view *view, struct place *base_place, int64_t since) {
-    const struct topic *topic = base_place->topic;
-    struct visit *visit = visit_create(view, base_place);
-    if (visit == NULL) {
-        return false;
-    }
-    visit->held = true;
-    owe(visit, since, topic_is_removed(topic) ? (enum ahora_why)topic->why : AHORA_WHY_LEFT);
-    return true;
-}
-
-/* On the border a document may have stayed from before: whether it did is forgotten. */
-static bool resume_border(struct view *view, int64_t since) {
-    struct near *near = near_of(view);
-    struct tree_found found = {0};
-    octree_find(&view->narrowed->base->narrowing->points, &near->circle.centre, near->circle.leave_chord, &found);
-    bool fine = !found.failed;
-    for (size_t i = 0; fine && i < found.count; i++) {
-        const struct beacon *beacon = found.values[i];
-        struct place *base_place = beacon->owner;
-        const bool beyond = point_chord(&beacon->point, &near->circle.centre) > near->circle.chord;
-        if (beyond && !has_visit(view, base_place->topic)) {
-            fine = owe_what_it_may_hold(view, base_place, since);
-        }
-    }
-    tree_found_fini(&found);
-    return fine;
-}
-
-/* What this turn changed and has not shown yet: it stands in the base as it was, but is read as it is. */
-static bool resume_unshown(struct views *views, struct view *view, int64_t since) {
-    const struct ledger *ledger = views->ledger;
-    for (size_t i = 0; i < ledger->change_count; i++) {
-        struct topic *topic = ledger->changes[i].topic;
-        struct place *base_place = NULL;
-        for (struct link *link = topic->watches.next; link != &topic->watches && base_place == NULL; link = link->next) {
-            struct place *place = CONTAINER_OF(link, struct place, of_topic);
-            base_place = place->view == view->narrowed->base ? place : NULL;
-        }
-        if (base_place != NULL && !has_visit(view, topic) && !owe_what_it_may_hold(view, base_place, since)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_place(const struct link *link) {
-    return ((const struct spot *)(const void *)((const char *)link - offsetof(struct spot, link)))->kind == SPOT_PLACE;
-}
-
-/* The seq of the pattern's newest change that was shown; 0: none. */
-static int64_t newest_of(const struct view *base) {
-    struct link *link = base->order.prev;
-    while (link != &base->order && !is_place(link)) {
-        link = link->prev;
-    }
-    return link == &base->order ? 0 : CONTAINER_OF(link, struct place, spot.link)->seq;
-}
-
-/* Nothing of the pattern changed since, and nothing stands on the border: then the nearest are those they were. */
-static bool is_as_it_was(const struct views *views, const struct view *view, int64_t since) {
-    const struct narrowed *narrowed = view->narrowed;
-    const struct circle *circle = &narrowed->near->circle;
-    if (views->ledger->change_count > 0 || newest_of(narrowed->base) > since) {
-        return false;
-    }
-    struct tree_found found = {0};
-    octree_find(&narrowed->base->narrowing->points, &circle->centre, circle->leave_chord, &found);
-    bool is_clear = !found.failed;
-    for (size_t i = 0; is_clear && i < found.count; i++) {
-        const struct beacon *beacon = found.values[i];
-        is_clear = point_chord(&beacon->point, &circle->centre) <= circle->chord;
-    }
-    tree_found_fini(&found);
-    return is_clear;
-}
-
-bool near_resume(struct views *views, struct view *view, int64_t since) {
-    struct view *base = view->narrowed->base;
-    if (since < base->floor || (near_of(view)->circle.limit > 0 && !is_as_it_was(views, view, since))) {
-        return false;
-    }
-    size_t left = views->ledger->limits->lefts_max;
-    for (struct link *link = base->order.prev; link != &base->order; link = link->prev) {
-        struct spot *spot = CONTAINER_OF(link, struct spot, link);
-        if (spot->kind != SPOT_PLACE) {
-            continue;
-        }
-        struct place *place = CONTAINER_OF(spot, struct place, spot);
-        if (place->seq <= since) {
-            break;
-        }
-        views->visited++;
-        if (!has_visit(view, place->topic) && (left-- == 0 || !owe_what_it_may_hold(view, place, since))) {
-            return false;
-        }
-    }
-    return resume_unshown(views, view, since) && resume_border(view, since);
-}
-
-void near_begin(struct view *view, int64_t since) {
+void near_begin(struct view *view) {
     struct near *near = near_of(view);
     near->walks = false;
     for (struct link *link = near->visits.next, *next; link != &near->visits; link = next) {
         struct visit *visit = CONTAINER_OF(link, struct visit, of_near);
         next = link->next;
         visit->changed = false;
-        visit->held = since >= 0;
-        visit->outdated = since < 0 || visit->place.topic->seq > since;
-        if (visit->outdated) {
-            owe(visit, since < 0 ? 0 : since, visit->place.spot.why);
-        }
-        if (!visit->shown && !visit->held) {
+        visit->held = false;
+        visit->outdated = true;
+        if (visit->shown) {
+            near_owe(visit, 0, AHORA_WHY_NONE);
+        } else {
             link_remove(&visit->place.spot.link);
         }
-        end_if_over(visit);
+        near_end_if_over(visit);
     }
 }
 
@@ -400,7 +289,7 @@ void near_passed(struct visit *visit) {
     visit->held = visit->shown;
     visit->outdated = false;
     visit->changed = false;
-    end_if_over(visit);
+    near_end_if_over(visit);
 }
 
 void near_settle(struct view *view, int64_t seq) {

@@ -55,17 +55,24 @@ void near_visit_gone(struct visit *visit);
 /* Another circle; what enters and leaves by it is owed, as of `seq`. False: no memory, the view is no longer right. */
 bool near_move(struct views *views, struct view *view, const struct circle *circle, int64_t seq);
 
-/* Can a subscriber who has everything up to `since` go on? Then what it may hold of what is no longer shown becomes owed. False: it costs
-   more than a new snapshot, or cannot be known (limit). */
+/* Can a subscriber who has everything up to `since` go on? Then it is owed what it missed, and `left` for what it may hold and is no longer
+   shown. False: more of that than lefts_max, or no memory; near_begin then. */
 bool near_resume(struct views *views, struct view *view, int64_t since);
 
-/* The subscriber starts: with nothing (`since` < 0), or from there after near_resume. */
-void near_begin(struct view *view, int64_t since);
+/* The subscriber starts with nothing. */
+void near_begin(struct view *view);
 
 /* The visit was told. It may end. */
 void near_passed(struct visit *visit);
 
 /* So was everything owed up to seq. */
 void near_settle(struct view *view, int64_t seq);
+
+/* ---- for near_resume.c ---- */
+
+/* Not inside, held or owed. NULL: no memory. */
+struct visit *near_visit_create(struct view *view, struct place *base_place);
+void near_owe(struct visit *visit, int64_t seq, enum ahora_why why);
+void near_end_if_over(struct visit *visit); /* neither inside nor held: it ends */
 
 #endif

@@ -18,6 +18,14 @@ static void refuse(struct core *core, struct session *session, int64_t id, enum 
     session_reply_error(core, session, id, code, detail);
 }
 
+static void refuse_for(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                       int64_t retry_ms) {
+    const struct reply reply = {
+        .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail), .retry_ms = retry_ms};
+    core->metrics.errors[code]++;
+    session_reply(core, session, &reply);
+}
+
 /* ---- hello, auth, ping ---- */
 
 static void put_limit(struct buffer *out, const char *key, size_t value) {
@@ -25,14 +33,20 @@ static void put_limit(struct buffer *out, const char *key, size_t value) {
     pack_put_int(out, value > INT64_MAX ? INT64_MAX : (int64_t)value);
 }
 
-static struct span limits_told(struct core *core) {
+static size_t subscriptions_max(const struct core *core, const struct session *session) {
+    const size_t limit = core->limits.subscriptions_max;
+    const int64_t allowed = session->rights == NULL ? -1 : session->rights->max_subs;
+    return allowed >= 0 && (size_t)allowed < limit ? (size_t)allowed : limit;
+}
+
+static struct span limits_told(struct core *core, const struct session *session) {
     const struct limits *limits = &core->limits;
     struct buffer *out = &core->items;
     buffer_clear(out, limits->block_bytes);
     pack_put_map(out, 13);
     put_limit(out, "message_bytes_max", limits->message_bytes_max);
     put_limit(out, "document_bytes_max", limits->document_bytes_max);
-    put_limit(out, "subscriptions_max", limits->subscriptions_max);
+    put_limit(out, "subscriptions_max", subscriptions_max(core, session));
     put_limit(out, "patterns_max", limits->patterns_max);
     put_limit(out, "changes_max", AHORA_CHANGES_MAX);
     put_limit(out, "publishes_max", limits->publishes_max);
@@ -47,9 +61,11 @@ static struct span limits_told(struct core *core) {
 }
 
 static void refuse_hello(struct core *core, struct session *session, enum ahora_code code, const char *detail) {
+    const int close_code = code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE
+                           : code == AHORA_FORBIDDEN ? AHORA_CLOSE_FORBIDDEN
+                                                     : AHORA_CLOSE_TOO_MANY;
     refuse(core, session, 0, code, detail);
-    session_kick(core, session, code == AHORA_BAD_MESSAGE ? AHORA_CLOSE_BAD_MESSAGE : AHORA_CLOSE_TOO_MANY,
-                 ahora_code_name(code));
+    session_kick(core, session, close_code, ahora_code_name(code));
 }
 
 static const char *source_fault(const struct core *core, const struct request *request) {
@@ -81,6 +97,14 @@ static bool enter_source(struct core *core, struct session *session, const struc
         refuse_hello(core, session, AHORA_BAD_MESSAGE, fault);
         return false;
     }
+    if (session->is_public) {
+        refuse_hello(core, session, AHORA_FORBIDDEN, "sources do not speak at this address");
+        return false;
+    }
+    if (!rights_allow_source(session->rights, request->source)) {
+        refuse_hello(core, session, AHORA_FORBIDDEN, "this session may not speak for that source");
+        return false;
+    }
     enum ahora_code code = session->answer;
     if (!core->ledger.follows) {
         code = core_enter_source(core, request->source, grace_of(core, request), request->on_lost == ON_LOST_DELETE,
@@ -104,7 +128,8 @@ static void handle_hello(struct core *core, struct session *session, const struc
         session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_DRAINING));
         return;
     }
-    if (request->source.data != NULL && !enter_source(core, session, request)) {
+    if (!session_take_verdict(core, session, request) ||
+        (request->source.data != NULL && !enter_source(core, session, request))) {
         return;
     }
     session->greeted = true;
@@ -120,13 +145,17 @@ static void handle_hello(struct core *core, struct session *session, const struc
         .seq = core->seq_shown,
         .now = core->wall_ms,
         .beat_ms = core->limits.beat_ms,
-        .limits = limits_told(core),
+        .limits = limits_told(core, session),
         .server = span_of_text(core->server),
     };
     session_reply(core, session, &reply);
 }
 
 static void handle_auth(struct core *core, struct session *session, const struct request *request) {
+    if (core->controlled) {
+        session_renew(core, session, request);
+        return;
+    }
     const struct reply reply = {.op = REPLY_OK, .id = request->id};
     session_reply(core, session, &reply); /* access is open: every token will do */
 }
@@ -178,8 +207,9 @@ static struct subscription *subscription_create(struct session *session, const s
     }
     subscription->session = session;
     subscription->id = request->id;
-    subscription->every_ms = request->every_ms;
-    subscription->paced = request->every_ms > 0 || (session->encoding == ENCODING_SSE && count > 1);
+    const int64_t floor_ms = session->rights == NULL ? 0 : session->rights->every_ms;
+    subscription->every_ms = request->every_ms > floor_ms ? request->every_ms : floor_ms;
+    subscription->paced = subscription->every_ms > 0 || (session->encoding == ENCODING_SSE && count > 1);
     list_init(&subscription->of_session);
     list_init(&subscription->behind);
     return subscription;
@@ -305,7 +335,11 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
         *detail = "`every_ms` is too long";
         return AHORA_INVALID;
     }
-    if (session->subscription_count >= core->limits.subscriptions_max) {
+    if (core->ledger.growth_retry_ms > 0) {
+        *detail = "the broker is short of memory";
+        return AHORA_OVERLOADED;
+    }
+    if (session->subscription_count >= subscriptions_max(core, session)) {
         *detail = "too many subscriptions in one session";
         return AHORA_TOO_MANY;
     }
@@ -319,6 +353,9 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
 static enum ahora_code subscribe_to(struct core *core, struct session *session, const struct request *request,
                                     const struct name *names, size_t count, struct narrow *narrow, const char **detail) {
     enum ahora_code code = parse_narrow(core, request, narrow);
+    if (code == AHORA_OK) {
+        code = session_may_read(core, session, names, count, narrow->where, narrow->near, detail);
+    }
     if (code != AHORA_OK) {
         return code;
     }
@@ -329,6 +366,11 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
     struct subscription *subscription = subscription_create(session, request, count);
     if (subscription == NULL) {
         return AHORA_OVERLOADED;
+    }
+    if (session->cursor_count + count > core->limits.session_views_max) {
+        *detail = "too many patterns in all subscriptions of one session";
+        free(subscription);
+        return AHORA_TOO_MANY;
     }
     subscription->near = narrow->near;
     session->near_count += narrow->near;
@@ -346,10 +388,22 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
     return AHORA_OK;
 }
 
+#define OVERLOADED_RETRY_MS 5000
+
+/* Sessions that are refused together come back one after the other. */
+static int64_t overloaded_retry_ms(const struct core *core, const struct session *session) {
+    const int64_t after_ms = core->ledger.growth_retry_ms > 0 ? core->ledger.growth_retry_ms : OVERLOADED_RETRY_MS;
+    return after_ms + (int64_t)(session->number * UINT64_C(2654435761) % (uint64_t)after_ms);
+}
+
 static void refuse_narrow(struct core *core, struct session *session, int64_t id, enum ahora_code code,
                           const struct narrow *narrow, const char *detail) {
     if (narrow->fault.detail != NULL) {
         session_reply_fault(core, session, id, &narrow->fault);
+    } else if (code == AHORA_OVERLOADED) {
+        core->metrics.growth_refused += core->ledger.growth_retry_ms > 0;
+        refuse_for(core, session, id, code, detail == NULL ? "the broker holds as much as it may" : detail,
+                   overloaded_retry_ms(core, session));
     } else {
         refuse(core, session, id, code, detail);
     }
@@ -435,17 +489,17 @@ static void handle_move(struct core *core, struct session *session, const struct
 
 /* ---- get ---- */
 
-static uint32_t put_items(struct core *core, const struct selection *selection) {
+static uint32_t put_items(struct core *core, const struct selection *selection, struct span mask) {
     uint32_t count = 0;
     buffer_clear(&core->items, core->limits.block_bytes);
     while (count < selection->count && core->items.bytes < core->limits.get_bytes_max) {
-        topic_put_item(&core->items, selection->topics[count++]);
+        topic_put_item(&core->items, selection->topics[count++], mask);
     }
     return count;
 }
 
 static void answer_get(struct core *core, struct session *session, int64_t id, const struct selection *selection) {
-    uint32_t count = put_items(core, selection);
+    uint32_t count = put_items(core, selection, mask_span(session->mask));
     buffer_clear(&core->results, core->limits.block_bytes);
     pack_put_list(&core->results, count);
     if (count > 0) {
@@ -470,6 +524,9 @@ static void handle_get(struct core *core, struct session *session, const struct 
     struct selection selection = {0};
     if (code == AHORA_OK) {
         code = parse_narrow(core, request, &narrow);
+    }
+    if (code == AHORA_OK) {
+        code = session_may_read(core, session, names, count, narrow.where, narrow.near, &detail);
     }
     if (code == AHORA_OK) {
         core_wake_demand(core, names, count);
@@ -512,10 +569,15 @@ static struct publication *publication_create(struct session *session, const str
     return publication;
 }
 
-static struct publish publish_of(const struct session *session, const struct request *request) {
+/* `denied` holds which of its changes the session may not make, as long as the publish is looked at. */
+static struct publish publish_of(const struct core *core, const struct session *session, const struct request *request,
+                                 uint8_t *denied) {
     const struct source *source = session->source;
+    const bool any = rights_deny_changes(session->rights, core->kinds, request->changes, request->change_count, denied);
     return (struct publish){
-        .principal = session->principal,
+        .denied = any ? denied : NULL,
+        .principal = session_principal(session),
+        .rights = session->rights,
         .source = source == NULL ? (struct span){0} : span_of(source->name, source->bytes),
         .changes = request->changes,
         .change_count = request->change_count,
@@ -527,7 +589,8 @@ static struct publish publish_of(const struct session *session, const struct req
 /* False: no memory, though the changes may be applied. */
 static bool publish_here(struct core *core, struct session *session, const struct request *request) {
     buffer_clear(&core->results, core->limits.block_bytes);
-    const struct publish publish = publish_of(session, request);
+    uint8_t denied[RIGHTS_DENIED_BYTES];
+    const struct publish publish = publish_of(core, session, request, denied);
     core_apply_list(core, &publish);
     assert(!core->results.failed);
     if (request->ack == ACK_NONE) {
@@ -543,7 +606,8 @@ static bool publish_here(struct core *core, struct session *session, const struc
 }
 
 static bool publish_there(struct core *core, struct session *session, const struct request *request) {
-    const struct publish publish = publish_of(session, request);
+    uint8_t denied[RIGHTS_DENIED_BYTES];
+    const struct publish publish = publish_of(core, session, request, denied);
     struct publication *publication = publication_create(session, request, (struct span){0});
     if (publication == NULL) {
         return false;
@@ -561,15 +625,13 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse(core, session, request->id, AHORA_DRAINING, "the broker is about to stop");
         return;
     }
+    if (session->is_public) {
+        refuse(core, session, request->id, AHORA_FORBIDDEN, "nothing is published at this address");
+        return;
+    }
     int64_t retry_ms = allowance_take(&session->allowance, core->limits.publish_rate_max, core->mono_ms, request->change_count);
     if (retry_ms > 0) {
-        const struct reply reply = {.op = REPLY_ERROR,
-                                    .id = request->id,
-                                    .code = AHORA_RATE_LIMITED,
-                                    .detail = span_of_text("this session publishes faster than it may"),
-                                    .retry_ms = retry_ms};
-        core->metrics.errors[AHORA_RATE_LIMITED]++;
-        session_reply(core, session, &reply);
+        refuse_for(core, session, request->id, AHORA_RATE_LIMITED, "this session publishes faster than it may", retry_ms);
         return;
     }
     bool published = core->ledger.follows ? publish_there(core, session, request) : publish_here(core, session, request);
@@ -620,6 +682,11 @@ static bool asks_demand(const struct request *request) {
     return false;
 }
 
+static bool may_be_source(const struct core *core, const struct session *session, const struct request *request) {
+    const struct rights *rights;
+    return session_verdict(core, session, request, &rights) == AHORA_OK && rights_allow_source(rights, request->source);
+}
+
 /* What a follower cannot answer by itself is asked of the ledger first; the message comes again with the answer. True: it waits. */
 static bool must_ask(struct core *core, struct session *session, const struct request *request) {
     if (!core->ledger.follows || core->draining) {
@@ -629,7 +696,7 @@ static bool must_ask(struct core *core, struct session *session, const struct re
         return true;
     }
     bool enters = request->op == REQUEST_HELLO && !session->greeted && request->source.data != NULL &&
-                  source_fault(core, request) == NULL;
+                  source_fault(core, request) == NULL && !session->is_public && may_be_source(core, session, request);
     bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request);
     if (!enters && !reads) {
         return false;
@@ -647,11 +714,48 @@ static bool must_ask(struct core *core, struct session *session, const struct re
     return true;
 }
 
+/* How many messages beyond its rate a session may send before it is ended. Each costs it an answer that it has to read. */
+#define LIMITED_MAX 1000
+
+/* 0: the message may be worked on, and is counted; else for how long the session has to wait. */
+static int64_t take_allowance(struct core *core, struct session *session, size_t bytes) {
+    const struct limits *limits = &core->limits;
+    const int64_t messages_max = session->is_public ? limits->public_message_rate_max : limits->message_rate_max;
+    const int64_t bytes_max = session->is_public ? limits->public_receive_rate_max : limits->receive_rate_max;
+    const int64_t left = allowance_left(&session->received, bytes_max, core->mono_ms);
+    if (left <= 0) {
+        return allowance_take(&session->received, bytes_max, core->mono_ms, (int64_t)bytes);
+    }
+    const int64_t retry_ms = allowance_take(&session->messages, messages_max, core->mono_ms, 1);
+    if (retry_ms == 0) {
+        (void)allowance_take(&session->received, bytes_max, core->mono_ms, (int64_t)bytes);
+        const bool rested = left >= bytes_max && session->messages.left + 1 >= messages_max;
+        session->limited_count = rested ? 0 : session->limited_count;
+    }
+    return retry_ms;
+}
+
+/* It is told when it may go on; one that does not care is ended. */
+static bool is_too_fast(struct core *core, struct session *session, int64_t id, size_t bytes) {
+    const int64_t retry_ms = take_allowance(core, session, bytes);
+    if (retry_ms == 0) {
+        return false;
+    }
+    core->metrics.messages_limited++;
+    refuse_for(core, session, id, AHORA_RATE_LIMITED, "this session sends faster than it may", retry_ms);
+    if (++session->limited_count > LIMITED_MAX) {
+        core->metrics.flooders++;
+        session_kick(core, session, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_RATE_LIMITED));
+    }
+    return true;
+}
+
 bool request_handle(struct core *core, struct session *session, struct span message) {
     struct request request;
     const char *detail = NULL;
     enum ahora_code code = request_decode(message, &request, &detail);
-    if (code == AHORA_OK && (must_wait(core, session, &request) || must_ask(core, session, &request))) {
+    if (code == AHORA_OK && (must_wait(core, session, &request) || session_must_claim(core, session, &request) ||
+                             must_ask(core, session, &request))) {
         return false;
     }
     core->metrics.messages_in++;
@@ -659,6 +763,9 @@ bool request_handle(struct core *core, struct session *session, struct span mess
         const bool is_malformed = code != AHORA_OK && says_hello(message);
         refuse(core, session, request.id, AHORA_BAD_MESSAGE, is_malformed ? detail : "the first message must be a hello");
         session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+        return true;
+    }
+    if (session->encoding != ENCODING_SSE && is_too_fast(core, session, request.id, message.bytes)) {
         return true;
     }
     if (code != AHORA_OK) {

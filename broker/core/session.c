@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/core/state.h"
+#include "proto/utf8.h"
 
 /* Answers may pass outbox_bytes_max by the last one, never by more than this: one `get` or `published` in JSON. */
 #define OUTBOX_SLACK_BYTES ((size_t)16 * 1024 * 1024)
@@ -15,8 +16,9 @@
 /* Topics that the requests of one turn may make us visit, by new views, reads and resumes: about 10 ms. */
 #define WORK_MAX 100000
 
-/* Input that waits is at most one message that was being worked on, and what the socket had already given us. */
+/* Input that waits is at most one message that was being worked on, and what the socket had already given us: one read of it, a few messages. */
 #define INBOX_MESSAGES 4
+#define INBOX_READ_BYTES ((size_t)1024 * 1024)
 
 /* ---- life ---- */
 
@@ -29,9 +31,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     *session = (struct session){
         .owner = owner,
         .encoding = encoding,
-        .number = ++core->session_numbers,
+        .number = core->session_numbers += core->session_step,
+        .opened_ms = core->mono_ms,
         .greeted = encoding == ENCODING_SSE,
         .allowance = {core->limits.publish_rate_max, core->mono_ms},
+        .messages = {core->limits.message_rate_max, core->mono_ms},
+        .received = {core->limits.receive_rate_max, core->mono_ms},
     };
     memcpy(session->principal, principal, principal_bytes);
     session->principal[principal_bytes] = '\0';
@@ -40,7 +45,7 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     list_init(&session->publications);
     session->slices_end = &session->slices;
     buffer_init(&session->outbox, core->limits.outbox_bytes_max + OUTBOX_SLACK_BYTES);
-    buffer_init(&session->inbox, INBOX_MESSAGES * core->limits.message_bytes_max);
+    buffer_init(&session->inbox, INBOX_MESSAGES * core->limits.message_bytes_max + INBOX_READ_BYTES);
     int64_t due = core->mono_ms + (session->greeted ? core->limits.beat_ms / 2 : core->limits.hello_ms);
     if (!heap_set(&core->timers, &session->timer, due)) {
         free(session);
@@ -50,6 +55,12 @@ struct session *session_open(struct core *core, enum encoding encoding, const ch
     core->metrics.sessions++;
     core->metrics.sessions_total++;
     return session;
+}
+
+void session_set_public(struct core *core, struct session *session) {
+    session->is_public = true;
+    session->messages.left = core->limits.public_message_rate_max;
+    session->received.left = core->limits.public_receive_rate_max;
 }
 
 static void drop_publications(struct core *core, struct session *session) {
@@ -69,6 +80,7 @@ void session_close(struct core *core, struct session *session) {
         core->metrics.subscriptions--;
     }
     drop_publications(core, session);
+    session_rights_fini(core, session);
     if (core->ledger.follows) {
         follow_leave(core, session);
     } else if (session->source != NULL) {
@@ -78,6 +90,7 @@ void session_close(struct core *core, struct session *session) {
     link_remove(&session->all);
     link_remove(&session->ready);
     link_remove(&session->stalled_input);
+    link_remove(&session->named);
     buffer_fini(&session->outbox);
     buffer_fini(&session->inbox);
     free(session);
@@ -101,8 +114,10 @@ void session_kick(struct core *core, struct session *session, int close_code, co
 
 int session_close_code(const struct session *session, const char **reason) {
     *reason = session->close_reason;
-    bool owes = session->outbox.bytes > 0 || (session->close_code == AHORA_CLOSE_GOING_AWAY && session->publication_count > 0);
-    return owes ? 0 : session->close_code; /* who publishes while the broker stops still hears what became of it */
+    /* Who publishes, then closes, or while the broker stops, still hears what became of it. */
+    bool in_peace = session->close_code == AHORA_CLOSE_GOING_AWAY || session->close_code == AHORA_CLOSE_NORMAL;
+    bool owes = session->outbox.bytes > 0 || (in_peace && session->publication_count > 0);
+    return owes ? 0 : session->close_code;
 }
 
 bool session_is_kicked(const struct session *session) {
@@ -274,15 +289,26 @@ bool session_wants_read(const struct session *session) {
     return session->inbox.bytes == 0 && session->close_code == 0;
 }
 
-static bool may_go_on(const struct core *core, const struct session *session) {
-    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max &&
-           session->publication_count < core->limits.publishes_max && core->work < WORK_MAX &&
-           (session->posted_count == 0 || core_wants_changes(core));
+static bool may_go_on(struct core *core, const struct session *session) {
+    const bool has_room = session->publication_count < core->limits.publishes_max;
+    core->metrics.publishes_held += !has_room;
+    return session->close_code == 0 && session->outbox.bytes < core->limits.outbox_bytes_max && has_room &&
+           core->work < WORK_MAX && !session->is_claiming && (session->posted_count == 0 || core_wants_changes(core));
 }
 
 static void refuse_bytes(struct core *core, struct session *session, const char *detail) {
     session_reply_error(core, session, 0, AHORA_BAD_MESSAGE, detail);
     session_kick(core, session, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+}
+
+/* RFC 6455 section 8.1 has a code of its own for text that is not UTF-8; whether that was it is looked at only when something was wrong. */
+static void refuse_text(struct core *core, struct session *session, struct span line, const char *detail) {
+    if (utf8_is_legal(line)) {
+        refuse_bytes(core, session, detail);
+        return;
+    }
+    session_reply_error(core, session, 0, AHORA_BAD_MESSAGE, detail);
+    session_kick(core, session, AHORA_CLOSE_NOT_UTF8, ahora_code_name(AHORA_BAD_MESSAGE));
 }
 
 /* Takes one message off the front of *input. False: it stays, and has to wait. */
@@ -322,7 +348,7 @@ static bool take_line(struct core *core, struct session *session, struct span *i
             session_reply_error(core, session, 0, code, detail);
             session_kick(core, session, AHORA_CLOSE_TOO_BIG, ahora_code_name(code));
         } else if (code != AHORA_OK) {
-            refuse_bytes(core, session, detail);
+            refuse_text(core, session, line, detail);
         } else if (!request_handle(core, session, buffer_span(&core->inbound))) {
             return false;
         }
@@ -337,7 +363,7 @@ static struct span process(struct core *core, struct session *session, struct sp
     while (input.bytes > 0 && taken && may_go_on(core, session)) {
         taken = session->encoding == ENCODING_JSON ? take_line(core, session, &input) : take_packed(core, session, &input);
     }
-    if (!taken && session->posted_count == 0 && !link_is_listed(&session->stalled_input)) {
+    if (!taken && session->posted_count == 0 && !session->is_claiming && !link_is_listed(&session->stalled_input)) {
         list_append(&core->inputs, &session->stalled_input); /* it waits for the end of this turn alone */
     }
     return session->close_code != 0 ? (struct span){0} : input;

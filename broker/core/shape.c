@@ -61,24 +61,40 @@ static void find_fields(struct written *written, const struct shaper *shaper, co
     }
 }
 
-/* A patch that does not speak of them left them as they were, which saves a look into the predecessor. */
+/* What was there matters to a patch, which tells what is different, and to a history, which grows; else nobody looks. A patch that does not
+   speak of these fields left them as they were, which saves a look into the predecessor, too. */
 static void find_old(struct written *written, const struct shape_input *input) {
     const bool untouched = input->is_patch && !says_one(written, input->said);
     for (uint32_t i = 0; i < written->count; i++) {
-        written->fields[i].old = untouched              ? written->fields[i].found
-                                 : input->old.bytes > 0 ? pack_find_key(input->old, written->fields[i].name)
-                                                        : (struct span){0};
+        const bool matters = input->old.bytes > 0 && (input->is_patch || derive_needs_old(&input->kind->derive, i));
+        written->fields[i].old = untouched ? written->fields[i].found
+                                 : matters ? pack_find_key(input->old, written->fields[i].name)
+                                           : (struct span){0};
     }
 }
 
 /* ---- writing ---- */
 
-/* In the order in which the document has them; new ones follow. */
+static bool has_one(const struct written *written) {
+    for (uint32_t i = 0; i < written->count; i++) {
+        if (written->fields[i].found.bytes > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the order in which the document has them; new ones follow. One that has none of them yet, as most do, is copied as it stands. */
 static void put_document(struct buffer *out, struct span document, const struct written *written, uint32_t count) {
     struct pack_reader reader = pack_reader_of(document);
     buffer_cut(out, 0);
     pack_put_map(out, count);
-    for (uint32_t left = pack_read_map(&reader); left > 0; left--) {
+    uint32_t left = pack_read_map(&reader);
+    if (!has_one(written)) {
+        pack_put_raw(out, span_of(reader.at, (size_t)(reader.end - reader.at)));
+        left = 0;
+    }
+    for (; left > 0; left--) {
         const struct span key = pack_read_text(&reader);
         const struct span value = pack_skip(&reader);
         const uint32_t index = index_of(written, key);

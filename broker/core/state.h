@@ -24,6 +24,9 @@
 #include "broker/core/demand.h"
 #include "broker/core/interest.h"
 #include "broker/core/ledger.h"
+#include "broker/core/mask.h"
+#include "broker/core/masks.h"
+#include "broker/core/rights.h"
 #include "broker/core/view.h"
 
 /* WebSocket frame headers of a server have 2, 4 or 10 bytes; blocks leave room for the longest in front. */
@@ -92,6 +95,8 @@ struct slice {
 /* A change of the running turn and its bytes, made on first need. */
 struct frame {
     const struct change *change;
+    const struct mask *mask; /* NULL: everything is shown */
+    struct frame *masked;    /* the same change for those with a mask, a list */
     struct span encoded[FORMS][ENCODINGS];
 };
 
@@ -110,6 +115,7 @@ struct session {
     struct link all;           /* core->sessions */
     struct link ready;         /* core->ready */
     struct link stalled_input; /* core->inputs: inbox can go on */
+    struct link named;         /* core->named: it has other rights than before */
     struct timer timer;        /* hello deadline, then beats */
     void *owner;
     struct link subscriptions;
@@ -125,17 +131,33 @@ struct session {
     uint32_t publication_count;
     uint32_t posted_count;      /* of these, on their way to the ledger */
     struct allowance allowance; /* of changes */
-    struct source *source;      /* counted; NULL: none was named. A follower has the name alone */
-    struct mail *asked;         /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
-    struct mail *leave;         /* a follower's: to be sent when it ends */
-    enum ahora_code answer;     /* a follower's: what MAIL_ENTER was answered */
-    bool is_answered;           /* a follower's: the message that asked may go on */
+    struct allowance messages;
+    struct allowance received; /* bytes */
+    uint32_t limited_count;    /* messages refused since it last had its whole allowance */
+    struct source *source;     /* counted; NULL: none was named. A follower has the name alone */
+    struct mail *asked;        /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
+    struct mail *leave;        /* a follower's: to be sent when it ends */
+    enum ahora_code answer;    /* a follower's: what MAIL_ENTER was answered */
+    bool is_answered;          /* a follower's: the message that asked may go on */
     uint64_t number;
+    int64_t opened_ms;
+    uint64_t skipped; /* told so far */
     int close_code;
     const char *close_reason;
+    struct rights *rights;  /* counted; NULL: open, or (access is controlled) not known yet */
+    struct mask *mask;      /* theirs; NULL: everything is shown */
+    struct timer expiry;    /* in core->expiries, if the rights end */
+    struct link claim;      /* in core->claims: its token waits for a verdict */
+    struct span token;      /* owned, while it does */
+    struct rights *verdict; /* counted, for the message that showed the token; NULL: refused */
+    enum ahora_code verdict_code;
+    uint8_t refusals; /* of tokens */
+    bool is_claiming;
+    bool is_judged; /* the message that showed the token may go on */
     enum encoding encoding;
     bool greeted;
     bool choked;
+    bool is_public; /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
     uint16_t slice_count;
     bool merges; /* its slices come from several views */
     bool wrote;  /* since the last look at its beat */
@@ -178,9 +200,15 @@ struct core {
     struct link sessions;
     struct link ready;
     struct link inputs;
-    struct heap timers; /* sessions */
-    struct heap paces;  /* subscriptions */
+    struct link named;
+    struct heap timers;   /* sessions */
+    struct heap paces;    /* subscriptions */
+    struct heap expiries; /* sessions */
+    struct link claims;   /* sessions */
+    struct masks masks;
+    bool controlled;
     uint64_t session_numbers;
+    uint64_t session_step;
 
     struct link tickets_turn;    /* wait for the turn to be stored */
     struct link tickets_durable; /* wait for the disk, oldest first */
@@ -194,6 +222,7 @@ struct core {
     struct arena arena;    /* this turn's frames, blocks and slices */
     struct buffer message; /* one message as MessagePack */
     struct buffer text;    /* the same as JSON */
+    struct buffer masked;  /* what a mask leaves of a document or patch */
     struct buffer inbound; /* one received JSON line as MessagePack */
     struct buffer results;
     struct buffer items;
@@ -251,6 +280,30 @@ void session_mark_ready(struct core *core, struct session *session);
 void session_timer_due(struct core *core, struct session *session);
 void session_process_inbox(struct core *core, struct session *session);
 
+/* ---- session_rights.c ---- */
+
+void session_rights_fini(struct core *core, struct session *session);
+const char *session_principal(const struct session *session);
+
+/* The session shows a token that nobody has looked at: its message has to wait. False: it may go on. */
+bool session_must_claim(struct core *core, struct session *session, const struct request *request);
+
+/* What `hello` and `auth` may count on: the verdict on their token if they showed one, else what the session has. The code is AHORA_OK,
+   AHORA_UNAUTHORIZED or AHORA_OVERLOADED. */
+enum ahora_code session_verdict(const struct core *core, const struct session *session, const struct request *request,
+                                const struct rights **rights);
+
+/* The verdict's rights become the session's, or the refusal is told. */
+bool session_take_verdict(struct core *core, struct session *session, const struct request *request);
+void session_renew(struct core *core, struct session *session, const struct request *request);
+
+/* The timer of its rights is due. */
+void session_expiry_due(struct core *core, struct session *session);
+
+/* May it read this? AHORA_OK, or AHORA_FORBIDDEN with *detail. */
+enum ahora_code session_may_read(const struct core *core, const struct session *session, const struct name *names, size_t count,
+                                 const struct where *where, bool near, const char **detail);
+
 /* ---- request.c ---- */
 
 /* A session of that source came to the ledger: counted in *source. AHORA_TOO_MANY, AHORA_OVERLOADED. */
@@ -274,6 +327,13 @@ void delivery_stop(struct core *core, struct subscription *subscription);
 
 /* Its circle is another now. What that changes is sent, then `live`. */
 void delivery_moved(struct core *core, struct subscription *subscription);
+
+/* Starts a subscription anew, after its fields changed: the client is told to forget what it holds. */
+void delivery_restart(struct core *core, struct subscription *subscription);
+
+/* Tells `remove`, reason `denied`, of every document that the client may hold by this subscription, which is out of its session's list, and
+   by none that is in it. False: they are too many to be told. */
+bool delivery_deny(struct core *core, struct subscription *subscription);
 
 /* The block was handed over whole: what its cursor was owed is settled. */
 void delivery_slice_taken(struct cursor *cursor, int64_t seq);

@@ -51,7 +51,11 @@ struct topic {
 struct span topic_path(const struct topic *topic);
 bool topic_is_removed(const struct topic *topic);
 
-/* Appends the packed map {topic, seq, at, data, stale?}: an item of a snapshot, the body of a GET. The topic exists. */
-void topic_put_item(struct buffer *out, const struct topic *topic);
+/* Appends the packed map {topic, seq, at, data, stale?}: an item of a snapshot. The topic exists. `mask` (mask.h; data NULL: none) says what is
+   shown of its document. */
+void topic_put_item(struct buffer *out, const struct topic *topic, struct span mask);
+
+/* What is shown of its document; `scratch` holds it, if that is not all. */
+struct span topic_shown(const struct topic *topic, struct span mask, struct buffer *scratch);
 
 #endif

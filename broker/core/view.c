@@ -47,6 +47,7 @@ struct view *view_create(struct views *views, const struct name *pattern, int64_
     }
     list_init(&view->order);
     list_init(&view->dirty);
+    list_init(&view->masked);
     list_init(&view->paced);
     for (size_t i = 0; i < VIEW_ENCODINGS; i++) {
         list_init(&view->live[i]);
@@ -117,7 +118,7 @@ bool view_is_live(const struct view *view) {
             return true;
         }
     }
-    return false;
+    return !list_is_empty(&view->masked);
 }
 
 static int by_seq(const void *a, const void *b) {

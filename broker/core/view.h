@@ -77,6 +77,7 @@ struct view {
     struct narrowed *narrowed;        /* how it narrows another; NULL: it holds all that its pattern selects */
     struct link order;                /* of spots */
     struct link live[VIEW_ENCODINGS]; /* cursors that are complete and get changes at once */
+    struct link masked;               /* the same, of sessions that are shown a part of each document */
     struct link paced;                /* cursors that are complete and wait for the next change */
     size_t cursor_count;              /* all of them, behind or not; 0: the view goes */
     size_t place_count;

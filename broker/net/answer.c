@@ -23,6 +23,7 @@ struct status_text {
 static const struct status_text status_texts[] = {
     {200, "OK"},
     {201, "Created"},
+    {202, "Accepted"},
     {204, "No Content"},
     {304, "Not Modified"},
     {400, "Bad Request"},
@@ -67,7 +68,8 @@ static void put_date(struct buffer *out, int64_t wall_ms) {
 
 static void put_head(struct exchange *exchange, const struct answer *answer, int64_t length) {
     struct buffer *out = &exchange->connection->out;
-    bool keep = exchange->connection->keep_alive && exchange->broker->phase != PHASE_DRAINING;
+    bool keep =
+        exchange->connection->keep_alive && exchange->broker->phase != PHASE_DRAINING && !pressure_is_high(exchange->broker);
     exchange->connection->keep_alive = keep;
     buffer_put_text(out, exchange->head.minor == 0 ? "HTTP/1.0 " : "HTTP/1.1 ");
     buffer_put_decimal(out, answer->status);
@@ -138,6 +140,10 @@ static void put_problem(struct buffer *out, const struct problem *problem, int s
     if (problem->seq > 0 || problem->code == AHORA_CONFLICT) { /* there 0 says something: the topic does not exist */
         buffer_put_text(out, ",\"seq\":");
         buffer_put_decimal(out, problem->seq);
+    }
+    if (problem->retry_ms > 0) { /* Retry-After is rounded to seconds */
+        buffer_put_text(out, ",\"retry_ms\":");
+        buffer_put_decimal(out, problem->retry_ms);
     }
     buffer_put_text(out, "}\n");
 }

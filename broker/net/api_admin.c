@@ -27,10 +27,12 @@ static void readyz_end(struct exchange *exchange) {
     switch (exchange->broker->phase) {
     case PHASE_READY:
     case PHASE_LOADING:
-        if (atomic_load(&exchange->broker->shards->is_ready)) {
-            answer_text(exchange, 200, "ok\n");
-        } else {
+        if (!atomic_load(&exchange->broker->shards->is_ready)) {
             answer_text(exchange, 503, "loading\n");
+        } else if (pressure_is_high(exchange->broker)) {
+            answer_text(exchange, 503, "overloaded: short of memory\n");
+        } else {
+            answer_text(exchange, 200, "ok\n");
         }
         return;
     case PHASE_DRAINING:
@@ -52,6 +54,18 @@ static uint64_t sum(const uint64_t *values, size_t count) {
         total += values[i];
     }
     return total;
+}
+
+static void put_freshness(const struct metrics *metrics, struct buffer *out) {
+    buffer_put_text(out, "\"freshness\":{");
+    put_number(out, "stale", metrics->topics_stale);
+    put_number(out, "due", metrics->due);
+    put_number(out, "due_lag_ms", metrics->due_lag_ms);
+    put_number(out, "went_stale", metrics->stale);
+    put_number(out, "expired", metrics->expired);
+    char lost[64];
+    snprintf(lost, sizeof lost, "\"lost\":%" PRIu64 "},", metrics->lost);
+    buffer_put_text(out, lost);
 }
 
 static void put_store(struct broker *broker, struct buffer *out) {
@@ -86,12 +100,19 @@ static void status_end(struct exchange *exchange) {
     put_number(&out, "connections", connection_limits_count(&broker->shards->limits));
     put_number(&out, "sessions", metrics->sessions);
     put_number(&out, "subscriptions", metrics->subscriptions);
+    put_number(&out, "subscriptions_live", metrics->subscriptions_live);
+    put_number(&out, "websockets", sums.net.websockets);
     put_number(&out, "changes", sum(metrics->changes, sizeof metrics->changes / sizeof metrics->changes[0]));
     put_number(&out, "changes_refused", sum(metrics->changes_refused, AHORA_CODES));
     put_number(&out, "deliveries", metrics->deliveries);
     put_number(&out, "skipped", metrics->skipped);
+    put_number(&out, "fell_behind", metrics->fell_behind);
     put_number(&out, "resumes", metrics->resumes);
+    put_freshness(metrics, &out);
     buffer_put_text(&out, "\"memory\":{");
+    put_number(&out, "own_bytes", atomic_load(&broker->shards->pressure.bytes));
+    put_number(&out, "bytes_max", atomic_load(&broker->shards->pressure.bytes_max));
+    buffer_put_text(&out, pressure_is_high(broker) ? "\"high\":true," : "\"high\":false,");
     put_number(&out, "peak_bytes", process_memory_peak());
     char rss[64];
     snprintf(rss, sizeof rss, "\"rss_bytes\":%" PRIu64 "},", process_memory_rss());
@@ -102,6 +123,6 @@ static void status_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_livez = {.body = BODY_NONE, .end = livez_end};
-const struct handler api_readyz = {.body = BODY_NONE, .end = readyz_end};
-const struct handler api_status = {.body = BODY_NONE, .end = status_end};
+const struct handler api_livez = {.body = BODY_NONE, .is_public = true, .end = livez_end};
+const struct handler api_readyz = {.body = BODY_NONE, .is_public = true, .end = readyz_end};
+const struct handler api_status = {.body = BODY_NONE, .is_public = true, .end = status_end};

@@ -62,6 +62,9 @@ static bool select_topics(struct exchange *exchange, const struct name *patterns
     size_t listed_max = (size_t)broker->config.listed_topics_max;
     const struct filter filter = narrow_query_filter(&call->narrow);
     enum ahora_code code = AHORA_OVERLOADED;
+    if (!content_may_narrow(exchange, patterns, count, &filter)) {
+        return false;
+    }
     if (broker->listed < listed_max) {
         core_wake_demand(broker->core, patterns, count);
         loop_store_changes(broker);
@@ -104,7 +107,8 @@ static void list_end(struct exchange *exchange) {
 }
 
 /* What was removed meanwhile, or matches no more, is left out. */
-static void put_topic(struct list_call *call, const struct topic *topic, struct buffer *out) {
+static void put_topic(const struct exchange *exchange, const struct topic *topic, struct buffer *out) {
+    struct list_call *call = exchange->state;
     const struct filter filter = narrow_query_filter(&call->narrow);
     if (topic_is_removed(topic) || !filter_passes(&filter, topic)) {
         return;
@@ -112,7 +116,7 @@ static void put_topic(struct list_call *call, const struct topic *topic, struct 
     if (call->comma) {
         buffer_put_text(out, ",");
     }
-    content_put_item(out, topic);
+    content_put_item(out, topic, exchange->rights);
     if (call->lines) {
         buffer_put_text(out, "\n");
     }
@@ -128,7 +132,7 @@ static bool list_produce(struct exchange *exchange) {
     buffer_init(&piece, SIZE_MAX / 2);
     loop_store_changes(exchange->broker);
     while (call->next < call->selection.count && piece.bytes < PIECE_BYTES && !piece.failed) {
-        put_topic(call, call->selection.topics[call->next++], &piece);
+        put_topic(exchange, call->selection.topics[call->next++], &piece);
     }
     if (piece.failed) {
         exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory"); /* breaks it off: the reader sees no end */

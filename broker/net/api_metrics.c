@@ -38,6 +38,7 @@ static const struct row core_rows[] = {
     CORE(view_looks, false, "view_looks_total", "Narrowed views that changes were held against"),
     CORE(places, true, "places", "Topics in all views together"),
     CORE(topics, true, "topics", "Topics now"),
+    CORE(topics_stale, true, "topics_stale", "Topics now that are stale"),
     CORE(removals, true, "removals", "Removals remembered for resume"),
     CORE(documents_bytes, true, "documents_bytes", "Bytes of all documents"),
     CORE(keys, true, "keys", "Idempotency keys remembered"),
@@ -66,6 +67,14 @@ static const struct row core_rows[] = {
     CORE(resyncs, false, "resyncs_total", "Stalled subscriptions given a new snapshot"),
     CORE(snapshots, false, "snapshots_total", "Snapshots given"),
     CORE(beats, false, "beats_total", "Beats sent"),
+    CORE(growth_refused, false, "growth_refused_total", "Changes and subscriptions refused because memory is short"),
+    CORE(kinds_full, false, "kinds_full_total", "Changes refused because as much of their kind is held as may be"),
+    CORE(messages_limited, false, "messages_limited_total", "Messages refused because their session is faster than it may be"),
+    CORE(flooders, false, "flooders_total", "Sessions ended because they sent on although they were refused"),
+    CORE(publishes_held, false, "publishes_held_total", "Times a session was not read because too many of its publishes wait"),
+    CORE(renewals, false, "renewals_total", "Sessions that went on under a new token"),
+    CORE(sessions_expired, false, "sessions_expired_total", "Sessions closed because their token ended"),
+    CORE(subscriptions_denied, false, "subscriptions_denied_total", "Subscriptions ended by a token with narrower rights"),
     CORE(hello_timeouts, false, "hello_timeouts_total", "Sessions without hello in time"),
 };
 
@@ -74,12 +83,32 @@ static const struct row net_rows[] = {
     NET(refused_full, false, "connections_refused_full_total", "Connections refused: as many as may be, or no descriptor left"),
     NET(refused_address, false, "connections_refused_address_total", "Connections refused: too many from one address"),
     NET(refused_other, false, "connections_refused_other_total", "Connections refused for want of memory"),
+    NET(handshakes_waiting, true, "handshakes_waiting", "Connections that wait to be let in now"),
+    NET(handshakes_waited, false, "handshakes_waited_total", "Connections that had to wait to be let in"),
+    NET(handshakes_refused, false, "handshakes_refused_total", "Connections told to come back later: too many came at once"),
+    NET(turns_long, false, "turns_long_total", "Turns of the loops longer than turn_ms"),
+    NET(joins_refused, false, "joins_refused_total", "WebSockets and event streams refused because memory is short"),
+    NET(subjects_refused, false, "subjects_refused_total", "Sessions refused: too many of one subject"),
+    NET(event_streams, true, "event_streams", "Event streams now"),
+    NET(event_streams_refused, false, "event_streams_refused_total", "Event streams refused: as many as may be"),
+    NET(tls_connections, true, "tls_connections", "Connections with TLS now"),
+    NET(tls_handshakes, false, "tls_handshakes_total", "TLS handshakes done"),
+    NET(tls_resumed, false, "tls_resumed_total", "Of these, by a ticket of an earlier one"),
+    NET(tls_failed, false, "tls_handshakes_failed_total", "TLS handshakes that failed"),
+    NET(tls_reloads_refused, false, "tls_reloads_refused_total", "Reloads of certificate and key that failed"),
+    NET(timeouts_handshake, false, "timeouts_handshake_total", "TLS handshakes not done in time"),
     NET(websockets, true, "websockets", "WebSockets now"),
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
+    NET(url_tokens_refused, false, "http_url_tokens_refused_total", "Requests with a token in their URL"),
+    NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
+    NET(idle_frames_refused, false, "websocket_idle_frames_refused_total",
+        "WebSockets closed for more pings, pongs and empty fragments than may come"),
+    NET(frames_refused, false, "websocket_frames_refused_total",
+        "WebSocket frames against RFC 6455, each the last of its connection"),
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
@@ -95,6 +124,10 @@ static const struct row net_rows[] = {
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
     NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(auth_accepted, false, "auth_accepted_total", "Tokens and API keys that were found good"),
+    NET(sessions_revoked, false, "sessions_revoked_total", "Sessions closed because their credentials were revoked"),
+    NET(access_reloads, false, "access_reloads_total", "Times keys and revocations were read again"),
+    NET(access_reloads_failed, false, "access_reloads_failed_total", "Times they could not be, and the old ones stayed"),
     NET(shard_waits, false, "shard_waits_total", "Times the ledger waited for a shard whose queue of changes was full"),
 };
 
@@ -162,16 +195,36 @@ static void put_process(struct buffer *out, struct broker *broker, const struct 
     put_value(out, "connections", NULL, NULL, connection_limits_count(&broker->shards->limits));
     put_family(out, "connections_max", "Connections there may be", true);
     put_value(out, "connections_max", NULL, NULL, broker->shards->limits.connections_max);
+    if (listen_has_tls(&broker->config)) {
+        put_family(out, "tls_certificate_expires_seconds", "When the certificate expires, seconds since 1970", true);
+        put_value(out, "tls_certificate_expires_seconds", NULL, NULL, (uint64_t)tls_context_expires_s(&broker->shards->tls));
+    }
     put_family(out, "shards", "Loops that fan out", true);
     put_value(out, "shards", NULL, NULL, broker->shards->count);
     put_family(out, "memory_rss_bytes", "Memory of the process", true);
     put_value(out, "memory_rss_bytes", NULL, NULL, process_memory_rss());
+    put_family(out, "memory_bytes",
+               "Memory of the process that is not mapped from files, as it is held against memory_bytes_max", true);
+    put_value(out, "memory_bytes", NULL, NULL, atomic_load(&broker->shards->pressure.bytes));
+    put_family(out, "memory_bytes_max", "Past it nothing new is taken in", true);
+    put_value(out, "memory_bytes_max", NULL, NULL, atomic_load(&broker->shards->pressure.bytes_max));
+    put_family(out, "memory_high", "1 while nothing new is taken in because memory is short", true);
+    put_value(out, "memory_high", NULL, NULL, atomic_load(&broker->shards->pressure.is_high));
+    put_family(out, "memory_high_total", "Times memory became short", false);
+    put_value(out, "memory_high_total", NULL, NULL, atomic_load(&broker->shards->pressure.high_count));
     put_family(out, "ready", "1 if the broker takes work", true);
     put_value(out, "ready", NULL, NULL, broker->phase == PHASE_READY ? 1 : 0);
     put_family(out, "http_responses_total", "HTTP answers by class", false);
     static const char *const classes[6] = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
     for (int i = 2; i < 6; i++) {
         put_value(out, "http_responses_total", "class", classes[i], metrics->responses[i]);
+    }
+}
+
+static void put_refusals(struct buffer *out, const struct net_metrics *metrics) {
+    put_family(out, "auth_refused_total", "Credentials refused, by the reason that nobody is told", false);
+    for (int refusal = REFUSAL_NONE + 1; refusal < REFUSALS; refusal++) {
+        put_value(out, "auth_refused_total", "reason", refusal_name((enum refusal)refusal), metrics->auth_refused[refusal]);
     }
 }
 
@@ -183,6 +236,7 @@ static void metrics_end(struct exchange *exchange) {
     shards_sum(broker, &sum);
     put_process(&out, broker, &sum.net);
     put_rows(&out, net_rows, sizeof net_rows / sizeof net_rows[0], &sum.net);
+    put_refusals(&out, &sum.net);
     if (broker->phase != PHASE_LOADING) {
         struct store_metrics store;
         store_metrics(broker->store, &store);
@@ -198,4 +252,4 @@ static void metrics_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_metrics = {.body = BODY_NONE, .end = metrics_end};
+const struct handler api_metrics = {.body = BODY_NONE, .is_public = true, .end = metrics_end};

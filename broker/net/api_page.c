@@ -4,35 +4,25 @@
  */
 
 /*
- * GET /: for a browser the live page (page/), for everybody else a list of what there is. The page is part of the program: its files
- * are taken in as they are when this one is assembled, and whoever changes them sees it in the next build (Makefile).
+ * The pages. GET /: for a browser the dashboard, for everybody else a list of what there is. /demo: what an app would show. /ahora.js: the
+ * client for a script tag, which pages of other origins may load. /page/...: what these pages are made of.
  */
 #include "broker/net/api.h"
+#include "broker/net/etag.h"
+#include "broker/net/page_file.h"
 #include "include/ahora/protocol.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* Paths are seen from the root of the repository, where make runs. */
-#define EMBED(name, path)                                                                                                      \
-    __asm__(".pushsection .rodata\n"                                                                                           \
-            ".hidden " #name "_begin\n.global " #name "_begin\n" #name "_begin:\n"                                             \
-            ".incbin \"" path "\"\n"                                                                                           \
-            ".hidden " #name "_end\n.global " #name "_end\n" #name "_end:\n"                                                   \
-            ".byte 0\n"                                                                                                        \
-            ".popsection\n");                                                                                                  \
-    extern const char name##_begin[];                                                                                          \
-    extern const char name##_end[]
-
-EMBED(page_index, "broker/net/page/index.html");
-EMBED(page_script, "broker/net/page/page.js");
-
-/* The page runs its own script and talks to its own broker, and nothing else. */
-static const char page_headers[] =
-    "Cache-Control: no-cache\r\n"
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "Referrer-Policy: no-referrer\r\n";
+/* The pages run their own scripts, wear their own styles and talk to their own broker, and nothing else. */
+#define PAGE_HEADERS                                                                                                           \
+    "Cache-Control: no-cache\r\n"                                                                                              \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "   \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"                                                          \
+    "X-Content-Type-Options: nosniff\r\n"                                                                                      \
+    "Referrer-Policy: no-referrer\r\n"                                                                                         \
+    "Vary: Accept, Accept-Encoding\r\n"
 
 static const char list_text[] =
     "ahora " AHORA_VERSION "\n"
@@ -46,24 +36,68 @@ static const char list_text[] =
     "GET  /v1/kinds                     the JSON Schemas of documents\n"
     "GET  /v1/stream?match={pattern}    Server-Sent Events\n"
     "POST /v1/publish                   changes, as JSON, NDJSON or MessagePack\n"
+    "GET  /openapi.json /asyncapi.json  the API described for machines\n"
     "GET  /v1/status                    what the broker holds\n"
     "GET  /livez /readyz /metrics       probes and Prometheus metrics\n"
-    "GET  /                             in a browser: a live page\n";
+    "GET  /                             in a browser: the dashboard\n"
+    "GET  /demo                         what an app would show\n"
+    "GET  /ahora.js                     the client for a script tag\n";
+
+/* The gzipped form is another representation, so it has another tag (RFC 9110 section 8.8.3). */
+static bool is_known(const struct exchange *exchange, const char *tag) {
+    struct span list = http_header_find(&exchange->head, "if-none-match");
+    struct span listed;
+    bool weak;
+    while (etag_next(&list, &listed, &weak)) {
+        if (span_is(listed, tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_file(struct exchange *exchange, const struct page_file *file, const char *resources) {
+    bool gzip = http_header_accepts(&exchange->head, "accept-encoding", "gzip");
+    char tag[64];
+    char headers[1024];
+    snprintf(tag, sizeof tag, "%s%s", file->tag, gzip ? "-gzip" : "");
+    snprintf(headers, sizeof headers, PAGE_HEADERS "Cross-Origin-Resource-Policy: %s\r\nETag: \"%s\"\r\n%s", resources, tag,
+             gzip ? "Content-Encoding: gzip\r\n" : "");
+    const char *begin = gzip ? file->gzip_begin : file->begin;
+    const char *end = gzip ? file->gzip_end : file->end;
+    exchange_answer(exchange, &(struct answer){is_known(exchange, tag) ? 304 : 200, file->type, headers,
+                                               span_of(begin, (size_t)(end - begin))});
+}
+
+static void answer_page(struct exchange *exchange, struct span path, const char *resources) {
+    const struct page_file *file = page_file_find(path);
+    if (file == NULL) {
+        exchange_refuse(exchange, AHORA_NOT_FOUND,
+                        "there is no such page in this program; it may have been built without node");
+        return;
+    }
+    answer_file(exchange, file, resources);
+}
 
 static void root_end(struct exchange *exchange) {
     if (http_header_lists(&exchange->head, "accept", "text/html")) {
-        struct span page = {(const uint8_t *)page_index_begin, (size_t)(page_index_end - page_index_begin)};
-        exchange_answer(exchange, &(struct answer){200, "text/html; charset=utf-8", page_headers, page});
+        answer_page(exchange, span_of_text("/"), "same-origin");
     } else {
-        exchange_answer(exchange, &(struct answer){200, "text/plain; charset=utf-8", "Cache-Control: no-store\r\n",
+        exchange_answer(exchange, &(struct answer){200, "text/plain; charset=utf-8",
+                                                   "Cache-Control: no-store\r\nVary: Accept, Accept-Encoding\r\n",
                                                    span_of_text(list_text)});
     }
 }
 
-static void script_end(struct exchange *exchange) {
-    struct span script = {(const uint8_t *)page_script_begin, (size_t)(page_script_end - page_script_begin)};
-    exchange_answer(exchange, &(struct answer){200, "text/javascript; charset=utf-8", page_headers, script});
+static void page_end(struct exchange *exchange) {
+    answer_page(exchange, buffer_span(&exchange->path), "same-origin");
 }
 
-const struct handler api_root = {.body = BODY_NONE, .end = root_end};
-const struct handler api_page_script = {.body = BODY_NONE, .end = script_end};
+static void script_end(struct exchange *exchange) {
+    answer_page(exchange, buffer_span(&exchange->path), "cross-origin");
+}
+
+const struct handler api_root = {.body = BODY_NONE, .is_public = true, .end = root_end};
+const struct handler api_demo = {.body = BODY_NONE, .is_public = true, .end = page_end};
+const struct handler api_page = {.body = BODY_NONE, .is_public = true, .end = page_end};
+const struct handler api_page_script = {.body = BODY_NONE, .is_public = true, .end = script_end};

@@ -73,7 +73,7 @@ static void publish_end(struct exchange *exchange) {
         buffer_fini(&body);
         return;
     }
-    struct publish publish = {.principal = "anonymous"};
+    struct publish publish = {.principal = rights_principal(exchange->rights), .rights = exchange->rights};
     detail = read_publish(buffer_span(&body), &publish);
     if (detail != NULL) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, detail);

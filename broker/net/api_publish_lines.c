@@ -145,6 +145,10 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
     if (lines->change_count == 0) {
         return true;
     }
+    if (!access_is_good(exchange->broker, exchange->rights)) { /* a stream may outlast its token */
+        exchange_refuse(exchange, AHORA_UNAUTHORIZED, "the credentials are not valid");
+        return false;
+    }
     struct buffer list;
     uint32_t count = lines->change_count;
     buffer_init(&list, 2 * (size_t)BATCH_BYTES_MAX + lines->changes.bytes);
@@ -157,8 +161,13 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
         buffer_fini(&list);
         return false;
     }
-    exchange->connection->allowance.left -= count; /* no more than there were: is_full has looked */
-    struct publish wanted = {.principal = "anonymous", .changes = buffer_span(&list), .change_count = count, .ack = lines->ack};
+    (void)exchange_take_changes(exchange,
+                                count); /* no more than there were: is_full has looked; others may have used it up since */
+    struct publish wanted = {.principal = rights_principal(exchange->rights),
+                             .rights = exchange->rights,
+                             .changes = buffer_span(&list),
+                             .change_count = count,
+                             .ack = lines->ack};
     enum ahora_code code = core_publish(exchange->broker->core, &wanted, &batch->results, &batch->ticket);
     buffer_fini(&list);
     batch->waiting = code == AHORA_OK;

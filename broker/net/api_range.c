@@ -110,8 +110,12 @@ static bool expand(struct exchange *exchange, struct span ranges, struct span ke
 
 static void publish(struct exchange *exchange, uint32_t count, enum ack ack) {
     struct range_call *call = exchange->state;
-    const struct publish publish = {
-        .principal = "anonymous", .changes = buffer_span(&call->changes), .change_count = count, .atomic = true, .ack = ack};
+    const struct publish publish = {.principal = rights_principal(exchange->rights),
+                                    .rights = exchange->rights,
+                                    .changes = buffer_span(&call->changes),
+                                    .change_count = count,
+                                    .atomic = true,
+                                    .ack = ack};
     buffer_init(&call->results, RESULTS_BYTES_MAX);
     call->ticket.owner = exchange;
     const enum ahora_code code = core_publish(exchange->broker->core, &publish, &call->results, &call->ticket);

@@ -13,12 +13,14 @@
 #include "broker/net/content.h"
 #include "broker/net/narrow_query.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct stream_call {
     struct peer peer; /* first: the session's owner is the peer */
     struct exchange *exchange;
     bool choked;
+    bool counted; /* among the event streams */
 };
 
 static struct stream_call *call_of(struct peer *peer) {
@@ -42,12 +44,7 @@ static void stream_set_reading(struct peer *peer, bool reading) {
 }
 
 static void leave_session(struct stream_call *call) {
-    if (call->peer.session != NULL) {
-        struct session *session = call->peer.session;
-        call->peer.session = NULL;
-        link_remove(&call->peer.yielding);
-        session_close(call->exchange->broker->core, session);
-    }
+    peer_leave(call->exchange->broker, &call->peer);
 }
 
 static void stream_end(struct peer *peer, int close_code, const char *reason) {
@@ -63,7 +60,14 @@ static void stream_drop(struct peer *peer) {
     connection_close(call_of(peer)->exchange->connection);
 }
 
+static const struct transport *stream_transport(const struct peer *peer) {
+    const struct stream_call *call = (const struct stream_call *)(const void *)peer;
+    static_assert(offsetof(struct stream_call, peer) == 0, "the peer comes first");
+    return call->exchange->connection->transport;
+}
+
 static const struct peer_calls calls = {
+    .transport = stream_transport,
     .write = stream_write,
     .set_reading = stream_set_reading,
     .end = stream_end,
@@ -100,12 +104,31 @@ static bool put_subscription(struct exchange *exchange, const struct name *patte
     return good;
 }
 
+static bool refuse(struct exchange *exchange, enum ahora_code code, const char *detail) {
+    exchange_problem(exchange, &(struct problem){.code = code, .detail = detail, .retry_ms = gate_slot_ms(exchange->broker)});
+    return false;
+}
+
+static bool may_open(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    if (core_is_draining(broker->core)) {
+        return refuse(exchange, AHORA_DRAINING, "the broker is going away");
+    }
+    if (pressure_is_high(broker)) {
+        broker->metrics.joins_refused++;
+        return refuse(exchange, AHORA_OVERLOADED, "the broker is short of memory");
+    }
+    if (broker->metrics.event_streams >= (uint64_t)broker->config.event_streams_max) {
+        broker->metrics.event_streams_refused++;
+        return refuse(exchange, AHORA_OVERLOADED, "as many event streams are open as may be");
+    }
+    return true;
+}
+
 static void open_stream(struct exchange *exchange, struct span subscription) {
     struct stream_call *call = exchange->state;
     struct core *core = exchange->broker->core;
-    if (core_is_draining(core)) {
-        exchange_problem(exchange,
-                         &(struct problem){.code = AHORA_DRAINING, .detail = "the broker is going away", .retry_ms = 1000});
+    if (!may_open(exchange)) {
         return;
     }
     exchange->is_stream = true;
@@ -115,9 +138,17 @@ static void open_stream(struct exchange *exchange, struct span subscription) {
     if (exchange->head.method == HTTP_GET &&
         (call->peer.session = session_open(core, ENCODING_SSE, "anonymous", &call->peer)) == NULL) {
         exchange->is_stream = false;
-        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
+        refuse(exchange, AHORA_OVERLOADED, "out of memory");
         return;
     }
+    if (call->peer.session != NULL && !session_grant(core, call->peer.session, exchange->rights)) {
+        leave_session(call);
+        exchange->is_stream = false;
+        refuse(exchange, AHORA_OVERLOADED, "out of memory, or too many different sets of fields");
+        return;
+    }
+    call->counted = call->peer.session != NULL;
+    exchange->broker->metrics.event_streams += call->counted;
     exchange_answer_begin(exchange, &(struct answer){.status = 200,
                                                      .type = "text/event-stream",
                                                      .headers = "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"});
@@ -161,6 +192,7 @@ static void stream_release(struct exchange *exchange) {
     if (call->exchange != NULL) {
         leave_session(call);
     }
+    exchange->broker->metrics.event_streams -= call->counted;
 }
 
 const struct handler api_stream = {

@@ -46,10 +46,14 @@ static void answer_topic(struct exchange *exchange, const struct topic *topic) {
     buffer_init(&body, SIZE_MAX / 2);
     put_etag_header(exchange->broker, topic->seq, &headers);
     buffer_put_text(&headers, "Cache-Control: no-cache\r\n");
+    if (exchange->broker->access.credentials !=
+        NULL) { /* who asks decides which fields there are, and the ETag does not tell */
+        buffer_put_text(&headers, "Vary: Authorization\r\n");
+    }
     buffer_put_byte(&headers, '\0');
     struct answer answer = {.status = 304, .headers = (const char *)headers.data};
     if (!etag_lists(&exchange->head, "if-none-match", exchange->broker->core, topic->seq, true)) {
-        content_put_item(&body, topic);
+        content_put_item(&body, topic, exchange->rights);
         buffer_put_text(&body, "\n");
         answer = (struct answer){200, "application/json", (const char *)headers.data, buffer_span(&body)};
     }
@@ -65,6 +69,10 @@ static void answer_topic(struct exchange *exchange, const struct topic *topic) {
 static void get_end(struct exchange *exchange) {
     struct name name;
     if (!parse_topic(exchange, &name)) {
+        return;
+    }
+    if (!rights_cover(exchange->rights, core_kinds(exchange->broker->core), &name)) { /* also of one that does not exist */
+        exchange_refuse(exchange, AHORA_FORBIDDEN, "this topic may not be read");
         return;
     }
     loop_store_changes(exchange->broker);
@@ -157,7 +165,11 @@ static void publish(struct exchange *exchange, const struct change_request *chan
         code = AHORA_BAD_MESSAGE;
         detail = "Idempotency-Key is not UTF-8";
     } else if (!list.failed) {
-        struct publish wanted = {.principal = "anonymous", .changes = buffer_span(&list), .change_count = 1, .ack = ack};
+        struct publish wanted = {.principal = rights_principal(exchange->rights),
+                                 .rights = exchange->rights,
+                                 .changes = buffer_span(&list),
+                                 .change_count = 1,
+                                 .ack = ack};
         call->ticket.owner = exchange;
         code = core_publish(exchange->broker->core, &wanted, &call->results, &call->ticket);
         detail = "the broker does not take changes now";

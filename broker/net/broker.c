@@ -52,7 +52,7 @@ static bool init_limits(struct broker *broker) {
     struct connection_limits *limits = &broker->shards->limits;
     size_t wanted = (size_t)broker->config.connections_max;
     size_t connections_max = set_descriptors(broker, wanted);
-    if (!connection_limits_init(limits, random_seed())) {
+    if (!connection_limits_init(limits, random_seed()) || !subjects_init(&broker->shards->subjects, random_seed())) {
         return false;
     }
     if (wanted > connections_max) {
@@ -62,6 +62,7 @@ static bool init_limits(struct broker *broker) {
     limits->connections_max = wanted == 0 || wanted > connections_max ? connections_max : wanted;
     limits->connections_per_address_max = (size_t)broker->config.connections_per_address_max;
     limits->limit_loopback = broker->config.limit_loopback;
+    pressure_configure(broker, broker->config.memory_bytes_max);
     return true;
 }
 
@@ -88,7 +89,10 @@ static struct core *create_core(const struct broker *broker) {
         .server = "ahora/" AHORA_VERSION,
         .seed = random_seed(),
         .followers = broker->index == 0 ? (unsigned)broker->shards->count - 1 : 0,
+        .session_first = (unsigned)broker->index,
+        .session_step = (unsigned)broker->shards->count,
         .follows = broker->index > 0,
+        .controlled = access_is_controlled(&broker->config),
     };
     return core_create(&options);
 }
@@ -97,8 +101,8 @@ static struct core *create_core(const struct broker *broker) {
 
 /* What bounds sums of the whole process is divided among its shards. */
 static void divide(struct config *config, size_t shards) {
-    int64_t *const sums[] = {&config->bodies_bytes_max, &config->requests_max, &config->listed_topics_max,
-                             &config->messages_bytes_max};
+    int64_t *const sums[] = {&config->bodies_bytes_max,   &config->requests_max,   &config->listed_topics_max,
+                             &config->messages_bytes_max, &config->handshakes_max, &config->event_streams_max};
     for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
         int64_t part = *sums[i] / (int64_t)shards;
         *sums[i] = part > 0 ? part : 1;
@@ -121,8 +125,12 @@ static bool make_shards(struct broker *first) {
         return false;
     }
     pthread_mutex_init(&first->shards->mutex, NULL);
+    tls_context_init(&first->shards->tls);
+    pthread_mutex_init(&first->shards->access.mutex, NULL);
     first->shards->count = count_shards(first);
     first->shards->brokers[0] = first;
+    inquiries_init(&first->shards->inquiries);
+    reload_init(&first->shards->reload, &first->config);
     divide(&first->config, first->shards->count);
     return true;
 }
@@ -152,6 +160,7 @@ struct broker *broker_create_follower(const struct broker *first, size_t index) 
 void broker_destroy_follower(struct broker *broker) {
     if (broker != NULL) {
         core_destroy(broker->core);
+        access_leave(broker); /* if its loop never ran */
         free(broker);
     }
 }
@@ -163,24 +172,32 @@ void broker_destroy_follower(struct broker *broker) {
 
 bool broker_open_loop(struct broker *broker) {
     const int64_t lasts_ms[DEADLINE_CLASSES] = {
-        [DEADLINE_HEADER] = broker->config.header_ms, [DEADLINE_BODY] = broker->config.body_ms,
-        [DEADLINE_IDLE] = broker->config.idle_ms,     [DEADLINE_STALL] = broker->config.stall_ms,
-        [DEADLINE_CLOSE] = broker->config.close_ms,   [DEADLINE_PACE] = PACE_MS,
+        [DEADLINE_HEADER] = broker->config.header_ms,       [DEADLINE_BODY] = broker->config.body_ms,
+        [DEADLINE_IDLE] = broker->config.idle_ms,           [DEADLINE_STALL] = broker->config.stall_ms,
+        [DEADLINE_CLOSE] = broker->config.close_ms,         [DEADLINE_PACE] = PACE_MS,
+        [DEADLINE_HANDSHAKE] = broker->config.handshake_ms,
     };
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);
     list_init(&broker->work);
+    tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;
     }
     loop_enter(broker);
-    return websockets_init(broker);
+    if (!gate_init(&broker->gate, random_seed(), broker->now_ms)) {
+        return false;
+    }
+    gate_configure(broker);
+    return access_join(broker) && websockets_init(broker);
 }
 
 void broker_run_loop(struct broker *broker) {
-    loop_run(&broker->loop);
+    loop_run(broker);
     websockets_fini(broker);
+    gate_fini(&broker->gate);
     loop_fini(&broker->loop);
+    access_leave(broker);
 }
 
 static bool fail_start(struct broker *broker, const char *what) {
@@ -192,15 +209,20 @@ static bool fail_start(struct broker *broker, const char *what) {
 static bool start(struct broker *broker) {
     char why[256] = "";
     if (!broker_open_loop(broker)) {
-        return fail_start(broker, broker->loop.is_open ? "libwebsockets cannot start; is its libuv plugin installed?"
-                                                       : "no event loop");
+        return fail_start(broker, broker->loop.is_open ? "out of memory" : "no event loop");
     }
-    if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, broker->config.listen, why, sizeof why) ||
+    if (listen_has_tls(&broker->config) && !tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
+        return fail_start(broker, why);
+    }
+    if (!shards_create(broker, why, sizeof why) || !listeners_open(broker, why, sizeof why) ||
         !shards_listen(broker->shards, why, sizeof why)) {
         return fail_start(broker, why);
     }
     for (size_t i = 0; i < broker->listeners.count; i++) {
-        log_event(&broker->log, LOG_INFO, "listening", "address=%s", broker->listeners.items[i].name);
+        static const char *const roles[LISTENER_ROLES] = {"both", "public", "internal"};
+        const struct listener *listener = &broker->listeners.items[i];
+        log_event(&broker->log, LOG_INFO, "listening", "address=%s role=%s tls=%s", listener->name, roles[listener->role],
+                  listener->is_secure ? "yes" : "no");
     }
     return shards_start(broker->shards) || fail_start(broker, "no thread for a shard");
 }
@@ -218,6 +240,7 @@ static void run_loop(struct broker *broker) {
 
 /* The shards that follow go first: they show documents of the first core. */
 static void fini(struct broker *broker) {
+    access_close(broker);
     shards_destroy(broker->shards);
     if (broker->core != NULL) {
         core_destroy(broker->core);
@@ -238,7 +261,11 @@ int broker_run(struct broker *broker) {
         fail_start(broker, "out of memory");
         return 1;
     }
-    if (!open_store(broker)) {
+    char why[512] = "";
+    if (!access_open(broker, why, sizeof why)) {
+        fail_start(broker, why);
+        broker->exit_code = 1;
+    } else if (!open_store(broker)) {
         broker->exit_code = 1;
     } else if ((broker->core = create_core(broker)) == NULL) {
         fail_start(broker, "out of memory");

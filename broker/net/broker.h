@@ -12,13 +12,16 @@
 #define NET_BROKER_H
 
 #include "broker/core/core.h"
+#include "broker/net/access.h"
 #include "broker/net/config.h"
 #include "broker/net/deadlines.h"
+#include "broker/net/gate.h"
 #include "broker/net/limits.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
 #include "broker/net/net_metrics.h"
 #include "broker/net/shards.h"
+#include "broker/net/tls.h"
 #include "broker/net/websocket.h"
 #include "broker/store/store.h"
 
@@ -31,6 +34,8 @@ enum phase {
 
 struct broker {
     struct config config;
+    const struct config_source *config_source; /* the first's */
+    unsigned reload_version;                   /* of what was read again and is in force here */
     struct log log;
     enum phase phase;
     int exit_code;
@@ -50,7 +55,10 @@ struct broker {
 
     struct loop loop;
     struct listeners listeners;
+    struct gate gate;
+    struct shard_access access;
     struct deadlines deadlines;
+    struct tls_queues tls;
     struct websockets websockets;
     struct net_metrics metrics;
 
@@ -61,7 +69,8 @@ struct broker {
     size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
-    struct log_limit refused_log, accept_log, load_log;
+    struct backup *backup; /* that was asked for here and is under way; NULL: none */
+    struct log_limit refused_log, accept_log, load_log, tls_log;
 };
 
 /* Runs until drained. The exit code of the process. */

@@ -12,22 +12,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Debian 12: libwebsockets 4.1.6, libuv 1.44.2. */
-#define LWS_WSI_BYTES 864
-#define LWS_WS_BYTES 224
-#define LWS_RX_EXTRA_BYTES 20
-#define LWS_TABLE_BYTES 8
-#define RECEIVE_BYTES_DEFAULT 256 /* websocket.receive_bytes; what is configured beyond it comes on top */
-
 static const struct budget_item net_items[] = {
     {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
-    {"WebSocket", "struct lws (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WSI_BYTES)},
-    {"WebSocket", "its WebSocket state (measured)", "libwebsockets", BUDGET_ALLOCATED(LWS_WS_BYTES)},
-    {"WebSocket", "its receive buffer of 256 bytes (measured)", "libwebsockets",
-     BUDGET_ALLOCATED(RECEIVE_BYTES_DEFAULT + LWS_RX_EXTRA_BYTES)},
-    {"WebSocket", "uv_poll_t", "libuv", BUDGET_ALLOCATED(sizeof(uv_poll_t))},
-    {"WebSocket", "its place in the tables of files", "libwebsockets, libuv", 2 * LWS_TABLE_BYTES},
+    {"WebSocket", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
     {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},
+    {"HTTP connection, idle", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
 };
 
 #define NET_ITEMS (sizeof net_items / sizeof net_items[0])

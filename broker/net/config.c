@@ -5,7 +5,9 @@
 
 #include "broker/net/config.h"
 
+#include "broker/net/config_kinds.h"
 #include "broker/net/config_promise.h"
+#include "broker/net/listen_address.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -18,14 +20,25 @@
 
 void config_init(struct config *config) {
     memset(config, 0, sizeof *config);
-    snprintf(config->listen, sizeof config->listen, "127.0.0.1:7600");
     snprintf(config->data, sizeof config->data, "ahora-data");
     config->log_level = LOG_INFO;
     store_options_default(&config->store);
     limits_default(&config->core);
+    config->auth_skew_ms = 5000;
+    config->auth_token_bytes_max = 8192;
     config->shards = 1;
+    snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
+    snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");
+    config->handshake_ms = 10000;
+    config->handshakes_max = 1024;
+    config->handshake_steps_max = 4;
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;
+    config->sessions_per_subject_max = 1000;
+    config->handshake_rate_max = 20000;
+    config->handshakes_waiting_max = 4096;
+    config->handshake_wait_ms = 5000;
+    config->turn_ms = 5;
     config->header_ms = 10000;
     config->header_bytes_max = 8192;
     config->body_ms = 60000;
@@ -38,13 +51,16 @@ void config_init(struct config *config) {
     config->listed_topics_max = 8 << 20;
     config->range_nights_max = 1000;
     config->stream_results_max = 4096;
+    config->event_streams_max = 10000;
     config->close_ms = 5000;
-    config->receive_bytes = 256;
+    config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
+    config->idle_frames_rate_max = 500;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;
     config->drain_ms = 5000;
     config->retry_ms = 5000;
+    config->return_rate_max = 2000;
 }
 
 static const struct config_key *find_key(const char *section, const char *name) {
@@ -89,14 +105,21 @@ static bool parse_amount(const char *value, const struct unit *units, int64_t *a
     return false;
 }
 
+static const struct unit *units_of(enum config_type type) {
+    return type == CONFIG_BYTES ? byte_units : type == CONFIG_DURATION ? time_units : no_units;
+}
+
+bool config_parse_amount(enum config_type type, const char *text, int64_t *amount) {
+    return parse_amount(text, units_of(type), amount);
+}
+
 bool config_parse_duration(const char *text, int64_t *duration_ms) {
     return parse_amount(text, time_units, duration_ms);
 }
 
 static bool set_amount(struct config *config, const struct config_key *key, const char *value, char *why, size_t why_bytes) {
-    const struct unit *units = key->type == CONFIG_BYTES ? byte_units : key->type == CONFIG_DURATION ? time_units : no_units;
     int64_t amount;
-    if (!parse_amount(value, units, &amount)) {
+    if (!config_parse_amount(key->type, value, &amount)) {
         snprintf(why, why_bytes, "%s.%s: '%.64s' is not %s", key->section, key->name, value,
                  key->type == CONFIG_BYTES      ? "a number of bytes (65536, 64K, 64M, 64G)"
                  : key->type == CONFIG_DURATION ? "a duration (500, 500ms, 5s, 10m, 1h)"
@@ -274,7 +297,33 @@ void config_read_environment(struct config *config, char *const *environment, FI
     }
 }
 
+static void check_word(struct config *config, FILE *errors, const char *name, const char *value, const char *const words[2]) {
+    if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0) {
+        char why[64];
+        snprintf(why, sizeof why, "must be %s or %s", words[0], words[1]);
+        report(config, errors, name, 0, why);
+    }
+}
+
+/* An address of one's own replaces the one that is there by itself. */
+static void check_listening(struct config *config, FILE *errors) {
+    char why[512];
+    if (config->listen[0] == '\0' && config->listen_public[0] == '\0' && config->listen_internal[0] == '\0') {
+        snprintf(config->listen, sizeof config->listen, "127.0.0.1:7600");
+    }
+    check_word(config, errors, "tls.min_version", config->tls_min_version, (const char *const[]){"1.2", "1.3"});
+    check_word(config, errors, "tls.client_certificates", config->tls_client_certificates,
+               (const char *const[]){"required", "optional"});
+    if (!listen_check(config, why, sizeof why)) {
+        config->errors++;
+        fprintf(errors, "%s\n", why);
+    } else if (config->tls_certificate[0] != '\0' && !listen_has_tls(config)) {
+        report(config, errors, "tls.certificate", 0, "no address to listen on has tls: in front");
+    }
+}
+
 void config_check(struct config *config, FILE *errors) {
+    check_listening(config, errors);
     if (config->store.journal_bytes_max < 2 * config->store.segment_bytes) {
         report(config, errors, "store.journal_bytes_max", 0, "must hold at least two segments");
     }
@@ -286,6 +335,10 @@ void config_check(struct config *config, FILE *errors) {
     }
     char why[256];
     const char *wrong = config_read_promises(config, why, sizeof why);
+    if (wrong != NULL) {
+        report(config, errors, wrong, 0, why);
+    }
+    wrong = config_read_bounds(config, why, sizeof why);
     if (wrong != NULL) {
         report(config, errors, wrong, 0, why);
     }

@@ -10,13 +10,8 @@
 #include "broker/net/upgrade.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define IN_BYTES_MAX 131072          /* what is read ahead of what is used */
 #define IN_READ_MAX 65536            /* no more is read while this much waits */
@@ -39,15 +34,10 @@ void connection_touch(struct connection *connection) {
 
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle) {
-    struct connection *connection = handle->data;
-    struct broker *broker = connection->broker;
-    if (!connection->given) {
-        close(connection->fd);
-        connection_limits_leave(&broker->shards->limits, connection->count);
-    }
+static void on_closed(void *owner) {
+    struct connection *connection = owner;
+    access_forget(&connection->access);
     free(connection);
-    loop_enter(broker); /* drain waits for the count */
 }
 
 static void release(struct connection *connection) {
@@ -61,59 +51,62 @@ static void release(struct connection *connection) {
     }
     buffer_fini(&connection->in);
     buffer_fini(&connection->out);
-    uv_poll_stop(&connection->poll);
-    uv_close((uv_handle_t *)&connection->poll, on_closed);
 }
 
+/* It is freed when nobody who calls us can be on the stack any more. */
 void connection_close(struct connection *connection) {
     if (connection->state != CONNECTION_CLOSED) {
         release(connection);
+        transport_close(connection->transport);
     }
 }
 
-int connection_give(struct connection *connection, struct address_count **count) {
-    int fd = connection->fd;
-    *count = connection->count;
-    connection->given = true;
+struct transport *connection_give(struct connection *connection) {
+    struct transport *transport = connection->transport;
+    transport_own(transport, NULL, NULL, NULL);
     release(connection);
-    return fd;
+    access_forget(&connection->access);
+    free(connection);
+    return transport;
 }
 
 /* ---- writing ---- */
 
-/* True if something left. A socket that is broken is noticed by `ended` and `shut`. */
+/* Nothing goes either way any more. */
+static void lose(struct connection *connection) {
+    connection->ended = true;
+    connection->shut = true;
+}
+
+/* True if something left. A transport that is broken is noticed by `ended` and `shut`. */
 static bool send_out(struct connection *connection) {
-    bool moved = false;
-    while (connection_pending(connection) > 0) {
-        ssize_t sent =
-            send(connection->fd, connection->out.data + connection->out_at, connection_pending(connection), MSG_NOSIGNAL);
-        if (sent < 0) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-                connection->ended = true;
-                connection->shut = true;
-                buffer_clear(&connection->out, 0);
-                connection->out_at = 0;
-            }
-            return moved;
+    size_t pending = connection_pending(connection);
+    if (pending > 0) {
+        ssize_t sent = transport_write(connection->transport, span_of(connection->out.data + connection->out_at, pending));
+        if (sent >= 0 && (size_t)sent < pending) {
+            connection->out_at += (size_t)sent;
+            return sent > 0;
         }
-        connection->out_at += (size_t)sent;
-        moved = true;
+        if (sent < 0) {
+            lose(connection);
+            buffer_clear(&connection->out, 0);
+            connection->out_at = 0;
+            return false;
+        }
     }
     buffer_clear(&connection->out, KEEP_BYTES);
     connection->out_at = 0;
-    return moved;
+    return pending > 0;
 }
 
 bool connection_send(struct connection *connection, struct span bytes) {
     if (connection_pending(connection) == 0 && !connection->shut) {
-        ssize_t sent = send(connection->fd, bytes.data, bytes.bytes, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            connection->shut = true;
-            connection->ended = true;
+        ssize_t sent = transport_write(connection->transport, bytes);
+        if (sent < 0) {
+            lose(connection);
+            sent = 0;
         }
-        size_t used = sent > 0 ? (size_t)sent : 0;
-        bytes.data += used;
-        bytes.bytes -= used;
+        bytes = span_of(bytes.data + sent, bytes.bytes - (size_t)sent);
     }
     if (bytes.bytes > 0 && !connection->shut) {
         buffer_put_span(&connection->out, bytes);
@@ -147,7 +140,7 @@ static bool linger(struct connection *connection) {
     }
     if (!connection->shut) {
         connection->shut = true;
-        shutdown(connection->fd, SHUT_WR);
+        transport_shut(connection->transport);
     }
     return false;
 }
@@ -174,6 +167,7 @@ static void skip_empty_lines(struct connection *connection) {
     while (rest.bytes >= 2 && memcmp(rest.data, "\r\n", 2) == 0) {
         rest = span_of(rest.data + 2, rest.bytes - 2);
     }
+    connection->begun |= rest.bytes < unread(connection).bytes;
     connection->in_from = connection->in.bytes - rest.bytes;
     connection->in_at = connection->in_from;
 }
@@ -185,6 +179,7 @@ static bool begin_exchange(struct connection *connection, struct span head, bool
         return false;
     }
     connection->exchange = exchange;
+    connection->begun = false;
     forget_deadline(connection);
     connection->in_at = connection->in_from + head.bytes;
     connection->piece_left = 0;
@@ -327,8 +322,6 @@ static bool step(struct connection *connection) {
 
 /* ---- what it waits for ---- */
 
-static void on_event(uv_poll_t *handle, int status, int events);
-
 static bool wants_reading(const struct connection *connection) {
     if (connection->ended) {
         return false;
@@ -343,16 +336,8 @@ static bool wants_reading(const struct connection *connection) {
 }
 
 static void update_events(struct connection *connection) {
-    int events = (wants_reading(connection) ? UV_READABLE : 0) | (connection_pending(connection) > 0 ? UV_WRITABLE : 0);
-    if (events == connection->events) {
-        return;
-    }
-    connection->events = events;
-    if (events == 0) {
-        uv_poll_stop(&connection->poll);
-    } else {
-        uv_poll_start(&connection->poll, events, on_event);
-    }
+    transport_want(connection->transport, (wants_reading(connection) ? TRANSPORT_READ : 0) |
+                                              (connection_pending(connection) > 0 ? TRANSPORT_WRITE : 0));
 }
 
 /* Lines are worked on as they come: a stream may last as long as it moves. Any other body only fills memory until it is complete. */
@@ -368,7 +353,9 @@ static int body_deadline(const struct connection *connection) {
 static int deadline_wanted(const struct connection *connection) {
     switch (connection->state) {
     case CONNECTION_HEAD:
-        return connection_pending(connection) > 0 ? DEADLINE_STALL : connection->in.bytes > 0 ? DEADLINE_HEADER : DEADLINE_IDLE;
+        return connection_pending(connection) > 0              ? DEADLINE_STALL
+               : connection->in.bytes > 0 || connection->begun ? DEADLINE_HEADER
+                                                               : DEADLINE_IDLE;
     case CONNECTION_BODY:
         return body_deadline(connection);
     case CONNECTION_ANSWER:
@@ -439,28 +426,23 @@ void connection_process(struct connection *connection) {
 
 static void read_some(struct connection *connection) {
     struct loop *loop = &connection->broker->loop;
-    ssize_t bytes = recv(connection->fd, loop->scratch, sizeof loop->scratch, 0);
-    if (bytes > 0) {
-        if (connection->state != CONNECTION_LINGER) {
-            buffer_put(&connection->in, loop->scratch, (size_t)bytes);
-            connection->ended |= connection->in.failed;
-        }
-        return;
-    }
-    if (bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    ssize_t bytes = transport_read(connection->transport, loop->scratch, sizeof loop->scratch);
+    if (bytes < 0) {
         connection->ended = true;
-        connection->shut |= bytes < 0;
+        connection->shut |= bytes == TRANSPORT_BROKEN;
+    } else if (bytes > 0 && connection->state != CONNECTION_LINGER) {
+        buffer_put(&connection->in, loop->scratch, (size_t)bytes);
+        connection->ended |= connection->in.failed;
     }
 }
 
-static void on_event(uv_poll_t *handle, int status, int events) {
-    struct connection *connection = handle->data;
-    loop_enter(connection->broker);
-    if (status < 0) {
+static void on_ready(void *owner, int events) {
+    struct connection *connection = owner;
+    if (events & TRANSPORT_LOST) {
         connection_close(connection);
         return;
     }
-    if (events & UV_READABLE) {
+    if (events & TRANSPORT_READ) {
         read_some(connection);
     }
     connection_process(connection);
@@ -476,8 +458,13 @@ static void on_deadline(struct deadline *deadline) {
         connection_process(connection);
         return;
     }
-    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header, &metrics->timeouts_body,  &metrics->timeouts_idle,
-                                                  &metrics->timeouts_stall,  &metrics->timeouts_close, NULL};
+    uint64_t *const counters[DEADLINE_CLASSES] = {&metrics->timeouts_header,
+                                                  &metrics->timeouts_body,
+                                                  &metrics->timeouts_idle,
+                                                  &metrics->timeouts_stall,
+                                                  &metrics->timeouts_close,
+                                                  NULL,
+                                                  NULL};
     ++*counters[deadline->class];
     connection->deadline_class = -1;
     bool is_half = connection->exchange != NULL && !connection->exchange->begun;
@@ -498,45 +485,25 @@ static void on_deadline(struct deadline *deadline) {
     connection_close(connection);
 }
 
-/* A machine that is switched off says nothing: an idle connection is probed from half of the time on. TCP_USER_TIMEOUT would end a living
-   peer too, one that takes nothing for a while; being slow is allowed. */
-static void set_vanished(int fd, int64_t vanished_ms) {
-    if (vanished_ms == 0) {
-        return;
-    }
-    int yes = 1;
-    int idle_s = vanished_ms >= 2000 ? (int)(vanished_ms / 2000) : 1;
-    int every_s = vanished_ms >= 8000 ? (int)(vanished_ms / 8000) : 1;
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
-}
-
-void connection_open(struct broker *broker, int fd, struct address_count *count) {
-    int yes = 1;
+void connection_open(struct transport *transport) {
+    struct broker *broker = transport->broker;
     struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL || uv_poll_init(&broker->loop.uv, &connection->poll, fd) != 0) {
+    if (connection == NULL) {
         broker->metrics.refused_other++;
-        free(connection);
-        close(fd);
-        connection_limits_leave(&broker->shards->limits, count);
+        transport_close(transport);
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    set_vanished(fd, broker->config.vanished_ms);
     connection->broker = broker;
-    connection->fd = fd;
-    connection->count = count;
+    connection->transport = transport;
     allowance_init(&connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
-    connection->poll.data = connection;
     connection->deadline.on_expired = on_deadline;
     connection->deadline_class = DEADLINE_HEADER;
     buffer_init(&connection->in, IN_BYTES_MAX);
     buffer_init(&connection->out, OUT_BYTES_MAX);
     list_append(&broker->connections, &connection->link);
     deadline_set(&broker->deadlines, &connection->deadline, DEADLINE_HEADER, broker->now_ms);
-    connection->events = UV_READABLE;
-    uv_poll_start(&connection->poll, UV_READABLE, on_event);
+    transport_own(transport, connection, on_ready, on_closed);
+    transport_want(transport, TRANSPORT_READ);
 }
 
 void connections_drain(struct broker *broker) {

@@ -4,7 +4,7 @@
  */
 
 /*
- * One accepted socket that speaks HTTP/1.1, from accept to close or until it is given to libwebsockets by an upgrade. It reads heads and
+ * One transport that speaks HTTP/1.1, until it is closed or given away by an upgrade. It reads heads and
  * bodies, has at most one exchange (request and answer) at a time, and writes what the exchange puts into `out`. Loop thread.
  *
  *            head complete          answered, body read          written, not kept
@@ -19,12 +19,11 @@
 #define NET_CONNECTION_H
 
 #include "broker/base/allowance.h"
+#include "broker/net/access.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/http_body.h"
-#include "broker/net/limits.h"
+#include "broker/net/transport.h"
 #include "proto/buffer.h"
-
-#include <uv.h>
 
 struct broker;
 struct exchange;
@@ -39,33 +38,31 @@ enum connection_state {
 
 struct connection {
     struct broker *broker;
-    uv_poll_t poll;
-    int fd;
-    int events; /* what `poll` is started for */
+    struct transport *transport;
     enum connection_state state;
     bool keep_alive;
     bool ended; /* the peer sends no more */
     bool shut;  /* we send no more */
-    bool given; /* the socket belongs to libwebsockets now */
     bool busy;  /* inside connection_process */
+    bool begun; /* empty lines came in front of the next request: its time runs */
     struct link link;
     struct link work;
     struct deadline deadline;
-    int deadline_class; /* -1: none set */
-    struct address_count *count;
-    struct allowance allowance; /* of changes */
-    struct buffer in;           /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
-    size_t in_from;             /* in HEAD the next request begins here */
-    size_t in_at;               /* the body decoder stands here */
-    size_t piece_left;          /* content in front of in_at that the exchange has not taken */
+    int deadline_class;          /* -1: none set */
+    struct allowance allowance;  /* of changes */
+    struct access_memory access; /* who its last request was of */
+    struct buffer in;            /* what is behind in_from; the rest is used, and dropped at the end of connection_process */
+    size_t in_from;              /* in HEAD the next request begins here */
+    size_t in_at;                /* the body decoder stands here */
+    size_t piece_left;           /* content in front of in_at that the exchange has not taken */
     struct http_body body;
     struct buffer out;
     size_t out_at; /* sent up to here */
     struct exchange *exchange;
 };
 
-/* Takes `fd` and `count`. If it cannot, both are released. */
-void connection_open(struct broker *broker, int fd, struct address_count *count);
+/* Takes the transport; closes it if there is no memory. */
+void connection_open(struct transport *transport);
 
 /* Moves everything on as far as it goes: parse, feed the exchange, write. May destroy the connection. */
 void connection_process(struct connection *connection);
@@ -91,7 +88,7 @@ size_t connection_pending(const struct connection *connection);
    will be closed by the next process). */
 bool connection_send(struct connection *connection, struct span bytes);
 
-/* The socket goes elsewhere, with its address count; the connection itself is freed. Returns the descriptor. */
-int connection_give(struct connection *connection, struct address_count **count);
+/* The transport goes elsewhere: it has no owner now. The connection itself is freed. */
+struct transport *connection_give(struct connection *connection);
 
 #endif

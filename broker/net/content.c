@@ -83,7 +83,10 @@ bool content_parse_ack(struct span text, enum ack *ack) {
     return false;
 }
 
-void content_put_item(struct buffer *out, const struct topic *topic) {
+void content_put_item(struct buffer *out, const struct topic *topic, const struct rights *rights) {
+    struct buffer scratch;
+    buffer_init(&scratch, SIZE_MAX / 2);
+    const struct span shown = topic_shown(topic, rights == NULL ? (struct span){0} : rights->mask, &scratch);
     buffer_put_text(out, "{\"topic\":");
     json_put_text(out, topic_path(topic));
     buffer_put_text(out, ",\"seq\":");
@@ -91,7 +94,9 @@ void content_put_item(struct buffer *out, const struct topic *topic) {
     buffer_put_text(out, ",\"at\":");
     buffer_put_decimal(out, topic->at);
     buffer_put_text(out, ",\"data\":");
-    json_put(out, document_span(topic->document));
+    json_put(out, shown);
+    out->failed |= scratch.failed;
+    buffer_fini(&scratch);
     if (topic->stale) {
         buffer_put_text(out, ",\"stale\":true");
     }
@@ -133,6 +138,10 @@ static bool refuse_pattern(struct exchange *exchange, const char *detail) {
 static bool read_pattern(struct exchange *exchange, struct span text, struct name *pattern) {
     const char *detail = "";
     enum ahora_code code = core_parse_pattern(exchange->broker->core, text, pattern, &detail);
+    if (code == AHORA_OK && !rights_cover(exchange->rights, core_kinds(exchange->broker->core), pattern)) {
+        code = AHORA_FORBIDDEN;
+        detail = "the pattern reaches beyond what may be read";
+    }
     if (code != AHORA_OK) {
         exchange_refuse(exchange, code, detail);
     }
@@ -170,4 +179,16 @@ bool content_read_patterns(struct exchange *exchange, struct buffer *text, struc
         }
     }
     return true;
+}
+
+bool content_may_narrow(struct exchange *exchange, const struct name *patterns, size_t count, const struct filter *filter) {
+    const struct kinds *kinds = core_kinds(exchange->broker->core);
+    bool shown = rights_show_where(exchange->rights, filter->where);
+    for (size_t i = 0; i < count && filter->circle != NULL; i++) {
+        shown = shown && rights_show_place(exchange->rights, kinds, &patterns[i]);
+    }
+    if (!shown) {
+        exchange_refuse(exchange, AHORA_FORBIDDEN, "`where` or `near` looks at fields that are not shown");
+    }
+    return shown;
 }

@@ -20,8 +20,8 @@ enum ahora_code content_read_body(struct exchange *exchange, unsigned depth_max,
 /* `durable`, `applied`, `none`. */
 bool content_parse_ack(struct span text, enum ack *ack);
 
-/* {"topic":…,"seq":…,"at":…,"data":…,"stale":…} of a topic that exists. */
-void content_put_item(struct buffer *out, const struct topic *topic);
+/* {"topic":…,"seq":…,"at":…,"data":…,"stale":…} of a topic that exists, with what the rights show of its document. */
+void content_put_item(struct buffer *out, const struct topic *topic, const struct rights *rights);
 
 /* A problem from the core's packed {code, detail, seq?, errors?, retry_ms?}. */
 void content_answer_error(struct exchange *exchange, struct span error);
@@ -30,7 +30,10 @@ void content_answer_error(struct exchange *exchange, struct span error);
 #define CONTENT_PATTERNS_MAX 256
 
 /* The `match` parameters of the query ("**" if there is none), decoded into `text` and parsed into `patterns`, which has room for
-   CONTENT_PATTERNS_MAX. False: the exchange has been answered. */
+   CONTENT_PATTERNS_MAX; each lies in what the exchange may read. False: the exchange has been answered. */
 bool content_read_patterns(struct exchange *exchange, struct buffer *text, struct name *patterns, size_t *count);
+
+/* May the topics of these patterns be chosen by that? False: the exchange has been answered. */
+bool content_may_narrow(struct exchange *exchange, const struct name *patterns, size_t count, const struct filter *filter);
 
 #endif

@@ -15,12 +15,13 @@
 #include <stdint.h>
 
 enum deadline_class {
-    DEADLINE_HEADER, /* the whole request head must have arrived */
-    DEADLINE_BODY,   /* the whole request body must have arrived, if it is not a stream */
-    DEADLINE_IDLE,   /* the next request on a kept connection must have begun */
-    DEADLINE_STALL,  /* the peer owes us lines of a stream, or has to read an answer, and did neither for so long */
-    DEADLINE_CLOSE,  /* the peer must have answered our close */
-    DEADLINE_PACE,   /* no fault of the peer's: its stream of lines goes on when it may publish again */
+    DEADLINE_HEADER,    /* the whole request head must have arrived */
+    DEADLINE_BODY,      /* the whole request body must have arrived, if it is not a stream */
+    DEADLINE_IDLE,      /* the next request on a kept connection must have begun */
+    DEADLINE_STALL,     /* the peer owes us lines of a stream, or has to read an answer, and did neither for so long */
+    DEADLINE_CLOSE,     /* the peer must have answered our close */
+    DEADLINE_PACE,      /* no fault of the peer's: its stream of lines goes on when it may publish again */
+    DEADLINE_HANDSHAKE, /* TLS must be agreed on, from accept on */
     DEADLINE_CLASSES,
 };
 

@@ -28,6 +28,7 @@ enum body_mode {
 struct handler {
     const struct handler *(*choose)(const struct http_head *head); /* another handler does it, chosen by the head */
     enum body_mode body;
+    bool is_public;                           /* needs no rights: probes and pages */
     bool is_document;                         /* the body is one document: it need not be longer than one may be as JSON */
     size_t state_bytes;                       /* of `state`, zeroed before `begin` */
     void (*begin)(struct exchange *exchange); /* the head is there */
@@ -51,6 +52,7 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
+    struct rights *rights; /* counted, once the head was read; NULL: access is open, or (an upgrade) a token is still to come */
     struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */
     struct buffer body;
@@ -83,6 +85,9 @@ void exchange_on_ticket(struct ticket *ticket);
 
 /* Takes `count` changes off what the connection may publish (limits.publish_rate_max). False: it is too fast, and has been answered. */
 bool exchange_may_publish(struct exchange *exchange, int64_t count);
+
+/* The same without an answer: 0, or for how long to wait (ms). */
+int64_t exchange_take_changes(struct exchange *exchange, int64_t count);
 
 /* How many it may publish now; 0 or less: it has to wait. */
 int64_t exchange_publishes_left(struct exchange *exchange);

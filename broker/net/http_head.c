@@ -87,6 +87,17 @@ static enum http_method method_of(struct span name) {
     return HTTP_OTHER;
 }
 
+/* A host and perhaps a port. With `?` or `#` in it, a slash behind them would be a path to us and a query to others; and a user is not
+   to be named in an http URI (RFC 9110 section 4.2.4). */
+static bool is_authority(struct span text) {
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.data[i] == '?' || text.data[i] == '#' || text.data[i] == '@') {
+            return false;
+        }
+    }
+    return text.bytes > 0;
+}
+
 /* Origin form, or absolute form with its scheme and authority dropped (RFC 9112 section 3.2). */
 static bool split_target(struct span target, struct http_head *head) {
     for (size_t i = 0; i < target.bytes; i++) {
@@ -97,6 +108,9 @@ static bool split_target(struct span target, struct http_head *head) {
     if (target.bytes > 7 && strncasecmp((const char *)target.data, "http://", 7) == 0) {
         struct span rest = {target.data + 7, target.bytes - 7};
         struct span authority = cut(&rest, '/');
+        if (!is_authority(authority)) {
+            return false;
+        }
         if (authority.bytes == target.bytes - 7) {
             head->path = span_of_text("/");
             head->query = (struct span){target.data + target.bytes, 0};
@@ -173,7 +187,7 @@ static bool read_length(const struct http_head *head, int64_t *length) {
     return true;
 }
 
-static size_t count_headers(const struct http_head *head, const char *name) {
+size_t http_header_count(const struct http_head *head, const char *name) {
     size_t count = 0;
     for (size_t i = 0; i < head->header_count; i++) {
         count += span_is_case(head->headers[i].name, name) ? 1 : 0;
@@ -186,7 +200,7 @@ static int read_framing(struct http_head *head, const char **detail) {
         *detail = "Content-Length is malformed";
         return 400;
     }
-    size_t codings = count_headers(head, "transfer-encoding");
+    size_t codings = http_header_count(head, "transfer-encoding");
     if (codings == 0) {
         return 0;
     }
@@ -228,7 +242,7 @@ int http_head_parse(struct span bytes, struct http_head *head, const char **deta
         }
         status = parse_header_line(line, head, detail);
     }
-    if (status == 0 && head->minor == 1 && count_headers(head, "host") != 1) {
+    if (status == 0 && head->minor == 1 && http_header_count(head, "host") != 1) {
         *detail = "exactly one Host is needed";
         status = 400;
     }
@@ -250,9 +264,7 @@ struct span http_header_find(const struct http_head *head, const char *name) {
     return (struct span){NULL, 0};
 }
 
-typedef bool span_compare(struct span span, const char *text);
-
-static bool lists(const struct http_head *head, const char *name, const char *token, span_compare *is_equal) {
+bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
     for (size_t i = 0; i < head->header_count; i++) {
         if (!span_is_case(head->headers[i].name, name)) {
             continue;
@@ -260,7 +272,7 @@ static bool lists(const struct http_head *head, const char *name, const char *to
         struct span rest = head->headers[i].value;
         while (rest.bytes > 0) {
             struct span item = cut(&rest, ',');
-            if (is_equal(trim(cut(&item, ';')), token)) {
+            if (span_is_case(trim(cut(&item, ';')), token)) {
                 return true;
             }
         }
@@ -268,12 +280,57 @@ static bool lists(const struct http_head *head, const char *name, const char *to
     return false;
 }
 
-bool http_header_lists(const struct http_head *head, const char *name, const char *token) {
-    return lists(head, name, token, span_is_case);
+static int index_of(struct span item, const char *const *tokens) {
+    for (int i = 0; tokens[i] != NULL; i++) {
+        if (span_is(item, tokens[i])) {
+            return i;
+        }
+    }
+    return -1;
 }
 
-bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token) {
-    return lists(head, name, token, span_is);
+int http_header_first_of(const struct http_head *head, const char *name, const char *const *tokens) {
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (!span_is_case(head->headers[i].name, name)) {
+            continue;
+        }
+        struct span rest = head->headers[i].value;
+        while (rest.bytes > 0) {
+            int index = index_of(trim(cut(&rest, ',')), tokens);
+            if (index >= 0) {
+                return index;
+            }
+        }
+    }
+    return -1;
+}
+
+/* "q=0", "q=0.000": not this one (RFC 9110 section 12.4.2). */
+static bool weighs_nothing(struct span parameters) {
+    while (parameters.bytes > 0) {
+        struct span parameter = trim(cut(&parameters, ';'));
+        if (parameter.bytes >= 3 && (parameter.data[0] | 0x20) == 'q' && parameter.data[1] == '=') {
+            size_t zeros = 2;
+            while (zeros < parameter.bytes && (parameter.data[zeros] == '0' || parameter.data[zeros] == '.')) {
+                zeros++;
+            }
+            return zeros == parameter.bytes;
+        }
+    }
+    return false;
+}
+
+bool http_header_accepts(const struct http_head *head, const char *name, const char *token) {
+    for (size_t i = 0; i < head->header_count; i++) {
+        struct span rest = span_is_case(head->headers[i].name, name) ? head->headers[i].value : (struct span){0};
+        while (rest.bytes > 0) {
+            struct span item = cut(&rest, ',');
+            if (span_is_case(trim(cut(&item, ';')), token)) {
+                return !weighs_nothing(item);
+            }
+        }
+    }
+    return false;
 }
 
 static int hex_of(uint8_t byte) {

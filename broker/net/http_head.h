@@ -58,11 +58,17 @@ int http_head_parse(struct span bytes, struct http_head *head, const char **deta
 /* The value of the first header of that name (any case); data NULL if there is none. */
 struct span http_header_find(const struct http_head *head, const char *name);
 
+/* How many header lines have that name (any case). */
+size_t http_header_count(const struct http_head *head, const char *name);
+
 /* True if one of the comma-separated items of all headers `name` is `token` (any case; parameters after ';' are ignored). */
 bool http_header_lists(const struct http_head *head, const char *name, const char *token);
 
-/* The same, byte by byte: names of subprotocols. libwebsockets drops a connection that offers none it knows. */
-bool http_header_lists_exactly(const struct http_head *head, const char *name, const char *token);
+/* Of all items of these headers, the first that is one of `tokens` (byte by byte, the last is NULL): its index there; -1 if there is none. */
+int http_header_first_of(const struct http_head *head, const char *name, const char *const *tokens);
+
+/* True if the first such item is not refused by a weight of 0. What "*" stands for is left out. */
+bool http_header_accepts(const struct http_head *head, const char *name, const char *token);
 
 /* Undoes percent-encoding once; in a query, '+' is a space. False: malformed, a NUL byte, or `out` is full. */
 bool http_percent_decode(struct span text, bool in_query, struct buffer *out);

@@ -5,6 +5,7 @@
 
 #include "broker/net/lifecycle.h"
 
+#include "broker/net/backup.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
 
@@ -25,9 +26,11 @@ void lifecycle_stop(struct broker *broker) {
     }
     broker->phase = PHASE_STOPPED;
     listeners_close(&broker->listeners);
+    gate_close(broker);
+    tls_close_handshakes(broker);
+    backup_stop(broker);
     connections_close(broker);
     websockets_close(broker);
-    websockets_stop(broker);
     loop_stop(broker);
 }
 
@@ -78,9 +81,10 @@ static void become_ready(struct broker *broker) {
     }
     const struct metrics *metrics = core_metrics(broker->core);
     log_event(&broker->log, LOG_INFO, "ready",
-              "url=http://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64
+              "url=%s://%s topics=%" PRIu64 " seq=%" PRId64 " epoch=%s epoch_reason=\"%s\" ms=%" PRId64
               " connections_max=%zu shards=%zu",
-              broker->listeners.items[0].name, metrics->topics, core_seq(broker->core), core_epoch(broker->core),
+              broker->listeners.items[0].is_secure ? "https" : "http", broker->listeners.items[0].name, metrics->topics,
+              core_seq(broker->core), core_epoch(broker->core),
               broker->report.epoch_reason != NULL ? broker->report.epoch_reason : "", broker->now_ms - broker->started_ms,
               broker->shards->limits.connections_max, broker->shards->count);
 }
@@ -138,6 +142,13 @@ bool lifecycle_load_slice(struct broker *broker) {
     return true;
 }
 
+/* Those who are told to come back within retry_ms would be too many for one second if there are many: then the last come later. */
+static int64_t return_ms(const struct broker *broker) {
+    const int64_t rate_max = broker->config.return_rate_max / (int64_t)broker->shards->count;
+    const int64_t all_ms = (int64_t)core_session_count(broker->core) * 1000 / (rate_max > 0 ? rate_max : 1);
+    return all_ms > broker->config.retry_ms ? all_ms : broker->config.retry_ms;
+}
+
 void lifecycle_drain(struct broker *broker) {
     if (broker->phase != PHASE_READY) {
         return;
@@ -145,7 +156,9 @@ void lifecycle_drain(struct broker *broker) {
     broker->phase = PHASE_DRAINING;
     broker->drain_until_ms = broker->now_ms + broker->config.drain_ms;
     listeners_close(&broker->listeners);
-    core_drain(broker->core, "shutdown", broker->config.retry_ms);
+    gate_close(broker);
+    core_drain(broker->core, "shutdown", return_ms(broker));
+    tls_close_handshakes(broker);
     connections_drain(broker);
 }
 
@@ -158,9 +171,38 @@ static void drain_all(struct broker *broker) {
     lifecycle_drain(broker);
 }
 
+/* Sessions are left alone: what was in force when their handshake began stays theirs. */
+static void reload_tls(struct broker *broker) {
+    char why[512];
+    if (!listen_has_tls(&broker->config)) {
+        return;
+    }
+    if (tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
+        log_event(&broker->log, LOG_INFO, "certificate-reloaded", "expires_s=%" PRId64,
+                  tls_context_expires_s(&broker->shards->tls));
+    } else {
+        broker->metrics.tls_reloads_refused++;
+        log_event(&broker->log, LOG_ERROR, "certificate-refused", "reason=\"%s\" action=\"the one before stays in force\"",
+                  why);
+    }
+}
+
+void lifecycle_reload_files(struct broker *broker) {
+    reload_tls(broker);
+    access_reload(broker);
+}
+
+bool lifecycle_ask_drain(struct broker *broker) {
+    if (atomic_exchange(&broker->shards->drain_asked, true) || broker->phase != PHASE_READY) {
+        return false;
+    }
+    return kill(getpid(), SIGTERM) == 0; /* the first shard hears it, whichever was asked */
+}
+
 void lifecycle_on_signal(struct broker *broker, int number) {
     if (number == SIGHUP) {
-        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=\"nothing to reload yet\"", strsignal(number));
+        log_event(&broker->log, LOG_INFO, "signal", "name=%s action=reload", strsignal(number));
+        reload_now(broker, NULL);
         return;
     }
     if (broker->phase == PHASE_READY) {

@@ -35,6 +35,12 @@ void lifecycle_stop(struct broker *broker);
 /* The start failed: says so, and stops. */
 void lifecycle_fail(struct broker *broker, const char *what, enum result result);
 
+/* Files that the configuration names (certificates) are read again. */
+void lifecycle_reload_files(struct broker *broker);
+
+/* As SIGTERM does, from any shard. False: it is draining already. */
+bool lifecycle_ask_drain(struct broker *broker);
+
 void lifecycle_on_signal(struct broker *broker, int number);
 void lifecycle_on_time(struct broker *broker);
 

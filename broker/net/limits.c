@@ -34,7 +34,7 @@ void connection_limits_fini(struct connection_limits *limits) {
 }
 
 /* IPv4, also as IPv4-mapped IPv6, in full; IPv6 by its first 64 bits. */
-static void key_of(const struct sockaddr *address, uint64_t key[2]) {
+void address_key(const struct sockaddr *address, uint64_t key[2]) {
     key[0] = 0;
     key[1] = 0;
     if (address->sa_family == AF_INET) {
@@ -52,13 +52,17 @@ static void key_of(const struct sockaddr *address, uint64_t key[2]) {
     memcpy(&key[0], &in6.sin6_addr.s6_addr[0], 8);
 }
 
-static size_t bucket_of(const struct connection_limits *limits, const uint64_t key[2]) {
-    uint64_t hash = limits->seed;
+size_t address_key_hash(const uint64_t key[2], uint64_t seed) {
+    uint64_t hash = seed;
     for (int i = 0; i < 2; i++) {
         hash = (hash ^ key[i]) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 29;
     }
-    return (size_t)(hash >> 20) & (BUCKETS - 1);
+    return (size_t)(hash >> 20);
+}
+
+static size_t bucket_of(const struct connection_limits *limits, const uint64_t key[2]) {
+    return address_key_hash(key, limits->seed) & (BUCKETS - 1);
 }
 
 bool sockaddr_is_loopback(const struct sockaddr *address) {
@@ -98,7 +102,7 @@ static enum admission enter(struct connection_limits *limits, const struct socka
     }
     if (limits->limit_loopback || !sockaddr_is_loopback(address)) {
         uint64_t key[2];
-        key_of(address, key);
+        address_key(address, key);
         struct address_count *found = find_or_add(limits, key);
         if (found == NULL) {
             return ADMISSION_NO_MEMORY;

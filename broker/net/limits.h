@@ -50,6 +50,10 @@ void connection_limits_leave(struct connection_limits *limits, struct address_co
 /* Connections now. */
 size_t connection_limits_count(struct connection_limits *limits);
 
+/* What addresses count by, and a hash of it that nobody can aim at. */
+void address_key(const struct sockaddr *address, uint64_t key[2]);
+size_t address_key_hash(const uint64_t key[2], uint64_t seed);
+
 bool sockaddr_is_loopback(const struct sockaddr *address);
 
 #endif

@@ -23,78 +23,6 @@
 #define ACCEPTS_PER_TURN 256 /* so that a flood of connections does not starve those that are there */
 #define REST_MS 100
 
-/* "127.0.0.1:7600", "[::1]:7600". */
-static bool parse_address(const char *text, size_t bytes, struct sockaddr_storage *address, socklen_t *address_bytes) {
-    char host[64];
-    size_t colon = bytes;
-    while (colon > 0 && text[colon - 1] != ':') {
-        colon--;
-    }
-    bool bracketed = colon > 2 && text[0] == '[' && text[colon - 2] == ']';
-    size_t host_bytes = colon == 0 ? 0 : bracketed ? colon - 3 : colon - 1;
-    if (host_bytes == 0 || host_bytes >= sizeof host || colon == bytes || bytes - colon > 5) {
-        return false;
-    }
-    memcpy(host, text + (bracketed ? 1 : 0), host_bytes);
-    host[host_bytes] = '\0';
-    unsigned long port = 0;
-    for (size_t i = colon; i < bytes; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return false;
-        }
-        port = port * 10 + (unsigned long)(text[i] - '0');
-    }
-    if (port > 65535) {
-        return false;
-    }
-    memset(address, 0, sizeof *address);
-    if (bracketed) {
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-        bool good = inet_pton(AF_INET6, host, &in6.sin6_addr) == 1;
-        memcpy(address, &in6, sizeof in6);
-        *address_bytes = sizeof in6;
-        return good;
-    }
-    struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    bool good = inet_pton(AF_INET, host, &in4.sin_addr) == 1;
-    memcpy(address, &in4, sizeof in4);
-    *address_bytes = sizeof in4;
-    return good;
-}
-
-/* The next item of a list separated by commas and blanks; false at its end. */
-static bool next_item(const char **rest, const char **item, size_t *bytes) {
-    *rest += strspn(*rest, ", \t");
-    *item = *rest;
-    *bytes = strcspn(*rest, ", \t");
-    *rest += *bytes;
-    return *bytes > 0;
-}
-
-bool listeners_are_loopback(const char *list, bool *malformed, char *why, size_t why_bytes) {
-    const char *item;
-    size_t bytes;
-    *malformed = true;
-    size_t count = 0;
-    bool all = true;
-    for (; next_item(&list, &item, &bytes); count++) {
-        struct sockaddr_storage address;
-        socklen_t address_bytes;
-        if (!parse_address(item, bytes, &address, &address_bytes)) {
-            snprintf(why, why_bytes, "listen.address: '%.*s' is not ADDR:PORT (IPv6 in brackets)",
-                     (int)(bytes < 64 ? bytes : 64), item);
-            return false;
-        }
-        all = all && sockaddr_is_loopback((const struct sockaddr *)&address);
-    }
-    if (count == 0 || count > LISTENERS_MAX) {
-        snprintf(why, why_bytes, "listen.address: 1 to %d addresses are needed", LISTENERS_MAX);
-        return false;
-    }
-    *malformed = false;
-    return all;
-}
-
 static void set_name(struct listener *listener) {
     struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof address;
@@ -113,16 +41,23 @@ static void set_name(struct listener *listener) {
     snprintf(listener->name, sizeof listener->name, "%s:%d", host, ntohs(in4.sin_port));
 }
 
-/* A few words straight to the socket: nothing is spent on who is not let in. The answer may be lost if the request is on its way. */
-static void refuse(int fd, const char *status, const char *code) {
-    char text[512];
-    char body[160];
-    int body_bytes = snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s,\"code\":\"%s\"}",
-                              status + 4, status, code);
+/* What it has sent is taken first: closing a socket with unread bytes resets it, and the answer may be lost. */
+void listener_refuse(const struct listener *listener, int fd, const char *status, const char *code, int64_t retry_ms) {
+    char text[1024];
+    char body[192];
+    if (listener->is_secure) {
+        close(fd); /* a word it could read would cost a handshake */
+        return;
+    }
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT) == (ssize_t)sizeof text) {
+    }
+    int body_bytes = snprintf(body, sizeof body,
+                              "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s,\"code\":\"%s\",\"retry_ms\":%lld}",
+                              status + 4, status, code, (long long)retry_ms);
     int bytes = snprintf(text, sizeof text,
-                         "HTTP/1.1 %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 5\r\n"
+                         "HTTP/1.1 %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: %lld\r\n"
                          "Connection: close\r\n\r\n%s",
-                         status, body_bytes, body);
+                         status, body_bytes, (long long)((retry_ms + 999) / 1000), body);
     if (send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         errno = 0; /* it has no right to an answer */
     }
@@ -130,12 +65,13 @@ static void refuse(int fd, const char *status, const char *code) {
     close(fd);
 }
 
-static void admit(struct broker *broker, int fd, const struct sockaddr *address) {
+static void admit(struct listener *listener, int fd, const struct sockaddr_storage *address) {
+    struct broker *broker = listener->broker;
     struct address_count *count;
-    enum admission admission = connection_limits_enter(&broker->shards->limits, address, &count);
+    enum admission admission = connection_limits_enter(&broker->shards->limits, (const struct sockaddr *)address, &count);
     if (admission == ADMISSION_OK) {
         broker->metrics.accepted++;
-        connection_open(broker, fd, count);
+        gate_enter(broker, &(struct newcomer){.listener = listener, .fd = fd, .address = *address, .count = count});
         return;
     }
     bool too_many = admission == ADMISSION_TOO_MANY;
@@ -143,7 +79,8 @@ static void admit(struct broker *broker, int fd, const struct sockaddr *address)
     log_event_limited(&broker->log, &broker->refused_log, broker->now_ms, LOG_WARN, "connection-refused",
                       "reason=%s connections=%zu", too_many ? "too_many_from_address" : "full",
                       connection_limits_count(&broker->shards->limits));
-    refuse(fd, too_many ? "429 Too Many Requests" : "503 Service Unavailable", too_many ? "too_many" : "overloaded");
+    listener_refuse(listener, fd, too_many ? "429 Too Many Requests" : "503 Service Unavailable",
+                    too_many ? "too_many" : "overloaded", gate_slot_ms(broker));
 }
 
 /* No descriptor left: close who waits with the spare one, and leave the socket alone for a moment. */
@@ -178,7 +115,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
         socklen_t bytes = sizeof address;
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            admit(broker, fd, (const struct sockaddr *)&address);
+            admit(listener, fd, &address);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -211,31 +148,45 @@ static bool is_free(const struct sockaddr_storage *address, socklen_t bytes) {
     return is_bound;
 }
 
-static bool open_listener(struct broker *broker, struct listener *listener, const struct sockaddr_storage *address,
-                          socklen_t bytes) {
+static int open_socket(struct broker *broker, const struct sockaddr_storage *address, socklen_t bytes) {
     int yes = 1;
-    listener->broker = broker;
-    if (broker->shards->count > 1 && broker->index == 0 && !is_free(address, bytes)) {
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (address->ss_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    }
+    if (broker->shards->count > 1) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+    }
+    if (bind(fd, (const struct sockaddr *)address, bytes) == 0 && listen(fd, BACKLOG) == 0) {
+        return fd;
+    }
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return -1;
+}
+
+static bool open_listener(struct broker *broker, struct listener *listener, const struct listen_address *address) {
+    if (broker->shards->count > 1 && broker->index == 0 && !is_free(&address->address, address->address_bytes)) {
         return false;
     }
-    listener->fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    listener->fd = open_socket(broker, &address->address, address->address_bytes);
     if (listener->fd < 0) {
         return false;
     }
-    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (address->ss_family == AF_INET6) {
-        setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
-    }
-    if (broker->shards->count > 1) {
-        setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
-    }
-    if (bind(listener->fd, (const struct sockaddr *)address, bytes) != 0 || listen(listener->fd, BACKLOG) != 0 ||
-        uv_poll_init(&broker->loop.uv, &listener->poll, listener->fd) != 0) {
-        int reason = errno;
+    transport_prepare(&broker->config, listener->fd);
+    if (uv_poll_init(&broker->loop.uv, &listener->poll, listener->fd) != 0) {
         close(listener->fd);
-        errno = reason;
+        errno = ENOMEM;
         return false;
     }
+    listener->broker = broker;
+    listener->role = address->role;
+    listener->is_secure = address->is_secure;
     set_name(listener);
     listener->open = true;
     listener->poll.data = listener;
@@ -243,21 +194,42 @@ static bool open_listener(struct broker *broker, struct listener *listener, cons
     return true;
 }
 
-bool listeners_open(struct broker *broker, const char *list, char *why, size_t why_bytes) {
+static bool add_listener(struct broker *broker, const struct listen_address *address, char *why, size_t why_bytes) {
     struct listeners *listeners = &broker->listeners;
-    listeners->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const char *item;
-    size_t bytes;
-    while (next_item(&list, &item, &bytes)) {
-        struct sockaddr_storage address;
-        socklen_t address_bytes;
-        if (!parse_address(item, bytes, &address, &address_bytes) ||
-            !open_listener(broker, &listeners->items[listeners->count], &address, address_bytes)) {
-            snprintf(why, why_bytes, "cannot listen on %.*s: %s", (int)bytes, item, strerror(errno));
-            listeners_close(listeners);
+    if (!open_listener(broker, &listeners->items[listeners->count], address)) {
+        snprintf(why, why_bytes, "cannot listen on %.*s: %s", (int)address->text_bytes, address->text, strerror(errno));
+        listeners_close(listeners);
+        return false;
+    }
+    listeners->count++;
+    return true;
+}
+
+bool listeners_open(struct broker *broker, char *why, size_t why_bytes) {
+    struct listen_cursor cursor = {.config = &broker->config};
+    struct listen_address address;
+    broker->listeners.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (listen_next(&cursor, &address)) {
+        if (!add_listener(broker, &address, why, why_bytes)) {
             return false;
         }
-        listeners->count++;
+    }
+    return true;
+}
+
+bool listeners_follow(struct broker *broker, const struct listeners *first, char *why, size_t why_bytes) {
+    broker->listeners.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < first->count; i++) {
+        const struct listener *listener = &first->items[i];
+        struct listen_address address = {.role = listener->role,
+                                         .is_secure = listener->is_secure,
+                                         .address_bytes = sizeof address.address,
+                                         .text = listener->name,
+                                         .text_bytes = strlen(listener->name)};
+        getsockname(listener->fd, (struct sockaddr *)&address.address, &address.address_bytes);
+        if (!add_listener(broker, &address, why, why_bytes)) {
+            return false;
+        }
     }
     return true;
 }

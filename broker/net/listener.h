@@ -13,8 +13,8 @@
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "broker/net/listen_address.h"
+
 #include <stdint.h>
 #include <uv.h>
 
@@ -24,6 +24,8 @@ struct broker;
 
 struct listener {
     uv_poll_t poll;
+    enum listener_role role;
+    bool is_secure; /* TLS */
     struct broker *broker;
     int fd;
     bool open;
@@ -37,11 +39,14 @@ struct listeners {
     int64_t rest_until_ms; /* 0: listening */
 };
 
-/* Opens every address of the list ("127.0.0.1:7600, [::1]:7600"). False, with the reason in `why`. */
-bool listeners_open(struct broker *broker, const char *list, char *why, size_t why_bytes);
+/* Opens every address of the configuration. False, with the reason in `why`. */
+bool listeners_open(struct broker *broker, char *why, size_t why_bytes);
 
-/* True if every address of the list is loopback. False with `why` set also if one is malformed. */
-bool listeners_are_loopback(const char *list, bool *malformed, char *why, size_t why_bytes);
+/* Opens the same again for another shard: with a port of 0 only the first knows where. */
+bool listeners_follow(struct broker *broker, const struct listeners *first, char *why, size_t why_bytes);
+
+/* A few words straight to the socket, and it is closed: nothing more is spent on who is not let in. */
+void listener_refuse(const struct listener *listener, int fd, const char *status, const char *code, int64_t retry_ms);
 
 void listeners_on_time(struct broker *broker);
 int64_t listeners_next_due(const struct listeners *listeners);

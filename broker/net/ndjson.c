@@ -54,11 +54,16 @@ static enum ndjson_item keep(struct ndjson *ndjson, struct span part) {
     return ndjson->rest.failed ? NDJSON_NO_MEMORY : NDJSON_NONE;
 }
 
-enum ndjson_item ndjson_next(struct ndjson *ndjson, struct span *bytes, struct span *line) {
+/* The line that was handed out last may stand in `rest`: it is used now. */
+static void forget_handed(struct ndjson *ndjson) {
     if (ndjson->handed) {
         ndjson->handed = false;
         buffer_clear(&ndjson->rest, REST_KEEP_BYTES);
     }
+}
+
+enum ndjson_item ndjson_next(struct ndjson *ndjson, struct span *bytes, struct span *line) {
+    forget_handed(ndjson);
     while (bytes->bytes > 0) {
         const uint8_t *end = memchr(bytes->data, '\n', bytes->bytes);
         struct span part = {bytes->data, end == NULL ? bytes->bytes : (size_t)(end - bytes->data)};
@@ -88,5 +93,6 @@ enum ndjson_item ndjson_next(struct ndjson *ndjson, struct span *bytes, struct s
 }
 
 enum ndjson_item ndjson_last(struct ndjson *ndjson, struct span *line) {
+    forget_handed(ndjson);
     return judge(ndjson, buffer_span(&ndjson->rest), line);
 }

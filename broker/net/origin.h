@@ -19,8 +19,9 @@
 struct exchange;
 
 /* True if a page of `origin` may use a broker it reached as `host` (the Host header: name and perhaps port). `allowed` is
-   listen.allowed_origins: origins as browsers write them, separated by blanks; "*" stands for all. */
-bool origin_is_admitted(struct span origin, struct span host, const char *allowed);
+   listen.allowed_origins: origins as browsers write them, separated by blanks; "*" stands for all. Over TLS the page of our own name is the
+   one that came by https, too: with http somebody on the way could have written it. */
+bool origin_is_admitted(struct span origin, struct span host, bool is_secure, const char *allowed);
 
 /* True if `host` is an address, a name without a dot, or that of an origin in `allowed`: a stranger can point a domain at a loopback
    address (DNS rebinding), but not the others. */
@@ -28,7 +29,8 @@ bool origin_host_is_known(struct span host, const char *allowed);
 
 /* What a page may send and how long its browser may remember that it may (10 minutes: a changed configuration is noticed). */
 #define ORIGIN_PREFLIGHT_HEADERS                                                                                               \
-    "Access-Control-Allow-Headers: Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID\r\n"          \
+    "Access-Control-Allow-Headers: Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "            \
+    "Last-Event-ID\r\n"                                                                                                        \
     "Access-Control-Max-Age: 600\r\n"
 
 /* Notes in exchange->origin who may see the answers, whatever these will be. */

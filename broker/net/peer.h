@@ -14,6 +14,7 @@
 
 struct broker;
 struct peer;
+struct transport;
 
 enum peer_write {
     PEER_WRITTEN,
@@ -25,6 +26,7 @@ struct peer_calls {
     enum peer_write (*write)(struct peer *peer, struct span bytes);
     void (*set_reading)(struct peer *peer, bool reading);
     void (*end)(struct peer *peer, int close_code, const char *reason); /* everything is written; may destroy the peer */
+    const struct transport *(*transport)(const struct peer *peer);      /* what it speaks over */
     void (*drop)(struct peer *peer);                                    /* the connection is lost; may destroy the peer */
 };
 
@@ -33,8 +35,15 @@ struct peer {
     struct session *session; /* NULL once it is over */
     struct link yielding;    /* while peers are flushed: it had its share */
     uint64_t turn;           /* the last turn in which it had its share */
+    struct subject *subject; /* whose it is; NULL: nobody's in particular */
     bool reading;
 };
+
+/* Sessions that were given rights are counted among those of their subject; one too many is ended. */
+void peers_name(struct broker *broker);
+
+/* Its session is over. */
+void peer_leave(struct broker *broker, struct peer *peer);
 
 /* Writes what the sessions have, each up to its share of a turn. True if some had to yield: come again at once. */
 bool peers_flush(struct broker *broker);

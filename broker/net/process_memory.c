@@ -9,17 +9,32 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-uint64_t process_memory_rss(void) {
+/* proc(5): size, resident, and of these the pages of files, all in pages. */
+static void read_statm(uint64_t *resident, uint64_t *shared) {
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
-    if (file == NULL) {
-        return 0;
+    unsigned long long pages[2] = {0, 0};
+    if (file != NULL) {
+        if (fscanf(file, "%*u %llu %llu", &pages[0], &pages[1]) != 2) {
+            pages[0] = pages[1];
+        }
+        fclose(file);
     }
-    if (fscanf(file, "%*u %llu", &pages) != 1) {
-        pages = 0;
-    }
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    *resident = pages[0] * (uint64_t)sysconf(_SC_PAGESIZE);
+    *shared = pages[1] * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t process_memory_rss(void) {
+    uint64_t resident;
+    uint64_t shared;
+    read_statm(&resident, &shared);
+    return resident;
+}
+
+uint64_t process_memory_own(void) {
+    uint64_t resident;
+    uint64_t shared;
+    read_statm(&resident, &shared);
+    return resident > shared ? resident - shared : 0;
 }
 
 uint64_t process_memory_peak(void) {

@@ -10,12 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct route {
-    const char *path;   /* a prefix if it ends in '/' and is not only that */
-    const char *suffix; /* behind the prefix's rest; NULL: none */
-    const struct handler *handlers[HTTP_METHODS];
-};
-
 /* The first that fits is taken: paths with a suffix stand before those without. */
 static const struct route routes[] = {
     {"/v1/ws", NULL, {[HTTP_GET] = &api_websocket}},
@@ -32,17 +26,44 @@ static const struct route routes[] = {
     {"/v1/kinds/", NULL, {[HTTP_GET] = &api_kind}},
     {"/v1/range", NULL, {[HTTP_POST] = &api_range}},
     {"/v1/stream", NULL, {[HTTP_GET] = &api_stream}},
+    {"/v1/admin/sessions", NULL, {[HTTP_GET] = &api_admin_sessions}},
+    {"/v1/admin/sessions/slowest", NULL, {[HTTP_GET] = &api_admin_slowest}},
+    {"/v1/admin/disconnect", NULL, {[HTTP_POST] = &api_admin_disconnect}},
+    {"/v1/admin/drain", NULL, {[HTTP_POST] = &api_admin_drain}},
+    {"/v1/admin/reload", NULL, {[HTTP_POST] = &api_admin_reload}},
+    {"/v1/admin/revoke", NULL, {[HTTP_POST] = &api_admin_revoke}},
+    {"/v1/admin/backup", NULL, {[HTTP_POST] = &api_admin_backup}},
     {"/v1/status", NULL, {[HTTP_GET] = &api_status}},
+    {"/openapi.json", NULL, {[HTTP_GET] = &api_openapi}},
+    {"/asyncapi.json", NULL, {[HTTP_GET] = &api_asyncapi}},
     {"/livez", NULL, {[HTTP_GET] = &api_livez}},
     {"/readyz", NULL, {[HTTP_GET] = &api_readyz}},
     {"/metrics", NULL, {[HTTP_GET] = &api_metrics}},
     {"/", NULL, {[HTTP_GET] = &api_root}},
-    {"/page.js", NULL, {[HTTP_GET] = &api_page_script}},
+    {"/demo", NULL, {[HTTP_GET] = &api_demo}},
+    {"/page/", NULL, {[HTTP_GET] = &api_page}},
+    {"/ahora.js", NULL, {[HTTP_GET] = &api_page_script}},
 };
+
+const struct route *route_at(size_t index) {
+    return index < sizeof routes / sizeof routes[0] ? &routes[index] : NULL;
+}
 
 bool route_works_while_loading(const struct handler *handler) {
     return handler == &api_livez || handler == &api_readyz || handler == &api_metrics || handler == &api_root ||
-           handler == &api_page_script;
+           handler == &api_demo || handler == &api_page || handler == &api_page_script;
+}
+
+bool route_is_public(const struct handler *handler) {
+    static const struct handler *const handlers[] = {&api_websocket, &api_stream, &api_topics_list, &api_topic_get,
+                                                     &api_kinds,     &api_kind,   &api_livez,       &api_readyz,
+                                                     &api_demo,      &api_page,   &api_page_script};
+    for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+        if (handlers[i] == handler) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool fits(const struct route *route, struct span path, struct span *rest) {

@@ -288,6 +288,7 @@ void shards_sum(struct broker *broker, struct shard_figures *sum) {
     pthread_mutex_unlock(&shards->mutex);
     const struct metrics *ledger = broker->index == 0 ? core_metrics(broker->core) : &first;
     sum->core.topics = ledger->topics; /* every shard counts its own copy of these */
+    sum->core.topics_stale = ledger->topics_stale;
     sum->core.removals = ledger->removals;
     sum->core.documents_bytes = ledger->documents_bytes;
 }
@@ -364,16 +365,9 @@ bool shards_create(struct broker *first, char *why, size_t why_bytes) {
     return true;
 }
 
-/* The others listen where the first does: with a port of 0 only it knows where. */
 bool shards_listen(struct shards *shards, char *why, size_t why_bytes) {
-    const struct listeners *listeners = &shards->brokers[0]->listeners;
-    char list[CONFIG_TEXT_BYTES_MAX + LISTENERS_MAX * 64] = "";
-    for (size_t i = 0; i < listeners->count; i++) {
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? "," : "", listeners->items[i].name);
-    }
     for (size_t i = 1; i < shards->count; i++) {
-        if (!listeners_open(shards->brokers[i], list, why, why_bytes)) {
+        if (!listeners_follow(shards->brokers[i], &shards->brokers[0]->listeners, why, why_bytes)) {
             return false;
         }
     }
@@ -441,6 +435,11 @@ void shards_destroy(struct shards *shards) {
         broker_destroy_follower(shards->brokers[i]);
     }
     connection_limits_fini(&shards->limits);
+    inquiries_fini(&shards->inquiries);
+    subjects_fini(&shards->subjects);
+    reload_fini(&shards->reload);
+    tls_context_fini(&shards->tls);
+    pthread_mutex_destroy(&shards->access.mutex);
     pthread_mutex_destroy(&shards->mutex);
     free(shards);
 }

@@ -23,8 +23,14 @@
 
 #include "broker/base/ring.h"
 #include "broker/core/follow.h"
+#include "broker/net/access.h"
+#include "broker/net/inquiry.h"
 #include "broker/net/limits.h"
 #include "broker/net/net_metrics.h"
+#include "broker/net/pressure.h"
+#include "broker/net/reload.h"
+#include "broker/net/subjects.h"
+#include "broker/net/tls_context.h"
 
 #include <pthread.h>
 
@@ -71,6 +77,14 @@ struct shards {
     atomic_size_t batches_sent;          /* that stand in every follower's ring: none takes one before */
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
+    struct pressure pressure;
+    struct subjects subjects;
+    struct inquiries inquiries;
+    struct reload reload;
+    atomic_bool drain_asked; /* by an operator: once */
+    atomic_bool backing_up;  /* one at a time */
+    struct tls_context tls;
+    struct access access;
     pthread_mutex_t mutex;
     struct shard_figures figures[SHARDS_MAX]; /* under the mutex */
 };

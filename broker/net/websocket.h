@@ -4,62 +4,59 @@
  */
 
 /*
- * WebSockets: the far ends of most sessions. libwebsockets answers the upgrade, takes frames apart and sends pongs; messages are put
- * together here and given to the core, and what the core has to say arrives as whole frames, headers included. Loop thread.
+ * WebSockets: the far ends of most sessions. Frames are taken apart by frame.h, messages put together here and given to the core; what the
+ * core has to say arrives as whole frames, headers included. It stands on a transport, which the HTTP connection before it gave up. Loop thread.
  *
- * Writing. Frames leave at once, outside the library's WRITEABLE callback, by one function (socket_write): what send() takes at once, and
- * the rest by lws_write(…, LWS_WRITE_RAW), which keeps it as it is; then nothing more is given to it until it calls WRITEABLE, which it does when
- * the tail has left. Pongs and echoes of a close are sent by the library from the same place, never inside a tail. None of this is
- * promised by its documentation: it holds for 4.1.6 on plain HTTP/1.1 without extensions.
+ * Reading. All sockets of a loop are read into one buffer, as much as fits at a time and once for each time that the loop finds a socket
+ * readable. A message that is in there whole is given to the core where it lies. Of one that is not, what has arrived is kept (struct held);
+ * an idle connection keeps nothing.
  *
- * Closing. Our Close frame is written like any other, then the peer has websocket.close_ms to answer. The library's own way to
- * close would drop a waiting tail, and keeps its timers in one list that is walked on every insertion.
+ * Writing. Frames leave at once. What the transport does not take is kept (struct tail), and the session is not asked for more until it has
+ * left. A ping is answered at once, or behind the tail: then the newest of those that came meanwhile (RFC 6455 section 5.5.3).
  *
- * Reading. The library reads as many bytes at a time as its receive buffer has, which is small because every idle connection holds one.
- * A socket that filled it is read again (websockets_read_more) before the turn goes on, so that a busy publisher needs no poll for each.
+ * Closing.
+ *                  our Close is written                    both are          the tail has left: our side is shut
+ *   OPEN ────────────────────────────────▶ CLOSING ──────────────▶ CLOSED ──────────────────────────────────▶ their end ──▶ gone
+ *     │                                                              ▲
+ *     └── their Close, or a frame against the rules: answers that are owed go first, then our Close
+ *
+ * Behind a frame against the rules nothing is understood any more, so nothing is waited for but the peer's end. The connection is closed behind that, not
+ * before: closing while bytes of the peer's lie unread would reset it, and may destroy what we said last. All of it must happen in websocket.close_ms.
  */
 #ifndef NET_WEBSOCKET_H
 #define NET_WEBSOCKET_H
 
-#include "broker/net/deadlines.h"
-#include "broker/net/limits.h"
+#include "broker/core/core.h"
 #include "proto/buffer.h"
 
 #include <stdbool.h>
 
 struct broker;
-struct lws_context;
-struct lws_protocols;
-struct lws_vhost;
+struct rights;
+struct transport;
 struct websocket;
 
+/* Of one loop. */
 struct websockets {
-    struct lws_context *context;
-    struct lws_vhost *vhost;
-    struct lws_protocols *protocols; /* owned; the library borrows it */
-    struct websocket *adopting;      /* during the call that gives its socket to the library */
-    size_t messages_bytes;           /* of unfinished messages */
-    struct link open;                /* struct websocket.link */
-    struct link hungry;              /* more may be waiting in the socket */
-    struct link doomed;              /* lost, to be destroyed when no library code is on the stack */
+    uint8_t *receive;      /* receive_bytes, with room for the rest of a frame in front */
+    uint64_t turn;         /* that `turn_left` belongs to */
+    size_t turn_left;      /* to be read in it */
+    size_t messages_bytes; /* of unfinished messages */
+    struct link open;      /* struct websocket.link */
+    struct buffer answer;  /* to an upgrade */
+    struct evp_md_ctx_st *digest;
 };
 
-/* Makes the library's context on our loop. False: it would not. */
+/* False: no memory. */
 bool websockets_init(struct broker *broker);
-
-/* The context's destruction takes two calls: one that lets the library close its handles, and one when the loop has run out of them. */
-void websockets_stop(struct broker *broker);
 void websockets_fini(struct broker *broker);
 
-/* Gives the library a socket whose first bytes were read already: the upgrade request of `head_bytes`, and perhaps more. Takes `fd`
-   and `count`. */
-void websocket_adopt(struct broker *broker, int fd, struct address_count *count, struct span bytes, size_t head_bytes);
+/* A session on the transport, which now belongs to it, with the rights that the request gave (counted). NULL: no memory, the transport is
+   closed. */
+struct websocket *websocket_open(struct transport *transport, enum encoding encoding, struct rights *rights);
 
-/* True if some sockets still have more to read. */
-bool websockets_read_more(struct broker *broker);
-
-/* Destroys what was lost in this turn. */
-void websockets_reap(struct broker *broker);
+/* The answer to the upgrade leaves, and what came behind the request is taken as if it had been read now (and written over). May destroy it. */
+void websocket_begin(struct websocket *websocket, struct span answer, uint8_t *behind, size_t behind_bytes);
 
 /* The end of draining: every socket that is left, at once. */
 void websockets_close(struct broker *broker);

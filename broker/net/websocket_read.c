@@ -3,53 +3,84 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Messages in: fragments are put together and given to the session; busy sockets are read more than once a turn. */
+/* Bytes in: frames are taken apart, messages put together and given to the session. */
 #include "broker/net/broker.h"
 #include "broker/net/websocket_internal.h"
 
-#include <libwebsockets.h>
+#include <assert.h>
+#include <stdlib.h>
 
-#define FRAME_OVERHEAD_BYTES 6         /* of a short frame from a client: two bytes and the mask */
-#define MORE_BYTES_MAX 65536           /* read in addition from one socket in one turn */
-#define MORE_TURN_BYTES_MAX (1u << 20) /* and from all of them */
-#define KEEP_BYTES 16384               /* of a message buffer, between messages */
+#define TURN_BYTES_MAX (1u << 20) /* read from all sockets in one turn at full speed; past it each gets the least share */
+#define SHARE_BYTES_MIN 4096
 
-void websocket_count_message(struct websocket *websocket) {
-    websocket->broker->websockets.messages_bytes += websocket->message.bytes - websocket->counted;
-    websocket->counted = websocket->message.bytes;
+static struct broker *broker_of(const struct websocket *websocket) {
+    return websocket->transport->broker;
+}
+
+/* ---- what is not complete ---- */
+
+void websocket_drop_held(struct websocket *websocket) {
+    struct held *held = websocket->held;
+    if (held != NULL) {
+        broker_of(websocket)->websockets.messages_bytes -= held->message.bytes;
+        buffer_fini(&held->message);
+        free(held);
+        websocket->held = NULL;
+    }
+}
+
+/* Its message is not wanted any more, but what comes behind it is still understood. */
+void websocket_drop_message(struct websocket *websocket) {
+    struct held *held = websocket->held;
+    if (held == NULL || held->rest_bytes == 0) {
+        websocket_drop_held(websocket);
+        return;
+    }
+    broker_of(websocket)->websockets.messages_bytes -= held->message.bytes;
+    buffer_clear(&held->message, 0);
+}
+
+static struct held *hold(struct websocket *websocket) {
+    if (websocket->held == NULL) {
+        struct held *held = malloc(sizeof *held);
+        if (held != NULL) {
+            buffer_init(&held->message, core_limits(broker_of(websocket)->core)->message_bytes_max);
+            held->rest_bytes = 0;
+        }
+        websocket->held = held;
+    }
+    return websocket->held;
+}
+
+static void end_hearing(struct websocket *websocket) {
+    websocket->heard_close = true;
+    websocket_drop_held(websocket);
+}
+
+/* What it sends from here on is not understood, and it is told why, behind the answers that it is owed. */
+static void refuse(struct websocket *websocket, int code, const char *reason) {
+    end_hearing(websocket);
+    if (websocket->peer.session != NULL) {
+        session_kick(broker_of(websocket)->core, websocket->peer.session, code, reason);
+    }
 }
 
 static void refuse_message(struct websocket *websocket, int code, const char *reason) {
-    websocket->broker->metrics.messages_refused++;
-    websocket->skipping = true;
-    buffer_clear(&websocket->message, 0);
-    websocket_count_message(websocket);
-    session_kick(websocket->broker->core, websocket->peer.session, code, reason);
+    broker_of(websocket)->metrics.messages_refused++;
+    refuse(websocket, code, reason);
 }
 
-/* The kind of frame must be that of the encoding; the whole message must fit. What is announced is refused before it arrives. */
-static bool accept_fragment(struct websocket *websocket, size_t bytes) {
-    struct lws *wsi = websocket->wsi;
-    if (lws_is_first_fragment(wsi) && lws_frame_is_binary(wsi) != (websocket->encoding == ENCODING_MSGPACK)) {
-        refuse_message(websocket, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
-        return false;
-    }
-    size_t announced = lws_remaining_packet_payload(wsi);
-    size_t bytes_max = core_limits(websocket->broker->core)->message_bytes_max;
-    if (announced > bytes_max || websocket->message.bytes + bytes + announced > bytes_max) {
-        refuse_message(websocket, AHORA_CLOSE_TOO_BIG, ahora_code_name(AHORA_TOO_LARGE));
-        return false;
-    }
-    return true;
-}
+/* ---- messages ---- */
 
 /* What is held of messages that are not complete is bounded in sum. The newest piece goes, and its session with it. */
-static bool keep_fragment(struct websocket *websocket, struct span fragment) {
-    size_t held = websocket->broker->websockets.messages_bytes;
-    if (held + fragment.bytes <= (size_t)websocket->broker->config.messages_bytes_max) {
-        buffer_put_span(&websocket->message, fragment);
-        websocket_count_message(websocket);
-        if (!websocket->message.failed) {
+static bool keep_piece(struct websocket *websocket, struct span piece) {
+    struct broker *broker = broker_of(websocket);
+    size_t held_bytes = broker->websockets.messages_bytes;
+    struct held *held = hold(websocket);
+    if (held != NULL && held_bytes + piece.bytes <= (size_t)broker->config.messages_bytes_max) {
+        buffer_put_span(&held->message, piece);
+        if (!held->message.failed) {
+            broker->websockets.messages_bytes += piece.bytes;
             return true;
         }
     }
@@ -57,96 +88,217 @@ static bool keep_fragment(struct websocket *websocket, struct span fragment) {
     return false;
 }
 
-static void take_fragment(struct websocket *websocket, struct span fragment) {
-    struct core *core = websocket->broker->core;
-    bool final = lws_is_final_fragment(websocket->wsi) != 0;
-    websocket->received += fragment.bytes;
-    if (websocket->closing || websocket->peer.session == NULL || websocket->skipping ||
-        !accept_fragment(websocket, fragment.bytes)) {
+static void take_piece(struct websocket *websocket, const struct frame_event *event) {
+    struct core *core = broker_of(websocket)->core;
+    struct session *session = websocket->peer.session;
+    if (session == NULL || session_is_kicked(session)) {
         return;
     }
-    if (final && websocket->message.bytes == 0) {
-        session_receive(core, websocket->peer.session, fragment);
-    } else {
-        if (!keep_fragment(websocket, fragment) || !final) {
-            return;
-        }
-        session_receive(core, websocket->peer.session, buffer_span(&websocket->message));
-        buffer_clear(&websocket->message, KEEP_BYTES);
-        websocket_count_message(websocket);
+    if (event->is_first && event->is_text != websocket->is_text) {
+        refuse_message(websocket, AHORA_CLOSE_BAD_MESSAGE, ahora_code_name(AHORA_BAD_MESSAGE));
+        return;
     }
-    if (websocket->peer.reading && !session_wants_read(websocket->peer.session)) {
-        websocket->peer.reading = false;
-        lws_rx_flow_control(websocket->wsi, 0);
+    if (event->is_first && event->is_last) {
+        session_receive(core, session, event->payload);
+        return;
+    }
+    if (keep_piece(websocket, event->payload) && event->is_last) {
+        session_receive(core, session, buffer_span(&websocket->held->message));
+        websocket_drop_held(websocket);
     }
 }
 
-/* A read that filled the buffer leaves more in the socket, whether it brought one large piece or many small messages. */
-static void note_hungry(struct websocket *websocket, size_t bytes) {
-    if (websocket->heard_turn != websocket->broker->metrics.turns) {
-        websocket->heard_turn = websocket->broker->metrics.turns;
-        websocket->heard = 0;
+/* ---- control frames ---- */
+
+/* Pongs of one read leave together. They are shorter than the pings were, so that they fit. */
+struct pongs {
+    uint8_t *data; /* LOOP_SCRATCH_BYTES */
+    size_t bytes;
+    size_t last;
+};
+
+static bool write_pongs(struct websocket *websocket, struct pongs *pongs) {
+    struct span bytes = {pongs->data, pongs->bytes};
+    pongs->bytes = 0;
+    return bytes.bytes == 0 || websocket_write_pongs(websocket, bytes, pongs->last) != PEER_BROKEN;
+}
+
+static bool take_ping(struct websocket *websocket, const struct frame_event *event, struct pongs *pongs) {
+    if (websocket->closing) {
+        return true;
     }
-    websocket->heard += bytes + FRAME_OVERHEAD_BYTES;
-    if (websocket->heard >= (size_t)websocket->broker->config.receive_bytes / 2 && websocket->peer.reading &&
-        !link_is_listed(&websocket->hungry)) {
-        list_append(&websocket->broker->websockets.hungry, &websocket->hungry);
+    if (pongs->bytes + 2 + event->payload.bytes > LOOP_SCRATCH_BYTES && !write_pongs(websocket, pongs)) {
+        return false;
+    }
+    pongs->last = pongs->bytes;
+    frame_put_control_head(pongs->data + pongs->bytes, FRAME_OPCODE_PONG, event->payload.bytes);
+    memcpy(pongs->data + pongs->bytes + 2, event->payload.data, event->payload.bytes);
+    pongs->bytes += 2 + event->payload.bytes;
+    return true;
+}
+
+/* Theirs, of their own accord or as the answer to ours. Answers to what they said before still go first. */
+static void take_close(struct websocket *websocket, const struct frame_event *event) {
+    struct session *session = websocket->peer.session;
+    end_hearing(websocket);
+    if (session != NULL && !session_is_kicked(session)) {
+        websocket->echoes = true;
+        websocket->close_code = (uint16_t)event->close_code;
+        session_kick(broker_of(websocket)->core, session, event->close_code == 0 ? AHORA_CLOSE_NORMAL : event->close_code, "");
     }
 }
 
-/* What it said ended its session, but its socket takes no Close: its time begins now. */
-static void note_kick(struct websocket *websocket) {
-    if (websocket->choked && !websocket->closing && !websocket->overdue && websocket->peer.session != NULL &&
-        session_is_kicked(websocket->peer.session)) {
-        websocket->overdue = true;
-        deadline_set(&websocket->broker->deadlines, &websocket->deadline, DEADLINE_CLOSE, websocket->broker->now_ms);
+static void take_fault(struct websocket *websocket, const struct frame_event *event) {
+    if (event->close_code == AHORA_CLOSE_TOO_BIG) {
+        refuse_message(websocket, event->close_code, event->fault);
+        return;
     }
+    broker_of(websocket)->metrics.frames_refused++;
+    refuse(websocket, event->close_code, event->fault);
 }
 
-void websocket_take(struct websocket *websocket, struct span fragment) {
-    take_fragment(websocket, fragment);
-    note_kick(websocket);
-    note_hungry(websocket, fragment.bytes);
+/* ---- taking and reading ---- */
+
+/* Pings, pongs and empty fragments cost us as much as what means something, and no limit of messages sees them. */
+static bool says_nothing(const struct frame_event *event) {
+    return event->kind == FRAME_PING || event->kind == FRAME_PONG ||
+           (event->kind == FRAME_PIECE && event->payload.bytes == 0 && !event->is_last);
 }
 
-/* Lets the library read from the socket until it is empty, the session wants no more, or its share is taken. */
-static bool read_more(struct websocket *websocket, size_t *budget) {
-    struct lws_pollfd event = {.fd = lws_get_socket_fd(websocket->wsi), .events = LWS_POLLIN, .revents = LWS_POLLIN};
-    struct lws_context *context = websocket->broker->websockets.context;
-    websocket->received = 0;
-    for (;;) {
-        size_t before = websocket->received;
-        event.revents = LWS_POLLIN;
-        if (lws_service_fd(context, &event) != 0) {
-            return false; /* it closed; it is freed later, by the loop */
-        }
-        if (websocket->received == before || !websocket->peer.reading || link_is_listed(&websocket->doomed)) {
-            break;
-        }
-        if (websocket->received >= MORE_BYTES_MAX || websocket->received >= *budget) {
-            *budget -= websocket->received < *budget ? websocket->received : *budget;
-            return true;
-        }
+/* False: it has said nothing too often, and is not listened to any more. */
+static bool may_say_nothing(struct websocket *websocket) {
+    struct broker *broker = broker_of(websocket);
+    if (allowance_take(&websocket->idle, broker->config.idle_frames_rate_max, broker->now_ms, 1) == 0) {
+        return true;
     }
-    *budget -= websocket->received < *budget ? websocket->received : *budget;
+    broker->metrics.idle_frames_refused++;
+    refuse(websocket, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_RATE_LIMITED));
     return false;
 }
 
-bool websockets_read_more(struct broker *broker) {
-    struct websockets *websockets = &broker->websockets;
-    size_t budget = MORE_TURN_BYTES_MAX;
-    struct link later;
-    list_init(&later);
-    for (struct link *link; budget > 0 && (link = list_pop(&websockets->hungry)) != NULL;) {
-        struct websocket *websocket = CONTAINER_OF(link, struct websocket, hungry);
-        bool more = read_more(websocket, &budget);
-        link_remove(&websocket->hungry); /* what the library read has listed it again */
-        if (more) {
-            list_append(&later, &websocket->hungry);
+/* False: the connection is lost. */
+static bool take_event(struct websocket *websocket, const struct frame_event *event, struct pongs *pongs) {
+    if (says_nothing(event) && !may_say_nothing(websocket)) {
+        return true;
+    }
+    switch (event->kind) {
+    case FRAME_PIECE:
+        take_piece(websocket, event);
+        break;
+    case FRAME_PING:
+        return take_ping(websocket, event, pongs);
+    case FRAME_CLOSE:
+        take_close(websocket, event);
+        break;
+    case FRAME_FAULT:
+        take_fault(websocket, event);
+        break;
+    case FRAME_PONG:
+    case FRAME_MORE:
+        break;
+    }
+    return true;
+}
+
+/* The bytes of a frame that is not complete: they come again, in front of the next ones. */
+static void keep_rest(struct websocket *websocket, const struct frame_input *input) {
+    size_t bytes = (size_t)(input->end - input->at);
+    if (bytes == 0 || websocket->heard_close) {
+        return;
+    }
+    assert(bytes <= FRAME_REST_BYTES_MAX);
+    struct held *held = hold(websocket);
+    if (held == NULL) {
+        refuse_message(websocket, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+        return;
+    }
+    memcpy(held->rest, input->at, bytes);
+    held->rest_bytes = (uint8_t)bytes;
+}
+
+/* What it said ended its session, but its socket takes no Close, or its answers wait for the disk: its time begins now. */
+static void note_kick(struct websocket *websocket) {
+    struct broker *broker = broker_of(websocket);
+    bool waits = websocket->tail != NULL || websocket->heard_close;
+    if (waits && !websocket->closing && !websocket->overdue && websocket->peer.session != NULL &&
+        session_is_kicked(websocket->peer.session)) {
+        websocket->overdue = true;
+        deadline_set(&broker->deadlines, &websocket->deadline, DEADLINE_CLOSE, broker->now_ms);
+    }
+}
+
+void websocket_take(struct websocket *websocket, struct frame_input input) {
+    struct broker *broker = broker_of(websocket);
+    size_t message_bytes_max = core_limits(broker->core)->message_bytes_max;
+    struct pongs pongs = {.data = broker->loop.scratch};
+    struct frame_event event = {.kind = FRAME_PIECE};
+    bool is_fine = true;
+    while (is_fine && !websocket->heard_close && event.kind != FRAME_MORE) {
+        event = frame_next(&websocket->reader, &input, message_bytes_max);
+        is_fine = take_event(websocket, &event, &pongs);
+    }
+    keep_rest(websocket, &input);
+    if (!is_fine || !write_pongs(websocket, &pongs)) {
+        websocket_drop(websocket);
+        return;
+    }
+    if (websocket->peer.session != NULL) {
+        websocket->peer.reading &= session_wants_read(websocket->peer.session);
+    }
+    note_kick(websocket);
+    websocket_settle(websocket);
+}
+
+/* So that who sends without end does not hold up the others: past what a turn may read, everybody gets little. */
+static size_t share_of_turn(struct broker *broker) {
+    struct websockets *all = &broker->websockets;
+    if (all->turn != broker->metrics.turns) {
+        all->turn = broker->metrics.turns;
+        all->turn_left = TURN_BYTES_MAX;
+    }
+    size_t share = (size_t)broker->config.receive_bytes;
+    return share <= all->turn_left ? share : all->turn_left > SHARE_BYTES_MIN ? all->turn_left : SHARE_BYTES_MIN;
+}
+
+static void note_read(struct broker *broker, size_t bytes) {
+    struct websockets *all = &broker->websockets;
+    all->turn_left -= bytes < all->turn_left ? bytes : all->turn_left;
+}
+
+/* The rest of the frame before goes in front of what is read. It is forgotten here, and its memory with it if that was all. */
+static size_t place_rest(struct websocket *websocket, uint8_t *end) {
+    struct held *held = websocket->held;
+    if (held == NULL || held->rest_bytes == 0) {
+        return 0;
+    }
+    size_t bytes = held->rest_bytes;
+    memcpy(end - bytes, held->rest, bytes);
+    held->rest_bytes = 0;
+    if (held->message.bytes == 0) {
+        websocket_drop_held(websocket);
+    }
+    return bytes;
+}
+
+void websocket_read(struct websocket *websocket) {
+    struct broker *broker = broker_of(websocket);
+    uint8_t *place = broker->websockets.receive + FRAME_REST_BYTES_MAX;
+    ssize_t bytes = transport_read(websocket->transport, place, share_of_turn(broker));
+    if (bytes == 0) {
+        return;
+    }
+    if (bytes > 0) {
+        note_read(broker, (size_t)bytes);
+        if (!websocket->heard_close) {
+            size_t rest = place_rest(websocket, place);
+            websocket_take(websocket, (struct frame_input){place - rest, place + bytes});
         }
+        return;
     }
-    for (struct link *link; (link = list_pop(&later)) != NULL;) {
-        list_append(&websockets->hungry, link);
+    websocket->ended = true;
+    if (bytes == TRANSPORT_BROKEN || !websocket->heard_close) {
+        websocket_drop(websocket); /* without a Close: it is just gone */
+        return;
     }
-    return !list_is_empty(&websockets->hungry);
+    websocket_settle(websocket);
 }

@@ -180,7 +180,6 @@ static size_t file_bytes(const char *directory) {
 enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
                             int64_t key_keep_ms) {
     *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max, .key_keep_ms = key_keep_ms};
-    buffer_init(&checkpoint->key_record, record_bytes_max(0, UINT8_MAX, 0, 0));
     buffer_init(&checkpoint->key_looked, UINT8_MAX);
     char directory[PATH_MAX];
     if (!path_join(directory, path, "checkpoint")) {
@@ -391,10 +390,7 @@ static int key_put(struct checkpoint *checkpoint, MDB_txn *txn, const struct new
     if (code != 0 && code != MDB_NOTFOUND) {
         return code;
     }
-    record = record_key_alone(&record);
-    buffer_cut(&checkpoint->key_record, 0);
-    record_put(&checkpoint->key_record, &record);
-    return checkpoint->key_record.failed ? ENOMEM : value_put(txn, checkpoint->keys, key, buffer_span(&checkpoint->key_record));
+    return value_put(txn, checkpoint->keys, key, entry->bytes);
 }
 
 /* Goes on behind the last look, or from the front. */
@@ -549,7 +545,6 @@ void checkpoint_close(struct checkpoint *checkpoint) {
     if (checkpoint->env != NULL) {
         mdb_env_close(checkpoint->env);
     }
-    buffer_fini(&checkpoint->key_record);
     buffer_fini(&checkpoint->key_looked);
     *checkpoint = (struct checkpoint){0};
 }

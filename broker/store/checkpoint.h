@@ -46,7 +46,6 @@ struct checkpoint {
     size_t map_bytes_max;
     size_t removals_max;
     int64_t key_keep_ms;
-    struct buffer key_record; /* being put together */
     struct buffer key_looked; /* the key that the last look at old ones ended with; empty: the next begins at the front */
     struct checkpoint_meta meta;
     bool has_meta;        /* found when opened */

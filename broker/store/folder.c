@@ -58,7 +58,7 @@ static enum result drop(int journal, const char *name) {
 
 static enum result fold(struct folder *folder, const struct segment *segment, size_t *records) {
     struct scan scan;
-    enum result result = scan_open_whole(&scan, folder->journal, segment->name);
+    enum result result = scan_open(&scan, folder->journal, segment->name);
     if (result != RESULT_OK) {
         return result;
     }

@@ -47,31 +47,81 @@ static bool grow(struct newest *newest) {
     return true;
 }
 
-static bool put(struct newest *newest, const struct newest_entry *entry) {
+/* Room for a newer record of the same topic that is a little longer. */
+static size_t capacity_for(size_t bytes) {
+    return (bytes + bytes / 8 + 7) & ~(size_t)7;
+}
+
+/* The candidate's bytes become the entry's own. */
+static bool keep(struct newest *newest, struct newest_entry *entry, const struct newest_entry *candidate) {
+    uint8_t *copy = NULL;
+    size_t capacity = entry->capacity;
+    if (candidate->bytes.bytes <= capacity) {
+        memcpy(&copy, &entry->bytes.data, sizeof copy); /* ours, and so not const */
+    } else {
+        capacity = capacity_for(candidate->bytes.bytes);
+        copy = arena_take(&newest->arena, capacity);
+        if (copy == NULL) {
+            return false;
+        }
+    }
+    const size_t name_at = (size_t)(candidate->name.data - candidate->bytes.data);
+    memcpy(copy, candidate->bytes.data, candidate->bytes.bytes);
+    *entry = *candidate;
+    entry->bytes.data = copy;
+    entry->name.data = copy + name_at;
+    entry->capacity = capacity;
+    return true;
+}
+
+static bool put(struct newest *newest, const struct newest_entry *candidate) {
     if (newest->count == newest->capacity && !grow(newest)) {
         return false;
     }
-    uint32_t *slot = slot_of(newest, entry);
+    uint32_t *slot = slot_of(newest, candidate);
     if (*slot == 0) {
-        newest->entries[newest->count++] = *entry;
-        *slot = (uint32_t)newest->count;
-    } else if (newest->entries[*slot - 1].seq < entry->seq) {
-        newest->entries[*slot - 1] = *entry;
+        struct newest_entry *entry = &newest->entries[newest->count];
+        *entry = (struct newest_entry){0};
+        if (!keep(newest, entry, candidate)) {
+            return false;
+        }
+        *slot = (uint32_t)++newest->count;
+        return true;
     }
-    return true;
+    struct newest_entry *entry = &newest->entries[*slot - 1];
+    return entry->seq >= candidate->seq || keep(newest, entry, candidate);
+}
+
+static bool put_topic(struct newest *newest, const struct record *record, struct span bytes) {
+    return put(newest,
+               &(struct newest_entry){.name = record->topic, .bytes = bytes, .seq = record->seq, .removed = record->removed});
+}
+
+/* Without the document that came with it. */
+static bool put_key(struct newest *newest, const struct record *record) {
+    const struct record alone = record_key_alone(record);
+    struct buffer *made = &newest->key_record;
+    if (made->bytes_max == 0) {
+        buffer_init(made, record_bytes_max(0, UINT8_MAX, 0, 0));
+    }
+    buffer_cut(made, 0);
+    record_put(made, &alone);
+    struct span rest = buffer_span(made);
+    struct record again; /* its key lies in `made` */
+    return !made->failed && record_read(&rest, &again) &&
+           put(newest, &(struct newest_entry){.name = again.key, .bytes = buffer_span(made), .seq = again.seq, .is_key = true});
 }
 
 enum result newest_add(struct newest *newest, struct span records) {
     while (records.bytes > 0) {
-        struct span before = records;
+        const struct span before = records;
         struct record record;
         if (!record_read(&records, &record)) {
             return RESULT_VERSION;
         }
-        struct newest_entry topic = {
-            record.topic, {before.data, before.bytes - records.bytes}, record.seq, record.removed, false};
-        struct newest_entry key = {record.key, topic.bytes, record.seq, false, true};
-        if ((topic.name.bytes > 0 && !put(newest, &topic)) || (key.name.bytes > 0 && !put(newest, &key))) {
+        const struct span bytes = {before.data, before.bytes - records.bytes};
+        if ((record.topic.bytes > 0 && !put_topic(newest, &record, bytes)) ||
+            (record.key.bytes > 0 && !put_key(newest, &record))) {
             return RESULT_NO_MEMORY;
         }
     }
@@ -98,5 +148,7 @@ void newest_sort(struct newest *newest) {
 void newest_fini(struct newest *newest) {
     free(newest->entries);
     free(newest->slots);
+    arena_fini(&newest->arena);
+    buffer_fini(&newest->key_record);
     *newest = (struct newest){0};
 }

@@ -101,16 +101,6 @@ enum result scan_open(struct scan *scan, int directory, const char *name) {
     return RESULT_OK;
 }
 
-enum result scan_open_whole(struct scan *scan, int directory, const char *name) {
-    enum result result = scan_open(scan, directory, name);
-    if (result != RESULT_OK || (window_reserve(scan, scan->bytes) && window_read(scan, 0, scan->bytes))) {
-        return result;
-    }
-    result = scan->failure;
-    scan_close(scan);
-    return result;
-}
-
 enum found {
     FOUND_TURN,
     FOUND_BROKEN,  /* a good head, but not the records it promises */

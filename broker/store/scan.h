@@ -40,9 +40,6 @@ struct scan {
 /* RESULT_DAMAGED: its header is not intact. On failure there is nothing to close. */
 enum result scan_open(struct scan *scan, int directory, const char *name) MUST_CHECK;
 
-/* Like scan_open, with the whole file in the window: the records of all turns stay where they are until scan_close. */
-enum result scan_open_whole(struct scan *scan, int directory, const char *name) MUST_CHECK;
-
 /* RESULT_NOT_FOUND at the end: then `bad` and `torn` tell about the tail. */
 enum result scan_next(struct scan *scan, struct turn *turn) MUST_CHECK;
 

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define SEGMENT_BYTES_MIN 4096
-#define SEGMENT_BYTES_MAX ((size_t)1 << 30) /* folding reads one into memory */
+#define SEGMENT_BYTES_MAX ((size_t)1 << 30) /* folding may hold about as much */
 
 struct store {
     struct store_options options;

@@ -19,6 +19,7 @@
 
 #include "clients/c/client.h"
 #include "clients/c/line.h"
+#include "clients/c/secure.h"
 #include "clients/c/url.h"
 #include "proto/json.h"
 #include "proto/name.h"
@@ -30,6 +31,7 @@ struct ahora {
     uv_prepare_t prepare;
     struct line *line;
     struct url url;
+    struct secure_context *secure; /* NULL: no TLS */
     ahora_line_fn *on_line;
     void *user;
     unsigned settling; /* depth: a callback may close us */
@@ -212,7 +214,7 @@ static const struct line_handler line_events = {
 
 static void open_line(struct ahora *ahora) {
     assert(ahora->line == NULL);
-    ahora->line = line_open(ahora->loop, ahora->url.host, ahora->url.port, &line_events, ahora);
+    ahora->line = line_open(ahora->loop, ahora->url.host, ahora->url.port, ahora->secure, &line_events, ahora);
     if (ahora->line == NULL) {
         client_on_disconnected(&ahora->core, now_ms(ahora), "no memory or no thread to resolve the name");
     }
@@ -258,7 +260,20 @@ static bool is_header_text(const char *text) {
 
 static void free_unopened(struct ahora *ahora) {
     client_fini(&ahora->core);
+    secure_context_destroy(ahora->secure);
     free(ahora);
+}
+
+static bool init_secure(struct ahora *ahora, const struct ahora_options *options, const char **detail) {
+    if (!ahora->url.is_secure) {
+        return true;
+    }
+    const struct secure_options secure = {.ca_file = options->ca_file,
+                                          .certificate = options->certificate,
+                                          .key = options->certificate_key,
+                                          .insecure = options->insecure};
+    ahora->secure = secure_context_create(&secure, detail);
+    return ahora->secure != NULL;
 }
 
 struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *options, const char **detail) {
@@ -281,10 +296,12 @@ struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *opt
         free(ahora);
         return NULL;
     }
-    if (!url_parse(options->url == NULL ? AHORA_URL_DEFAULT : options->url, &ahora->url, detail)) {
+    if (!url_parse(options->url == NULL ? AHORA_URL_DEFAULT : options->url, &ahora->url, detail) ||
+        !init_secure(ahora, options, detail)) {
         free(ahora);
         return NULL;
     }
+    *detail = "no memory";
     if (!init_core(ahora, options)) {
         free_unopened(ahora);
         return NULL;
@@ -308,6 +325,7 @@ static void finish_close(struct ahora *ahora) {
     void (*on_closed)(void *) = ahora->on_closed;
     void *user = ahora->closed_user;
     client_fini(&ahora->core);
+    secure_context_destroy(ahora->secure);
     free(ahora);
     if (on_closed != NULL) {
         on_closed(user);

@@ -4,7 +4,7 @@
  */
 
 /*
- * One TCP connection on a libuv loop: resolve, try the addresses in turn, read, write one block at a time.
+ * One TCP connection on a libuv loop: resolve, try the addresses in turn, agree on TLS if wanted, read, write one block at a time.
  *
  * A line belongs to its owner until line_close and frees itself when the loop has let go of it. The three callbacks run from the
  * loop; after line_close none does. Thread of the loop.
@@ -24,9 +24,11 @@ struct line_handler {
 };
 
 struct line;
+struct secure_context;
 
-/* NULL without memory. Failures after that arrive as on_lost, never from within. */
-struct line *line_open(uv_loop_t *loop, const char *host, uint16_t port, const struct line_handler *handler, void *owner);
+/* With `context` the line speaks TLS; NULL: it does not. NULL without memory. Failures after that arrive as on_lost, never from within. */
+struct line *line_open(uv_loop_t *loop, const char *host, uint16_t port, struct secure_context *context,
+                       const struct line_handler *handler, void *owner);
 
 /* `farewell` (may be empty) is written if the socket takes it at once. `on_closed` (may be NULL) is called when the memory is free. */
 void line_close(struct line *line, struct span farewell, void (*on_closed)(void *context), void *context);

@@ -17,23 +17,20 @@ static bool refuse(const char **detail, const char *why) {
 }
 
 /* The text after the scheme, NULL with *detail if the scheme is not ours. */
-static const char *skip_scheme(const char *text, const char **detail) {
+static const char *skip_scheme(const char *text, bool *is_secure, const char **detail) {
     static const struct {
         const char *prefix;
-        const char *refusal;
-    } schemes[] = {
-        {"http://", NULL},
-        {"ws://", NULL},
-        {"https://", "https is not supported by this client"},
-        {"wss://", "wss is not supported by this client"},
-    };
+        bool is_secure;
+    } schemes[] = {{"http://", false}, {"ws://", false}, {"https://", true}, {"wss://", true}};
+    *is_secure = false;
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         size_t bytes = strlen(schemes[i].prefix);
         if (strncmp(text, schemes[i].prefix, bytes) == 0) {
-            return schemes[i].refusal == NULL ? text + bytes : (refuse(detail, schemes[i].refusal), NULL);
+            *is_secure = schemes[i].is_secure;
+            return text + bytes;
         }
     }
-    return strstr(text, "://") == NULL ? text : (refuse(detail, "unknown scheme, expected http or ws"), NULL);
+    return strstr(text, "://") == NULL ? text : (refuse(detail, "unknown scheme, expected http, https, ws or wss"), NULL);
 }
 
 /* Only what a host name or a numeric address is made of may reach the Host header. */
@@ -49,9 +46,8 @@ static bool host_is_clean(const char *host, size_t bytes, bool bracketed) {
     return bytes > 0;
 }
 
-/* ":port" up to `end`, or nothing. */
+/* ":port" up to `end`, or nothing: then it is left as it is. */
 static bool parse_port(const char *at, const char *end, uint16_t *port) {
-    *port = URL_PORT_DEFAULT;
     if (at == end) {
         return true;
     }
@@ -71,7 +67,7 @@ static bool parse_port(const char *at, const char *end, uint16_t *port) {
 
 bool url_parse(const char *text, struct url *url, const char **detail) {
     assert(text != NULL && url != NULL);
-    const char *host = skip_scheme(text, detail);
+    const char *host = skip_scheme(text, &url->is_secure, detail);
     if (host == NULL) {
         return false;
     }
@@ -89,6 +85,7 @@ bool url_parse(const char *text, struct url *url, const char **detail) {
     if (bytes > URL_HOST_BYTES_MAX || !host_is_clean(host, bytes, bracketed)) {
         return refuse(detail, "not a host name or address");
     }
+    url->port = url->is_secure ? URL_PORT_SECURE : URL_PORT_DEFAULT;
     if (!parse_port(host + bytes + bracketed, end, &url->port)) {
         return refuse(detail, "the port is not a number from 1 to 65535");
     }

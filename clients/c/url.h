@@ -5,7 +5,7 @@
 
 /*
  * Where the broker is: http://host[:port] or ws://host[:port], an optional "/" after it. Bare "host:port" is accepted too.
- * https and wss are refused by name, because a client without TLS must not pretend. No user, query or fragment: tokens never
+ * https and wss are the same with TLS, and port 443 unless it is named. No user, query or fragment: tokens never
  * travel in a URL.
  */
 #ifndef CLIENT_URL_H
@@ -15,11 +15,13 @@
 
 #define URL_HOST_BYTES_MAX 253 /* a DNS name, RFC 1035 section 2.3.4 */
 #define URL_PORT_DEFAULT 7600
+#define URL_PORT_SECURE 443
 
 struct url {
     char host[URL_HOST_BYTES_MAX + 1];      /* without the brackets of an IPv6 address */
     char authority[URL_HOST_BYTES_MAX + 9]; /* for the Host header: host:port, brackets kept */
     uint16_t port;
+    bool is_secure;
 };
 
 /* False with *detail (may be NULL) a static text; `url` is then undefined. */

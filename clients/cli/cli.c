@@ -102,6 +102,10 @@ bool cli_connect(struct cli *cli, unsigned count) {
         .grace_ms = cli->options.grace_ms,
         .on_line = on_line,
         .user = cli,
+        .ca_file = cli->options.ca_file,
+        .certificate = cli->options.certificate,
+        .certificate_key = cli->options.certificate_key,
+        .insecure = cli->options.insecure,
     };
     while (cli->client_count < count) {
         const char *detail = NULL;

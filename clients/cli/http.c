@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clients/c/secure.h"
 #include "clients/c/url.h"
 
 static int connect_to(const struct url *url, const char **why) {
@@ -182,9 +183,77 @@ static void put_request(struct buffer *out, const struct url *url, const struct 
     buffer_put_span(out, question->json);
 }
 
-int http_ask(const char *url_text, const struct http_question *question, struct buffer *body, const char **why) {
+/* ---- with TLS ---- */
+
+static bool send_sealed(int fd, struct secure *secure) {
+    struct buffer sealed;
+    buffer_init(&sealed, 2 * HTTP_BODY_BYTES_MAX);
+    secure_output(secure, &sealed);
+    bool sent = !sealed.failed && write_all(fd, buffer_span(&sealed));
+    buffer_fini(&sealed);
+    return sent;
+}
+
+static bool feed(int fd, struct secure *secure) {
+    char chunk[16384];
+    ssize_t got;
+    do {
+        got = recv(fd, chunk, sizeof(chunk), 0);
+    } while (got < 0 && errno == EINTR);
+    return got > 0 && secure_feed(secure, span_of(chunk, (size_t)got));
+}
+
+/* Question and answer in one loop: the question leaves when the handshake is done. */
+static bool talk_secure(int fd, struct secure *secure, struct span question, struct buffer *out, const char **why) {
+    int64_t deadline = now_s() + HTTP_WAIT_S;
+    bool is_asked = false;
+    while (now_s() <= deadline) {
+        char plain[16384];
+        size_t got = 0;
+        enum secure_step step = secure_read(secure, plain, sizeof(plain), &got);
+        buffer_put(out, plain, step == SECURE_PLAIN ? got : 0);
+        if (!is_asked && secure_is_open(secure)) {
+            is_asked = secure_write(secure, question);
+        }
+        if (!send_sealed(fd, secure) || step == SECURE_END || out->failed) {
+            return step == SECURE_END && !out->failed;
+        }
+        if (step == SECURE_FAULT) {
+            *why = secure_fault(secure);
+            return false;
+        }
+        if (step == SECURE_MORE && !feed(fd, secure)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* *why is a text of `fault` if it is about TLS. */
+static bool talk(int fd, const struct url *url, const struct options *options, struct span question, struct buffer *out,
+                 const char **why) {
+    static char fault[200];
+    *why = "the line was lost or silent";
+    if (!url->is_secure) {
+        return write_all(fd, question) && read_all(fd, out);
+    }
+    const struct secure_options secure_options = {.ca_file = options->ca_file,
+                                                  .certificate = options->certificate,
+                                                  .key = options->certificate_key,
+                                                  .insecure = options->insecure};
+    struct secure_context *context = secure_context_create(&secure_options, why);
+    struct secure *secure = context != NULL ? secure_create(context, url->host) : NULL;
+    bool is_answered = secure != NULL && talk_secure(fd, secure, question, out, why);
+    snprintf(fault, sizeof(fault), "%s", *why);
+    *why = fault;
+    secure_destroy(secure);
+    secure_context_destroy(context);
+    return is_answered;
+}
+
+int http_ask(const struct options *options, const struct http_question *question, struct buffer *body, const char **why) {
     struct url url;
-    int fd = url_parse(url_text, &url, why) ? connect_to(&url, why) : -1;
+    int fd = url_parse(options->server, &url, why) ? connect_to(&url, why) : -1;
     if (fd < 0) {
         return 0;
     }
@@ -194,8 +263,7 @@ int http_ask(const char *url_text, const struct http_question *question, struct 
     buffer_init(&answer, HTTP_BODY_BYTES_MAX);
     put_request(&request, &url, question);
     int status = 0;
-    *why = "the line was lost or silent";
-    if (!request.failed && write_all(fd, buffer_span(&request)) && read_all(fd, &answer)) {
+    if (!request.failed && talk(fd, &url, options, buffer_span(&request), &answer, why)) {
         status = take_answer(buffer_span(&answer), body, why);
     }
     close(fd);

@@ -9,6 +9,7 @@
 #ifndef CLI_HTTP_H
 #define CLI_HTTP_H
 
+#include "clients/cli/options.h"
 #include "proto/buffer.h"
 
 #define HTTP_BODY_BYTES_MAX 16777216
@@ -21,7 +22,7 @@ struct http_question {
     struct span json;  /* data NULL: a GET; else the body of a POST */
 };
 
-/* The status, with the body in `body` (initialized by the caller); 0 with *why a text if there was no answer. */
-int http_ask(const char *url, const struct http_question *question, struct buffer *body, const char **why);
+/* Asks options->server. The status, with the body in `body` (initialized by the caller); 0 with *why a text if there was no answer. */
+int http_ask(const struct options *options, const struct http_question *question, struct buffer *body, const char **why);
 
 #endif

@@ -30,6 +30,10 @@ enum option_bit {
 
 struct options {
     const char *server;
+    const char *ca_file;     /* NULL: what the system trusts */
+    const char *certificate; /* NULL: none */
+    const char *certificate_key;
+    bool insecure;
     bool json;
     struct ahora_change change; /* only what the options say */
     enum ahora_ack ack;

@@ -135,7 +135,7 @@ int command_range(struct cli *cli) {
                                                .token = getenv("AHORA_TOKEN"),
                                                .key = key[0] != '\0' ? key : NULL,
                                                .json = buffer_span(&json)};
-        const int status = http_ask(cli->options.server, &question, &answer, &why);
+        const int status = http_ask(&cli->options, &question, &answer, &why);
         if (status == 0) {
             cli_say("no answer of the broker at %s: %s", cli->options.server, why);
         }

@@ -37,7 +37,7 @@ int command_status(struct cli *cli) {
     const char *why = NULL;
     buffer_init(&body, HTTP_BODY_BYTES_MAX);
     const struct http_question question = {.path = "/v1/status", .token = getenv("AHORA_TOKEN")};
-    int status = http_ask(cli->options.server, &question, &body, &why);
+    int status = http_ask(&cli->options, &question, &body, &why);
     int code = CLI_REFUSED;
     if (status == 0) {
         cli_say("cannot reach the broker at %s: %s", cli->options.server, why);

@@ -86,7 +86,8 @@ enum ahora_on_lost {
 
 /* Zero means the default. */
 struct ahora_options {
-    const char *url;   /* http://host[:port] or ws://host[:port]; default AHORA_URL_DEFAULT. There is no TLS yet. */
+    const char
+        *url; /* http://host[:port], https:// for TLS (port 443 if none is named), or ws, wss; default AHORA_URL_DEFAULT */
     const char *token; /* JWT, sent in `hello` only */
     const char *name;  /* what `hello` says about us, "name/version" */
     const char *
@@ -100,6 +101,12 @@ struct ahora_options {
     size_t outbox_bytes_max;    /* publishes and gets waiting for their answer; default 64 MiB */
     ahora_line_fn *on_line;     /* may be NULL */
     void *user;                 /* for on_line */
+
+    /* With https or wss; files are PEM and read by ahora_open. */
+    const char *ca_file;         /* whose certificates are trusted; NULL: those the system trusts */
+    const char *certificate;     /* ours, for a broker that asks for one; NULL: none */
+    const char *certificate_key; /* its private key; NULL: in the same file */
+    bool insecure;               /* trust anybody who answers: for trying out, never for more */
 };
 
 /* Starts connecting. NULL if the URL, the name or the source is not legal (*detail, if not NULL, says why, static) or without memory. */

@@ -146,22 +146,44 @@ static int64_t integer(struct span document, const char *key) {
     return pack_read_int(&reader);
 }
 
-/* Each pattern is told with all its readers and the finest of their wishes, on whichever cores they are. */
-static void check_demand(const struct reader *observer) {
+/* Each pattern is told with all its readers that are there and the finest of their wishes, on whichever cores they are; without readers it is
+   told no more. */
+static void check_demand(const struct play *play, const struct reader *observer) {
     for (unsigned i = 0; i < PATTERNS; i++) {
         int64_t subscribers = 0;
         int64_t finest = INT64_MAX;
         for (unsigned k = i; k < READERS; k += PATTERNS) {
-            subscribers++;
-            finest = every_of(k) < finest ? every_of(k) : finest;
+            if (play->readers[k].session != NULL) {
+                subscribers++;
+                finest = every_of(k) < finest ? every_of(k) : finest;
+            }
         }
-        struct span told = buffer_span(&observer->held[TOPICS + i].data);
-        MUST(told.bytes > 0, "observer %u is not told of %s", observer->number, reader_patterns[i]);
+        const struct span told = buffer_span(&observer->held[TOPICS + i].data);
+        MUST((told.bytes > 0) == (subscribers > 0), "observer %u is %stold of %s, which %" PRId64 " follow", observer->number,
+             told.bytes > 0 ? "" : "not ", reader_patterns[i], subscribers);
         MUST(
-            integer(told, "subscribers") == subscribers && integer(told, "every_ms") == finest,
+            subscribers == 0 || (integer(told, "subscribers") == subscribers && integer(told, "every_ms") == finest),
             "observer %u is told of %" PRId64 " readers of %s every %" PRId64 " ms, there are %" PRId64 " every %" PRId64 " ms",
             observer->number, integer(told, "subscribers"), reader_patterns[i], integer(told, "every_ms"), subscribers, finest);
     }
+}
+
+static void check_demand_of_all(const struct play *play) {
+    for (unsigned i = READERS; i < READERS + OBSERVERS; i++) {
+        check_demand(play, &play->readers[i]);
+    }
+}
+
+/* Some readers go for good, of one pattern all: the demand sinks, and when it has lingered, the pattern is gone. */
+static void leave(struct play *play) {
+    const unsigned deserted = (unsigned)dice_below(&play->script, PATTERNS);
+    for (unsigned i = 0; i < READERS; i++) {
+        if (i % PATTERNS == deserted || dice_chance(&play->script, 300)) {
+            reader_cut(&play->readers[i]);
+        }
+    }
+    world_settle(&play->world);
+    check_demand_of_all(play);
 }
 
 static void note_outcome(const struct reader *reader, struct buffer *out) {
@@ -185,9 +207,7 @@ static void finish(struct play *play, struct outcome *outcome) {
         sum_refused += play->writers[i].refused;
     }
     MUST(!core_has_batches_away(play->world.shards[0].core), "a batch never came back");
-    for (unsigned i = READERS; i < READERS + OBSERVERS; i++) {
-        check_demand(&play->readers[i]);
-    }
+    check_demand_of_all(play);
     for (unsigned i = 0; i < READERS; i++) {
         struct reader *reader = &play->readers[i];
         MUST(reader->is_live, "reader %u is not live", i);
@@ -197,6 +217,7 @@ static void finish(struct play *play, struct outcome *outcome) {
         sum_resynced += reader->resynced;
         sum_skipped += reader->skipped;
     }
+    leave(play);
 }
 
 static void play_one(uint64_t seed, size_t shard_count, struct outcome *outcome) {

@@ -687,9 +687,6 @@ static void begin_at_broker(struct client *client, struct asked *asked) {
     if (narrow_is_any(&asked->narrow)) { /* more may have left than is remembered */
         asked->must_resume = asked->must_resume && client->sim->limits.lefts_max >= TOPICS_MAX;
     }
-    if (asked->narrow.near.limit > 0) {
-        asked->must_resume = false; /* the nearest of then are known only if nothing changed */
-    }
     struct sub *sub = &client->subs[asked->slot];
     for (unsigned i = 0; i < SUBS_MAX; i++) {
         struct sub *other = &client->subs[i];

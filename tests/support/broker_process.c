@@ -71,6 +71,24 @@ static bool directory_make(struct broker_process *broker, const char *name) {
     return false;
 }
 
+static bool secure(struct broker_process *broker) {
+    char certificate[192];
+    snprintf(certificate, sizeof certificate, "%s/broker.pem", broker->directory);
+    broker->secure_port = port_pick();
+    const struct tunnel_options options = {.port = broker->port, .broker_port = broker->secure_port, .ca = certificate};
+    return broker->secure_port != 0 && certificate_make(broker->directory, "broker") &&
+           tunnel_process_start(&broker->tunnel, &options);
+}
+
+/* For the broker's environment. */
+static void set_file(const struct broker_process *broker, const char *name, const char *file) {
+    char path[192];
+    if (broker->secure_port != 0) {
+        snprintf(path, sizeof path, "%s/%s", broker->directory, file);
+        setenv(name, path, 1);
+    }
+}
+
 bool broker_process_init(struct broker_process *broker, const char *name) {
     *broker = (struct broker_process){0};
     if (!directory_make(broker, name)) {
@@ -81,7 +99,7 @@ bool broker_process_init(struct broker_process *broker, const char *name) {
     snprintf(broker->data, sizeof broker->data, "%s/data", broker->directory);
     snprintf(broker->log, sizeof broker->log, "%s/log", broker->directory);
     broker->port = port_pick();
-    return broker->port != 0;
+    return broker->port != 0 && (getenv("AHORA_TEST_TLS") == NULL || secure(broker));
 }
 
 /* In the child, after fork: only what is safe there. Never returns. */
@@ -106,7 +124,10 @@ bool broker_process_spawn(struct broker_process *broker, const char *const *argu
     const char *binary = getenv("AHORAD");
     binary = binary != NULL ? binary : "build/ahorad";
     char listen[32];
-    snprintf(listen, sizeof listen, "127.0.0.1:%u", broker->port);
+    bool is_secure = broker->secure_port != 0;
+    snprintf(listen, sizeof listen, "%s127.0.0.1:%u", is_secure ? "tls:" : "", is_secure ? broker->secure_port : broker->port);
+    set_file(broker, "AHORA_TLS_CERTIFICATE", "broker.pem");
+    set_file(broker, "AHORA_TLS_KEY", "broker.key");
     const char *list[ARGUMENTS_MAX] = {binary, "--listen", listen, "--data", broker->data};
     size_t count = 5;
     for (size_t i = 0; arguments != NULL && arguments[i] != NULL; i++) {
@@ -123,6 +144,10 @@ bool broker_process_spawn(struct broker_process *broker, const char *const *argu
         child_run(broker, binary, argv.out, parent);
     }
     broker->pid = pid > 0 ? pid : 0;
+    if (is_secure) {
+        unsetenv("AHORA_TLS_CERTIFICATE");
+        unsetenv("AHORA_TLS_KEY");
+    }
     return pid > 0;
 }
 
@@ -228,6 +253,7 @@ static int entry_remove(const char *path, const struct stat *status, int kind, s
 
 void broker_process_fini(struct broker_process *broker) {
     broker_process_kill(broker);
+    tunnel_process_stop(&broker->tunnel);
     if (broker->directory[0] != '\0' && !broker->is_kept) {
         nftw(broker->directory, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
     }

@@ -8,6 +8,8 @@
  * build/ahorad. Its log goes to a file; on a failed start, and whenever a test asks, it is printed. The child is always reaped, and
  * the kernel ends it if the test dies. One thread: the one that started the broker must live as long as it (PR_SET_PDEATHSIG).
  *
+ * With $AHORA_TEST_TLS, the path of tests/tunnel, it speaks TLS on another port, and what connects to `port` gets there through the tunnel.
+ *
  *     init -> start -> (kill | term) -> start -> ... -> fini
  *
  * A second start uses the same data directory and port: that is how a restart is tested.
@@ -19,6 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/support/tunnel.h"
+
 #define BROKER_READY_MS 60000 /* a sanitizer build with a full store is slow to start */
 #define BROKER_STOP_MS 60000
 
@@ -27,6 +31,8 @@ struct broker_process {
     char data[160];
     char log[160];
     uint16_t port;
+    uint16_t secure_port; /* TLS; 0: none */
+    struct tunnel_process tunnel;
     pid_t pid;       /* 0: not running */
     int exit_status; /* of the last stop: exit code, or 128 + signal */
     bool is_kept;    /* fini leaves the directory, for a look at it */

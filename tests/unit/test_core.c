@@ -489,7 +489,7 @@ static void too_much_input_that_waits_ends_the_session(void **state) {
     restart(rig);
     struct session *session = greet(rig);
     say(rig, session, "{\"op\":\"pub\",\"id\":1,\"changes\":[{\"op\":\"set\",\"topic\":\"stock/a\",\"data\":{}}]}");
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 60000; i++) {
         say(rig, session, "{\"op\":\"ping\",\"id\":2}");
     }
     (void)hear(rig, session);

@@ -18,8 +18,9 @@
 static struct deadlines deadlines;
 
 static int set_up(void **state) {
-    static const int64_t lasts_ms[DEADLINE_CLASSES] = {[DEADLINE_HEADER] = 10, [DEADLINE_BODY] = 90, [DEADLINE_IDLE] = 30,
-                                                       [DEADLINE_STALL] = 60,  [DEADLINE_CLOSE] = 5, [DEADLINE_PACE] = 1};
+    static const int64_t lasts_ms[DEADLINE_CLASSES] = {
+        [DEADLINE_HEADER] = 10, [DEADLINE_BODY] = 90, [DEADLINE_IDLE] = 30,    [DEADLINE_STALL] = 60,
+        [DEADLINE_CLOSE] = 5,   [DEADLINE_PACE] = 1,  [DEADLINE_HANDSHAKE] = 7};
     (void)state;
     deadlines_init(&deadlines, lasts_ms);
     return 0;

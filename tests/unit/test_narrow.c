@@ -13,10 +13,12 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/dice.h"
 #include "tests/unit/loose_kinds.h"
 
 #define NOW INT64_C(1795000000000)
@@ -79,7 +81,7 @@ static void say(struct rig *rig, struct session *session, const char *line) {
 }
 
 /* What is said in the turn, one message a line, without frames; double quotes as single ones. */
-static const char *hear(struct rig *rig, struct session *session) {
+static char *hear(struct rig *rig, struct session *session) {
     static char text[65536];
     size_t bytes = 0;
     struct span piece;
@@ -370,7 +372,7 @@ static void a_circle_resumes(void **state) {
     session = come_back(rig, session,
                         "{'op':'sub','id':1,'match':'service/**','since':'e1-2',"
                         "'near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':5}}");
-    assert_true(hears(rig, session, "'resumed':false"));
+    assert_true(hears(rig, session, "'resumed':true"));
 }
 
 static void a_paced_circle_conflates(void **state) {
@@ -408,29 +410,188 @@ static void left_is_told_when_the_last_subscription_lets_go(void **state) {
     assert_true(hears(rig, session, "'why':'left'"));
 }
 
-static void the_nearest_resume_if_nothing_changed(void **state) {
+/* Comes back, as a new session, to the two nearest, from a token. */
+static struct session *resume_nearest(struct rig *rig, int since) {
+    struct session *session = greet(rig);
+    char line[160];
+    (void)snprintf(line, sizeof line,
+                   "{'op':'sub','id':1,'match':'service/**','since':'e1-%d',"
+                   "'near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':2}}",
+                   since);
+    say(rig, session, line);
+    return session;
+}
+
+static void the_nearest_resume(void **state) {
     struct rig *rig = *state;
     struct session *session = greet(rig);
-    static const char again[] =
-        "{'op':'sub','id':1,'match':'service/**','since':'e1-2','near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':1}}";
     move_unit(rig, session, "service/bike/1", 100);
     move_unit(rig, session, "service/bike/2", 200);
+    move_unit(rig, session, "service/bike/3", 300);
+    move_unit(rig, session, "service/bike/4", 400);
     (void)hear(rig, session);
-    say(rig, session, again);
-    assert_string_equal(hear(rig, session), "{'op':'subscribed','id':1,'resumed':true}\n{'op':'live','id':1,'seq':2}\n");
-    move_unit(rig, session, "service/bike/2", 50); /* it follows as if it had never been away */
-    const char *heard = hear(rig, session);
-    assert_non_null(strstr(heard, "'topic':'service/bike/1','ref':1,'why':'left'"));
-    assert_non_null(strstr(heard, "'op':'set','seq':3,'topic':'service/bike/2'"));
-    struct session *other = greet(rig);
-    say(rig, other, again); /* something changed since */
-    assert_true(hears(rig, other, "'resumed':false"));
-    move_unit(rig, session, "service/bike/3", 1010); /* on the border: whether it was held is not known */
+
+    struct session *other = resume_nearest(rig, 4); /* nothing changed: nothing is sent */
+    assert_string_equal(hear(rig, other), "{'op':'subscribed','id':1,'resumed':true}\n{'op':'live','id':1,'seq':4}\n");
+    move_unit(rig, session, "service/bike/3", 50); /* it follows as if it had never been away */
+    const char *heard = hear(rig, other);
+    assert_non_null(strstr(heard, "'topic':'service/bike/2','ref':2,'why':'left'"));
+    assert_non_null(strstr(heard, "'op':'set','seq':5,'topic':'service/bike/3'"));
+
+    struct session *third = resume_nearest(rig, 4); /* missed that */
+    heard = hear(rig, third);
+    assert_non_null(strstr(heard, "'resumed':true"));
+    assert_non_null(strstr(heard, "'op':'set','seq':5,'topic':'service/bike/3'"));
+    assert_non_null(strstr(heard, "'topic':'service/bike/2'"));
+    assert_non_null(strstr(heard, "'why':'left'"));
+    assert_null(strstr(heard, "bike/4")); /* 1 and 2 stood nearer all the time: it was never shown */
+}
+
+/* On the border a document stays that came from within, and does not enter that came from without: either may have been. */
+static void the_nearest_resume_beside_a_border(void **state) {
+    struct rig *rig = *state;
+    struct session *session = greet(rig);
+    move_unit(rig, session, "service/bike/1", 100);
+    move_unit(rig, session, "service/bike/2", 1010);
     (void)hear(rig, session);
-    struct session *third = greet(rig);
-    say(rig, third,
-        "{'op':'sub','id':1,'match':'service/**','since':'e1-4','near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':1}}");
-    assert_true(hears(rig, third, "'resumed':false"));
+    const char *heard = hear(rig, resume_nearest(rig, 2));
+    assert_non_null(strstr(heard, "'resumed':true"));
+    assert_non_null(strstr(heard, "'topic':'service/bike/2'"));
+    assert_non_null(strstr(heard, "'why':'left'"));
+    assert_null(strstr(heard, "bike/1")); /* one other leaves room for it among two */
+}
+
+static void the_nearest_resume_within_lefts_max(void **state) {
+    struct rig *rig = *state;
+    rig->limits.lefts_max = 2;
+    restart(rig);
+    struct session *session = greet(rig);
+    for (int i = 0; i < 6; i++) {
+        char topic[32];
+        (void)snprintf(topic, sizeof topic, "service/bike/%d", i);
+        move_unit(rig, session, topic, 200 - 10 * i);
+    }
+    assert_true(hears(rig, resume_nearest(rig, 2), "'resumed':true"));  /* four changed: two of them are shown */
+    assert_true(hears(rig, resume_nearest(rig, 1), "'resumed':false")); /* the third that is not is one too many */
+}
+
+/* Units on a line from the centre, no two at one distance, and what a follower of the nearest should hold of them. */
+#define UNITS 8
+
+struct town {
+    struct dice dice;
+    int metres[UNITS];   /* 0: there is no such unit */
+    int64_t seqs[UNITS]; /* of its last change */
+    int64_t seq;
+};
+
+struct held {
+    int64_t seqs[UNITS]; /* 0: not held */
+    int64_t refs[UNITS];
+};
+
+static void change_town(struct rig *rig, struct session *writer, struct town *town) {
+    const unsigned unit = (unsigned)dice_below(&town->dice, UNITS);
+    char topic[32];
+    (void)snprintf(topic, sizeof topic, "service/bike/%u", unit);
+    if (town->metres[unit] > 0 && dice_chance(&town->dice, 200)) {
+        change(rig, writer, "delete", topic, "");
+        town->metres[unit] = 0;
+    } else {
+        town->metres[unit] = (int)(10 * dice_between(&town->dice, 1, 130) + unit);
+        move_unit(rig, writer, topic, town->metres[unit]);
+    }
+    town->seqs[unit] = ++town->seq;
+}
+
+static int64_t number_behind(const char *line, const char *key) {
+    const char *found = strstr(line, key);
+    return found == NULL ? 0 : strtoll(found + strlen(key), NULL, 10);
+}
+
+/* As a client takes it: nothing older than what it holds. */
+static void take(struct held *held, char *heard) {
+    for (char *line = strtok(heard, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        const char *topic = strstr(line, "service/bike/");
+        const int64_t ref = number_behind(line, "'ref':");
+        unsigned unit = topic != NULL ? (unsigned)(topic[strlen("service/bike/")] - '0') : 0;
+        while (topic == NULL && unit < UNITS && (ref == 0 || held->refs[unit] != ref)) {
+            unit++;
+        }
+        if (unit == UNITS) {
+            continue;
+        }
+        const int64_t seq = number_behind(line, "'seq':");
+        if (strstr(line, "'op':'remove'") != NULL) {
+            held->seqs[unit] = 0;
+        } else if (seq > held->seqs[unit]) {
+            held->seqs[unit] = seq;
+            held->refs[unit] = ref;
+        }
+    }
+}
+
+static void check_held(const struct town *town, const struct held *held, unsigned limit) {
+    for (unsigned unit = 0; unit < UNITS; unit++) {
+        unsigned nearer = 0;
+        for (unsigned other = 0; other < UNITS; other++) {
+            nearer += town->metres[other] > 0 && town->metres[other] < town->metres[unit];
+        }
+        const bool is_shown = town->metres[unit] > 0 && town->metres[unit] < 1000 && nearer < limit;
+        assert_int_equal(held->seqs[unit], is_shown ? town->seqs[unit] : 0);
+    }
+}
+
+/* One life of a follower: it is cut, also in the middle of what it is told, and comes back with the token of one of its last `live`. */
+static void follow_nearest(struct rig *rig, uint64_t seed) {
+    struct town town = {.dice = {seed}};
+    struct held held = {0};
+    const unsigned limit = (unsigned)dice_between(&town.dice, 1, 4);
+    struct session *writer = greet(rig);
+    struct session *follower = NULL;
+    if (seed % 2 == 0) { /* another keeps the pattern's own view */
+        follower = greet(rig);
+        say(rig, follower, SUB_NEAR);
+    }
+    int64_t token = 0;
+    for (int round = 0; round < 30; round++) {
+        for (int64_t changes = dice_between(&town.dice, 0, 4); changes > 0; changes--) {
+            change_town(rig, writer, &town);
+            if (changes > 1 || dice_chance(&town.dice, 500)) { /* else it comes back in the middle of a turn */
+                turn(rig);
+            }
+        }
+        char line[192];
+        (void)snprintf(line, sizeof line,
+                       "{'op':'sub','id':1,'match':'service/**','since':'e1-%" PRId64 "',"
+                       "'near':{'lat':52.5,'lon':13.4,'radius_m':1000,'limit':%u}}",
+                       token, limit);
+        follower = session_open(rig->core, ENCODING_JSON, "p", NULL);
+        say(rig, follower, "{'op':'hello'}");
+        say(rig, follower, line);
+        char *heard = hear(rig, follower);
+        assert_non_null(strstr(heard, "'resumed':true"));
+        take(&held, heard);
+        check_held(&town, &held, limit);
+        token = dice_chance(&town.dice, 600) ? town.seq : token; /* else its `live` was lost on the way */
+        for (int64_t changes = dice_between(&town.dice, 0, 4); changes > 0; changes--) {
+            change_town(rig, writer, &town);
+            take(&held, hear(rig, follower));
+            check_held(&town, &held, limit);
+        }
+        session_close(rig->core, follower);
+    }
+    session_close(rig->core, writer);
+}
+
+static void who_follows_the_nearest_and_resumes_holds_the_nearest(void **state) {
+    struct rig *rig = *state;
+    rig->limits.near_margin_percent = 0;
+    rig->limits.near_margin_m = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        restart(rig);
+        follow_nearest(rig, seed);
+    }
 }
 
 /* ---- limits ---- */
@@ -563,7 +724,10 @@ static void a_change_costs_the_conditions_it_may_meet(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_nearest_resume_if_nothing_changed),
+        TEST(the_nearest_resume),
+        TEST(who_follows_the_nearest_and_resumes_holds_the_nearest),
+        TEST(the_nearest_resume_beside_a_border),
+        TEST(the_nearest_resume_within_lefts_max),
         TEST(a_document_enters_changes_and_leaves),
         TEST(equal_conditions_share_a_view),
         TEST(who_resumes_is_told_what_left),

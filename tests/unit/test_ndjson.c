@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Feeds `text` in steps; writes "<line>" for each line and "!" for each that was dropped. */
+/* Feeds `text` in steps, as long as there is something to feed, as a request does; writes "<line>" for each line and "!" for each that was
+   dropped, "[line]" for what ndjson_last gives. */
 static void run(const char *text, size_t step, char *out) {
     struct ndjson ndjson;
     struct span line;
@@ -25,7 +26,7 @@ static void run(const char *text, size_t step, char *out) {
     ndjson_init(&ndjson, 8);
     for (size_t at = 0; at < length; at += step) {
         struct span bytes = span_of(text + at, length - at < step ? length - at : step);
-        while ((item = ndjson_next(&ndjson, &bytes, &line)) != NDJSON_NONE) {
+        while (bytes.bytes > 0 && (item = ndjson_next(&ndjson, &bytes, &line)) != NDJSON_NONE) {
             if (item == NDJSON_LINE) {
                 strcat(out, "<");
                 strncat(out, (const char *)line.data, line.bytes);

@@ -20,14 +20,17 @@ static void good_urls_are_taken_apart(void **state) {
         const char *host;
         unsigned port;
         const char *authority;
+        bool is_secure;
     } cases[] = {
-        {"http://127.0.0.1:7600", "127.0.0.1", 7600, "127.0.0.1:7600"},
-        {"ws://broker.example:80/", "broker.example", 80, "broker.example:80"},
-        {"http://localhost", "localhost", 7600, "localhost:7600"},
-        {"localhost", "localhost", 7600, "localhost:7600"},
-        {"localhost:1", "localhost", 1, "localhost:1"},
-        {"http://[::1]:65535/", "::1", 65535, "[::1]:65535"},
-        {"ws://[fe80::1%eth0]", "fe80::1%eth0", 7600, "[fe80::1%eth0]:7600"},
+        {"http://127.0.0.1:7600", "127.0.0.1", 7600, "127.0.0.1:7600", false},
+        {"ws://broker.example:80/", "broker.example", 80, "broker.example:80", false},
+        {"http://localhost", "localhost", 7600, "localhost:7600", false},
+        {"localhost", "localhost", 7600, "localhost:7600", false},
+        {"localhost:1", "localhost", 1, "localhost:1", false},
+        {"http://[::1]:65535/", "::1", 65535, "[::1]:65535", false},
+        {"ws://[fe80::1%eth0]", "fe80::1%eth0", 7600, "[fe80::1%eth0]:7600", false},
+        {"https://broker.example", "broker.example", 443, "broker.example:443", true},
+        {"wss://broker.example:7643/", "broker.example", 7643, "broker.example:7643", true},
     };
 
     (void)state;
@@ -37,6 +40,7 @@ static void good_urls_are_taken_apart(void **state) {
         assert_string_equal(url.host, cases[i].host);
         assert_int_equal(url.port, cases[i].port);
         assert_string_equal(url.authority, cases[i].authority);
+        assert_int_equal(url.is_secure, cases[i].is_secure);
     }
 }
 
@@ -46,8 +50,6 @@ static void bad_urls_are_refused_with_a_reason(void **state) {
         "http://",
         "http://:7600",
         "ftp://host",
-        "https://host",
-        "wss://host",
         "http://host:0",
         "http://host:65536",
         "http://host:123456",

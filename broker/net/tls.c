@@ -1,0 +1,348 @@
+/*
+ * SPDX-FileCopyrightText: The ahora authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "broker/net/tls.h"
+
+#include "broker/net/broker.h"
+#include "broker/net/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static struct tls *tls_of(struct transport *transport) {
+    return CONTAINER_OF(transport, struct tls, transport);
+}
+
+static void list_in(struct tls *tls, struct link *list) {
+    link_remove(&tls->link);
+    list_append(list, &tls->link);
+}
+
+/* ---- reading and writing ---- */
+
+static bool has_unread(const struct tls *tls) {
+    return tls->end != 0 || SSL_pending(tls->ssl) > 0;
+}
+
+/* Whether this turn or the next has to tell the owner of bytes that no socket tells of. */
+static void note_unread(struct tls *tls) {
+    struct broker *broker = tls->transport.broker;
+    if ((tls->transport.wanted & TRANSPORT_READ) == 0 || !has_unread(tls)) {
+        link_remove(&tls->link);
+    } else if (!link_is_listed(&tls->link)) {
+        list_append(&broker->tls.unread, &tls->link);
+        broker->loop.dirty = true;
+    }
+}
+
+static void update_poll(struct tls *tls) {
+    int wanted = tls->transport.wanted;
+    int events = wanted & TRANSPORT_WRITE ? UV_WRITABLE : 0;
+    if ((wanted & TRANSPORT_READ) && tls->end == 0) {
+        events |= tls->read_writes ? UV_WRITABLE : UV_READABLE;
+    }
+    transport_poll(&tls->transport, events);
+}
+
+/* Why OpenSSL gave nothing: 0 for now, or for good. A peer that goes without saying so may have been cut off by somebody: that is no end. */
+static ssize_t outcome_of(struct tls *tls, int result) {
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return 0;
+    case SSL_ERROR_WANT_WRITE:
+        tls->read_writes = true;
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        return TRANSPORT_END;
+    default:
+        ERR_clear_error();
+        SSL_set_quiet_shutdown(tls->ssl, 1);
+        return TRANSPORT_BROKEN;
+    }
+}
+
+static ssize_t tls_read(struct transport *transport, uint8_t *data, size_t bytes) {
+    struct tls *tls = tls_of(transport);
+    size_t got = 0;
+    tls->read_writes = false;
+    ERR_clear_error();
+    while (tls->end == 0 && got < bytes) {
+        size_t part = bytes - got < INT32_MAX ? bytes - got : INT32_MAX;
+        int result = SSL_read(tls->ssl, data + got, (int)part);
+        if (result <= 0) {
+            tls->end = outcome_of(tls, result);
+            break;
+        }
+        got += (size_t)result;
+    }
+    note_unread(tls);
+    update_poll(tls);
+    return got > 0 ? (ssize_t)got : tls->end;
+}
+
+/* A write never has to wait for the peer's bytes: there is no renegotiation. */
+static ssize_t tls_write(struct transport *transport, struct span bytes) {
+    struct tls *tls = tls_of(transport);
+    size_t sent = 0;
+    ERR_clear_error();
+    while (sent < bytes.bytes) {
+        size_t part = bytes.bytes - sent < INT32_MAX ? bytes.bytes - sent : INT32_MAX;
+        int result = SSL_write(tls->ssl, bytes.data + sent, (int)part);
+        if (result <= 0) {
+            int reason = SSL_get_error(tls->ssl, result);
+            if (reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ) {
+                break;
+            }
+            ERR_clear_error();
+            SSL_set_quiet_shutdown(tls->ssl, 1);
+            tls->end = TRANSPORT_BROKEN;
+            return TRANSPORT_BROKEN;
+        }
+        sent += (size_t)result;
+    }
+    return (ssize_t)sent;
+}
+
+static void tls_want(struct transport *transport) {
+    struct tls *tls = tls_of(transport);
+    note_unread(tls);
+    update_poll(tls);
+}
+
+/* First our close_notify, then the end of the stream: one for those who know TLS, one for the rest. */
+static void tls_shut(struct transport *transport) {
+    struct tls *tls = tls_of(transport);
+    tls->shut = true;
+    ERR_clear_error();
+    SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+    shutdown(transport->fd, SHUT_WR);
+}
+
+/* ---- the handshake ---- */
+
+static void give_slot_back(struct tls *tls) {
+    if (tls->has_slot) {
+        tls->has_slot = false;
+        tls->transport.broker->tls.handshakes--;
+    }
+}
+
+static void tls_fini(struct transport *transport) {
+    struct tls *tls = tls_of(transport);
+    link_remove(&tls->link);
+    deadline_clear(&tls->deadline);
+    give_slot_back(tls);
+    if (tls->established) {
+        transport->broker->metrics.tls_connections--;
+        ERR_clear_error();
+        if (!tls->shut && tls->end != TRANSPORT_BROKEN) {
+            SSL_shutdown(tls->ssl); /* if it goes at once; nobody waits for the peer's */
+        }
+        ERR_clear_error();
+    }
+    SSL_free(tls->ssl);
+    tls->ssl = NULL;
+}
+
+static void on_deadline(struct deadline *deadline) {
+    struct tls *tls = CONTAINER_OF(deadline, struct tls, deadline);
+    tls->transport.broker->metrics.timeouts_handshake++;
+    transport_close(&tls->transport);
+}
+
+/* Somebody forgot the s of https: an answer they can read. What they sent must be taken, or closing would destroy the answer on its way. */
+static void answer_in_plain(struct transport *transport) {
+    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"code\":\"bad_message\","
+                               "\"detail\":\"this port speaks TLS: https, wss\"}\n";
+    char text[512];
+    int bytes = snprintf(text, sizeof text,
+                         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                         "Connection: close\r\n\r\n%s",
+                         sizeof body - 1, body);
+    uint8_t *scratch = transport->broker->loop.scratch;
+    if (recv(transport->fd, scratch, LOOP_SCRATCH_BYTES, 0) >= 0 &&
+        send(transport->fd, text, (size_t)bytes, MSG_NOSIGNAL) > 0) {
+        shutdown(transport->fd, SHUT_WR);
+    }
+}
+
+static void fail(struct tls *tls) {
+    struct broker *broker = tls->transport.broker;
+    unsigned long error = ERR_peek_error();
+    const char *reason = error != 0 ? ERR_reason_error_string(error) : NULL;
+    char address[TRANSPORT_ADDRESS_BYTES];
+    transport_put_address(&tls->transport, address);
+    broker->metrics.tls_failed++;
+    log_event_limited(&broker->log, &broker->tls_log, broker->now_ms, LOG_WARN, "handshake-failed", "address=%s reason=\"%s\"",
+                      address, reason != NULL ? reason : "the peer went away");
+    if (ERR_GET_REASON(error) == SSL_R_HTTP_REQUEST) {
+        answer_in_plain(&tls->transport);
+    }
+    ERR_clear_error();
+    transport_close(&tls->transport);
+}
+
+static void finish(struct tls *tls) {
+    struct net_metrics *metrics = &tls->transport.broker->metrics;
+    tls->established = true;
+    deadline_clear(&tls->deadline);
+    give_slot_back(tls);
+    metrics->tls_handshakes++;
+    metrics->tls_resumed += SSL_session_reused(tls->ssl) ? 1 : 0;
+    metrics->tls_connections++;
+    connection_open(&tls->transport);
+}
+
+static void wait_for_peer(struct tls *tls, int uv_events) {
+    list_in(tls, &tls->transport.broker->tls.shaking);
+    transport_poll(&tls->transport, uv_events);
+}
+
+static void step(struct tls *tls) {
+    ERR_clear_error();
+    int result = SSL_do_handshake(tls->ssl);
+    int reason = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
+    if (reason == SSL_ERROR_NONE) {
+        finish(tls);
+    } else if (reason == SSL_ERROR_WANT_READ) {
+        wait_for_peer(tls, UV_READABLE);
+    } else if (reason == SSL_ERROR_WANT_WRITE) {
+        wait_for_peer(tls, UV_WRITABLE);
+    } else {
+        fail(tls);
+    }
+}
+
+/* Nothing is spent on a peer that says nothing: OpenSSL is asked when its first bytes are there. */
+static void begin(struct tls *tls) {
+    struct broker *broker = tls->transport.broker;
+    tls->has_slot = true;
+    broker->tls.handshakes++;
+    tls->ssl = tls_context_open(&broker->shards->tls);
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, tls->transport.fd) != 1) {
+        broker->metrics.refused_other++;
+        transport_close(&tls->transport);
+        return;
+    }
+    SSL_set_accept_state(tls->ssl);
+    step(tls);
+}
+
+static void on_event(struct transport *transport, int status, int events) {
+    struct tls *tls = tls_of(transport);
+    if (tls->established) {
+        int wanted = transport->wanted;
+        int ready = (events & UV_READABLE ? TRANSPORT_READ : 0) | (events & UV_WRITABLE ? wanted & TRANSPORT_WRITE : 0);
+        ready |= tls->read_writes && (events & UV_WRITABLE) ? TRANSPORT_READ : 0;
+        transport->on_ready(transport->owner, status < 0 ? TRANSPORT_LOST : ready);
+        return;
+    }
+    transport_poll(transport, 0);
+    list_in(tls, tls->ssl == NULL ? &transport->broker->tls.waiting : &transport->broker->tls.stepping);
+}
+
+const struct transport_calls transport_tls = {
+    .read = tls_read,
+    .write = tls_write,
+    .want = tls_want,
+    .shut = tls_shut,
+    .on_event = on_event,
+    .fini = tls_fini,
+};
+
+void tls_start(struct transport *transport) {
+    struct tls *tls = tls_of(transport);
+    struct broker *broker = transport->broker;
+    transport->calls = &transport_tls;
+    tls->deadline.on_expired = on_deadline;
+    deadline_set(&broker->deadlines, &tls->deadline, DEADLINE_HANDSHAKE, broker->now_ms);
+    wait_for_peer(tls, UV_READABLE);
+}
+
+/* ---- the turn ---- */
+
+static void tell_unread(struct broker *broker) {
+    struct link now;
+    list_init(&now);
+    for (struct link *link; (link = list_pop(&broker->tls.unread)) != NULL;) {
+        list_append(&now, link);
+    }
+    for (struct link *link; (link = list_pop(&now)) != NULL;) {
+        struct transport *transport = &CONTAINER_OF(link, struct tls, link)->transport;
+        transport->on_ready(transport->owner, TRANSPORT_READ);
+    }
+}
+
+static bool has_room(const struct broker *broker) {
+    return broker->tls.handshakes < (size_t)broker->config.handshakes_max;
+}
+
+/* Those who began are served first: their memory is what the others wait for. */
+bool tls_work(struct broker *broker) {
+    struct tls_queues *queues = &broker->tls;
+    int64_t left = broker->config.handshake_steps_max;
+    struct link *link;
+    tell_unread(broker);
+    for (; left > 0 && (link = list_pop(&queues->stepping)) != NULL; left--) {
+        step(CONTAINER_OF(link, struct tls, link));
+    }
+    for (; left > 0 && has_room(broker) && (link = list_pop(&queues->waiting)) != NULL; left--) {
+        begin(CONTAINER_OF(link, struct tls, link));
+    }
+    return !list_is_empty(&queues->unread) || !list_is_empty(&queues->stepping) ||
+           (has_room(broker) && !list_is_empty(&queues->waiting));
+}
+
+void tls_queues_init(struct tls_queues *queues) {
+    list_init(&queues->waiting);
+    list_init(&queues->shaking);
+    list_init(&queues->stepping);
+    list_init(&queues->unread);
+    queues->handshakes = 0;
+}
+
+static void close_all(struct link *list) {
+    while (!list_is_empty(list)) {
+        transport_close(&CONTAINER_OF(list->next, struct tls, link)->transport);
+    }
+}
+
+void tls_close_handshakes(struct broker *broker) {
+    close_all(&broker->tls.waiting);
+    close_all(&broker->tls.shaking);
+    close_all(&broker->tls.stepping);
+}
+
+/* ---- who it is ---- */
+
+bool tls_subject(struct transport *transport, char text[TLS_SUBJECT_BYTES]) {
+    text[0] = '\0';
+    if (transport->calls != &transport_tls) {
+        return false;
+    }
+    struct tls *tls = tls_of(transport);
+    X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
+    if (certificate == NULL) {
+        return false;
+    }
+    BIO *out = BIO_new(BIO_s_mem());
+    bool good = SSL_get_verify_result(tls->ssl) == X509_V_OK && out != NULL &&
+                X509_NAME_print_ex(out, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) > 0 &&
+                BIO_pending(out) < TLS_SUBJECT_BYTES;
+    if (good) {
+        int bytes = BIO_read(out, text, TLS_SUBJECT_BYTES - 1);
+        text[bytes > 0 ? bytes : 0] = '\0';
+        good = bytes > 0;
+    }
+    BIO_free(out);
+    X509_free(certificate);
+    return good;
+}

@@ -789,7 +789,12 @@ test("a loop over events skips versions when it is slow, and ends on the newest"
     await settle();
   }
   assert.deepEqual(seen, ["update 1", "sync", "update 500"]);
-  env.line.say({ op: "remove", topic: "stock/1/a", seq: 501, why: "deleted" });
+  env.line.say(set("stock/1/b", 2, 601, {}), set("stock/1/c", 3, 602, {}), patch(2, 603, { available: 1 }));
+  for (let i = 0; i < 10; i++) {
+    await settle();
+  }
+  assert.deepEqual(seen.slice(3), ["update 602", "update 603"], "in the order of the newest");
+  env.line.say({ op: "remove", topic: "stock/1/a", seq: 604, why: "deleted" });
   sub.unsubscribe();
   await loop;
   assert.equal(seen.at(-1), "remove 500");

@@ -59,7 +59,7 @@ export class Sessions {
         session.follows[0] === undefined ? "follows nothing" : session.follows[0] + (session.follows.length > 1 ? ` and ${session.follows.length - 1} more` : ""),
         session.skipped > 0 ? `${short(session.skipped)} skipped` : null,
         session.unsent_bytes > 0 ? `${bytes(session.unsent_bytes)} unsent` : null,
-        `${(session.rtt_us / 1000).toFixed(session.rtt_us < 10_000 ? 1 : 0)} ms away`,
+        session.rtt_us < 100 ? null : `${(session.rtt_us / 1000).toFixed(session.rtt_us < 10_000 ? 1 : 0)} ms away`,
         `for ${duration(session.age_ms)}`,
       ];
       return make("li", {},

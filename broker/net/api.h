@@ -29,6 +29,7 @@ extern const struct handler api_admin_slowest;
 extern const struct handler api_admin_disconnect;
 extern const struct handler api_admin_drain; /* api_control.c */
 extern const struct handler api_admin_reload;
+extern const struct handler api_admin_revoke;
 extern const struct handler api_admin_backup;
 extern const struct handler api_metrics; /* api_metrics.c */
 extern const struct handler api_root;    /* api_page.c */

@@ -31,6 +31,7 @@ static const struct route routes[] = {
     {"/v1/admin/disconnect", NULL, {[HTTP_POST] = &api_admin_disconnect}},
     {"/v1/admin/drain", NULL, {[HTTP_POST] = &api_admin_drain}},
     {"/v1/admin/reload", NULL, {[HTTP_POST] = &api_admin_reload}},
+    {"/v1/admin/revoke", NULL, {[HTTP_POST] = &api_admin_revoke}},
     {"/v1/admin/backup", NULL, {[HTTP_POST] = &api_admin_backup}},
     {"/v1/status", NULL, {[HTTP_GET] = &api_status}},
     {"/openapi.json", NULL, {[HTTP_GET] = &api_openapi}},

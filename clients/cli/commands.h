@@ -22,6 +22,8 @@ int command_sub(struct cli *cli);
 int command_replay(struct cli *cli);
 int command_status(struct cli *cli);
 int command_range(struct cli *cli); /* range.c */
+int command_token(struct cli *cli); /* token.c */
+int command_key(struct cli *cli);   /* key.c */
 
 /* `ahora pub -l` (lines.c) */
 int command_pub_lines(struct cli *cli);

@@ -52,6 +52,16 @@ static const struct command commands[] = {
      "A trace is .ndjson or .ndjson.gz, one {t, topic, op, data} a line with t in ms since its start; all files start "
      "together.\n",
      OPTIONS_LINE | OPTION_ACK | OPTION_REPLAY | OPTION_SOURCE, 1, 64, command_replay},
+    {"token", "make KEYFILE CLAIM=VALUE... | show | check KEYFILE", "make, print or check a token",
+     "ahora token make keys/shop.hs256 sub=anna exp=1h 'ahora.sub=stock/**,order/{order_ids}' 'order_ids:=[\"o-1\"]'\n"
+     "KEYFILE: KID.hs256 holds a secret, KID.rs256.pem, KID.es256.pem or KID.pem a key; to make takes the private one.\n"
+     "A claim is NAME=TEXT or NAME:=JSON, of rights ahora.NAME=VALUE,VALUE; without exp the token is good for an hour.\n"
+     "show and check read the token from --token-file, AHORA_TOKEN or standard input.\n",
+     OPTION_SERVER, 1, -1, command_token},
+    {"key", "make NAME RIGHT=VALUE... | secret", "make an API key, or a secret for HS256",
+     "ahora key make backoffice 'pub=stock/**,room/**' 'sub=**' >>api_keys\n"
+     "The line for the broker's file goes to standard output, the key itself, shown this once, to standard error.\n",
+     OPTION_SERVER, 1, -1, command_key},
     {"status", "", "print the broker's status", NULL, OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

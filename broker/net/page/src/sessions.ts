@@ -49,8 +49,8 @@ export class Sessions {
   }
 
   private show(sessions: Session[]): void {
-    const late = sessions.filter(({ behind, choked }) => behind > 0 || choked).length;
-    say(this.total, late > 0 ? count(late, "behind", "behind") : "all up to date");
+    const choked = sessions.filter((session) => session.choked).length; // to be behind for a moment is nothing: it may be paced
+    say(this.total, choked > 0 ? count(choked, "held up", "held up") : "none held up");
     const most = Math.max(1, ...sessions.map(({ behind }) => behind));
     this.list.replaceChildren(...sessions.map((session) => {
       const bar = make("span", { class: "bar", "aria-hidden": true });
@@ -64,7 +64,7 @@ export class Sessions {
       ];
       return make("li", {},
         make("span", { class: "mono name", title: session.session }, session.source ?? `${session.session} · ${session.address}`),
-        make("span", { class: session.behind > 0 || session.choked ? "value bad" : "value" }, state(session)),
+        make("span", { class: session.choked ? "value bad" : "value" }, state(session)),
         make("span", { class: "small" }, facts.filter((fact) => fact !== null).join(" · ")),
         bar);
     }));

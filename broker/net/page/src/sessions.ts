@@ -33,15 +33,20 @@ export class Sessions {
   private readonly total = make("span", { class: "count" });
   private readonly list = make("ul", { class: "bars" });
 
+  private refusedToken: string | null | undefined; // asking again would get the same answer
+
   constructor(private readonly access: Access) {
     byId("sessions").append(make("header", {}, make("h2", { id: "sessions-title" }, "Slowest sessions"), this.total), this.list);
   }
 
   async refresh(): Promise<void> {
     const card = byId("sessions");
+    const { token } = this.access;
+    if (token === this.refusedToken) return;
     try {
       const response = await fetch(`/v1/admin/sessions/slowest?limit=${SHOWN}`, { headers: this.access.headers, cache: "no-store", signal: AbortSignal.timeout(10_000) });
       card.hidden = !response.ok;
+      this.refusedToken = response.status === 401 || response.status === 403 || response.status === 404 ? token : undefined;
       if (response.ok) this.show(((await response.json()) as { sessions: Session[] }).sessions);
     } catch {
       // the line is told of elsewhere

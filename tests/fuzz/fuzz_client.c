@@ -142,9 +142,8 @@ static void connect(struct world *world) {
 }
 
 static const char *const sayings[] = {
-    "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"E\",\"seq\":9,\"now\":1,\"beat_ms\":1000,\"limits\":{},\"server\":"
-    "\"x\"}",
-    "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"F\",\"seq\":2,\"now\":9,\"beat_ms\":0,\"limits\":{},\"server\":\"x\"}",
+    "{\"op\":\"welcome\",\"session\":\"\",\"epoch\":\"E\",\"seq\":9,\"now\":1,\"beat_ms\":1000,\"limits\":{},\"server\":\"\"}",
+    "{\"op\":\"welcome\",\"session\":\"\",\"epoch\":\"F\",\"seq\":2,\"now\":9,\"beat_ms\":0,\"limits\":{},\"server\":\"\"}",
     "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}",
     "{\"op\":\"subscribed\",\"id\":2,\"resumed\":true}",
     "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"n\":1}}",

@@ -21,6 +21,11 @@ $(BUILD)/peers/bun_server.js: bench/peers/bun_server.js
 	@mkdir -p $(@D)
 	@cp $< $@
 
+$(BUILD)/peers/lws_server: $(BUILD)/obj/bench/peers/lws_server.o
+	@echo "  LINK  $@"
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lwebsockets
+
 # The unit tests of the bench take what they need from one archive, and nothing of the broker.
 $(BUILD)/libbench.a: $(filter-out %/main.o,$(bench_objects)) $(call objects,proto)
 $(BUILD)/tests/unit/test_histogram $(BUILD)/tests/unit/test_bench: $(BUILD)/libbench.a
@@ -30,7 +35,7 @@ $(BUILD)/tests/unit/test_bench_%: $(BUILD)/obj/tests/unit/test_bench_%.o $(BUILD
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm -lcmocka
 
 .PHONY: bench-programs
-bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw $(BUILD)/peers/bun_server.js ## build the broker, the bench and its yardstick
+bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw $(BUILD)/peers/bun_server.js $(BUILD)/peers/lws_server ## build the broker, the bench and its yardstick
 
 .PHONY: bench
 bench: bench-programs ## measure ahora beside the raw yardstick in about 3 minutes; bench/out/report.html, .txt, .json, .csv

@@ -203,8 +203,10 @@ function set_all(p, b, t, n, o, u, d) {
     for (t = 1; t <= 3; t++)
         for (n = 1; n <= 14; n++)
             room_set(t, n)
-    for (o = 1; o <= 8; o++)
+    for (o = 1; o <= 8; o++) {
+        emit("delete", order_topic(o), "") # of the town before: its history is not ours
         order_set(o)
+    }
     for (u = 1; u <= units; u++)
         unit_set(u)
     for (d = 1; d <= 6; d++) {

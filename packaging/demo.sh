@@ -54,7 +54,8 @@ wait_for_broker() {
     done
 }
 
-setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$data" 2>"$log" &
+# `null`: a page in a file may use it, as the README shows.
+AHORA_LISTEN_ALLOWED_ORIGINS=null setsid "$build/ahorad" --listen "127.0.0.1:$port" --data "$data" 2>"$log" &
 broker=$!
 
 tries=0

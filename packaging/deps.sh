@@ -2,12 +2,14 @@
 # SPDX-FileCopyrightText: The ahora authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the Debian 12 packages that are missing. Usage: deps.sh run|test|peers
+# Installs the Debian 12 packages that are missing. Usage: deps.sh run|test|screenshots|peers
 set -eu
 
-# Why each: the README, "Built on"; curl is for "Five minutes" there.
+# Why each: the README, "Built on"; curl is for "Five minutes" there; nodejs and npm make the pages, and `make` does without them.
 run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libjwt-dev libssl-dev zlib1g-dev ca-certificates curl scdoc"
-test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps man-db pkg-config"
+command -v npm >/dev/null || run="$run nodejs npm" # or another node that is there
+test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps chromium man-db pkg-config"
+screenshots="$run chromium fonts-inter"
 
 # What `make bench-peers` compares with (docs/benchmarks.md). Their services are not started: the bench starts its own.
 peers="nginx libnginx-mod-nchan mosquitto nats-server redis-server"
@@ -16,12 +18,13 @@ command -v npm >/dev/null || peers="$peers npm"
 case "${1:-run}" in
 run) wanted=$run ;;
 test) wanted=$test ;;
+screenshots) wanted=$screenshots ;;
 peers)
     wanted=$peers
     export RUNLEVEL=1 # invoke-rc.d starts nothing in single-user mode
     ;;
 *)
-    echo "usage: $0 run|test|peers" >&2
+    echo "usage: $0 run|test|screenshots|peers" >&2
     exit 2
     ;;
 esac

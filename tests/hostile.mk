@@ -9,8 +9,14 @@ $(BUILD)/tests/hostile/rfc6455: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
 
+$(BUILD)/tests/hostile/siege: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/siege*.c)) \
+		$(addprefix $(BUILD)/obj/tests/,hostile/frame_script.o integration/scene.o) $(BUILD)/libsupport.a
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
+
 .PHONY: hostile
-hostile: all $(BUILD)/tests/hostile/rfc6455 ## build the hostile peers
+hostile: all $(BUILD)/tests/hostile/rfc6455 $(BUILD)/tests/hostile/siege ## build the hostile peers
 
 .PHONY: hostile-suites
 hostile-suites: $(BUILD)/ahorad ## suites of other people against the broker: JSON, MessagePack, naughty names (needs node and npm)

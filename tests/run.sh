@@ -61,7 +61,7 @@ echo "ahora: tests"
 step "build gcc" $make_in BUILD="$build" all
 step "build clang" $make_in BUILD="$build/clang" CC=clang all
 step "tidy" $make_in BUILD="$build" tidy
-step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" integration hostile
+step "build tests" $make_in BUILD="$build" unit "$build/tests/sim" "$build/tests/shards" "$build/tests/check-traces" "$build/tests/tokens" integration hostile
 step "build tests asan" $make_in BUILD="$build/asan" SAN=address all unit "$build/asan/tests/sim" "$build/asan/tests/shards"
 step "build tests tsan" $make_in BUILD="$build/tsan" SAN=thread all "$build/tsan/tests/unit/test_store" "$build/tsan/tests/unit/test_writer" "$build/tsan/tests/unit/test_ring"
 
@@ -93,19 +93,35 @@ done
 
 step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
 step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: a siege of 5,000" env AHORAD="$build/ahorad" SIEGE_SECONDS=2 "$build/tests/hostile/siege"
+step "hostile: a siege of 500 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 SIEGE_FOES=500 SIEGE_GOOD=50 \
+    SIEGE_SECONDS=2 "$build/tests/hostile/siege"
 step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     tests/hostile/suites/run.sh "$build/asan/ahorad"
 
+# The same suites with TLS under every client.
+for name in http http_stream session publish frames; do
+    step "integration $name (tls, asan broker)" env AHORAD="$build/asan/ahorad" AHORA="$build/asan/ahora" ASAN_OPTIONS=detect_leaks=1 \
+        AHORA_TEST_TLS="$build/tests/tls-tunnel" "$build/tests/integration/test_$name"
+done
+
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
-for name in session subscribe publish publish_lists http http_stream auth crash store; do
+for name in session subscribe publish publish_lists http http_stream auth crash store tls; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done
 
+step "hostile tokens" env AHORAD="$build/ahorad" tests/tokens/run.sh "$build/tests/tokens"
+step "hostile tokens (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 tests/tokens/run.sh "$build/tests/tokens"
+
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
+
+step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property"
+step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

@@ -53,6 +53,7 @@ struct core *core_create(const struct core_options *options) {
     list_init(&core->sessions);
     list_init(&core->ready);
     list_init(&core->inputs);
+    list_init(&core->named);
     list_init(&core->claims);
     list_init(&core->tickets_turn);
     list_init(&core->tickets_durable);

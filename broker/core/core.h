@@ -127,6 +127,9 @@ const struct rights *session_rights(const struct session *session); /* NULL: ope
  */
 struct session *core_next_token(struct core *core, struct span *token);
 
+/* The next session that was given rights since this was last asked; NULL: none. */
+struct session *core_next_named(struct core *core);
+
 /* AHORA_OK with rights (taken), or AHORA_UNAUTHORIZED or AHORA_OVERLOADED without. */
 void session_judge(struct core *core, struct session *session, enum ahora_code code, struct rights *rights);
 
@@ -165,9 +168,6 @@ struct session_facts {
 };
 
 void session_facts(const struct core *core, const struct session *session, struct session_facts *facts);
-
-/* In the order they came; NULL: from the first, and behind the last. */
-struct session *core_session_after(const struct core *core, const struct session *session);
 
 /* Does one of its subscriptions have this pattern, or (a topic) select it? */
 bool session_follows(const struct session *session, const struct name *match);

@@ -90,6 +90,7 @@ void session_close(struct core *core, struct session *session) {
     link_remove(&session->all);
     link_remove(&session->ready);
     link_remove(&session->stalled_input);
+    link_remove(&session->named);
     buffer_fini(&session->outbox);
     buffer_fini(&session->inbox);
     free(session);

@@ -20,7 +20,7 @@ static bool has_everything(const struct subscription *subscription) {
 void session_facts(const struct core *core, const struct session *session, struct session_facts *facts) {
     *facts = (struct session_facts){
         .number = session->number,
-        .principal = session->principal,
+        .principal = session_principal(session),
         .encoding = session->encoding,
         .age_ms = core->mono_ms - session->opened_ms,
         .subscriptions = session->subscription_count,
@@ -41,11 +41,6 @@ void session_facts(const struct core *core, const struct session *session, struc
             facts->behind = behind > facts->behind ? behind : facts->behind;
         }
     }
-}
-
-struct session *core_session_after(const struct core *core, const struct session *session) {
-    struct link *next = session == NULL ? core->sessions.next : session->all.next;
-    return next == &core->sessions ? NULL : CONTAINER_OF(next, struct session, all);
 }
 
 bool session_follows(const struct session *session, const struct name *match) {

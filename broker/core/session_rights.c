@@ -54,6 +54,11 @@ const char *session_principal(const struct session *session) {
     return session->rights == NULL ? session->principal : session->rights->principal;
 }
 
+struct session *core_next_named(struct core *core) {
+    struct link *link = list_pop(&core->named);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct session, named);
+}
+
 struct session *core_next_session(struct core *core, struct session *after) {
     struct link *link = after == NULL ? core->sessions.next : after->all.next;
     return link == &core->sessions ? NULL : CONTAINER_OF(link, struct session, all);
@@ -84,6 +89,8 @@ static bool take_rights(struct core *core, struct session *session, struct right
     rights_unref(session->rights);
     session->mask = mask;
     session->rights = rights;
+    link_remove(&session->named);
+    list_append(&core->named, &session->named);
     return true;
 }
 

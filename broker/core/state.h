@@ -115,6 +115,7 @@ struct session {
     struct link all;           /* core->sessions */
     struct link ready;         /* core->ready */
     struct link stalled_input; /* core->inputs: inbox can go on */
+    struct link named;         /* core->named: it has other rights than before */
     struct timer timer;        /* hello deadline, then beats */
     void *owner;
     struct link subscriptions;
@@ -199,6 +200,7 @@ struct core {
     struct link sessions;
     struct link ready;
     struct link inputs;
+    struct link named;
     struct heap timers;   /* sessions */
     struct heap paces;    /* subscriptions */
     struct heap expiries; /* sessions */

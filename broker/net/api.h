@@ -29,9 +29,11 @@ extern const struct handler api_admin_slowest;
 extern const struct handler api_admin_disconnect;
 extern const struct handler api_admin_drain; /* api_control.c */
 extern const struct handler api_admin_reload;
+extern const struct handler api_admin_revoke;
 extern const struct handler api_admin_backup;
 extern const struct handler api_metrics; /* api_metrics.c */
 extern const struct handler api_root;    /* api_page.c */
+extern const struct handler api_demo;
 extern const struct handler api_page;
 extern const struct handler api_page_script;
 extern const struct handler api_openapi; /* api_describe.c */

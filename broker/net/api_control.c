@@ -8,8 +8,10 @@
  *
  *   POST /v1/admin/drain               as SIGTERM
  *   POST /v1/admin/reload              as SIGHUP, and says what came of it
+ *   POST /v1/admin/revoke {"subject": …, "before_s"} or {"id": …}
  *   POST /v1/admin/backup {"name": …}  a copy of the store below <data>/backups
  */
+#include "broker/net/access.h"
 #include "broker/net/api.h"
 #include "broker/net/audit.h"
 #include "broker/net/backup.h"
@@ -79,6 +81,60 @@ static void reload_release(struct exchange *exchange) {
     if (call->asked) {
         inquiry_forget(exchange->broker, exchange);
     }
+}
+
+/* ---- revoke ---- */
+
+/* NULL, or what is wrong. */
+static const char *read_revocation(struct span body, struct revocation *revocation) {
+    struct pack_reader map = pack_reader_of(body);
+    if (pack_peek(&map) != PACK_MAP) {
+        return "the body must be a map";
+    }
+    struct span subject = pack_find(body, "subject");
+    struct span id = pack_find(body, "id");
+    struct span before = pack_find(body, "before_s");
+    struct pack_reader text = pack_reader_of(subject.bytes > 0 ? subject : id);
+    struct pack_reader number = pack_reader_of(before);
+    if ((subject.bytes > 0) == (id.bytes > 0) || pack_peek(&text) != PACK_TEXT) {
+        return "say whom: `subject`, or `id` (the `jti` of a token)";
+    }
+    *revocation = (struct revocation){
+        .kind = subject.bytes > 0 ? REVOKE_SUBJECT : REVOKE_ID, .value = pack_read_text(&text), .before_s = INT64_MAX};
+    if (before.bytes > 0 && (pack_peek(&number) != PACK_INT || (revocation->before_s = pack_read_int(&number)) < 0)) {
+        return "`before_s` must be an integer of at least 0";
+    }
+    return NULL;
+}
+
+static void revoke_whom(struct exchange *exchange, struct span body) {
+    struct revocation revocation;
+    const char *detail = read_revocation(body, &revocation);
+    if (detail != NULL) {
+        exchange_refuse(exchange, AHORA_BAD_MESSAGE, detail);
+        return;
+    }
+    const enum ahora_code code = access_revoke(exchange->broker, &revocation, &detail);
+    audit_note(exchange, "revoke", "%s=\"%.*s\" result=%s", revocation.kind == REVOKE_ID ? "id" : "subject",
+               (int)revocation.value.bytes, (const char *)revocation.value.data, ahora_code_name(code));
+    if (code != AHORA_OK) {
+        exchange_refuse(exchange, code, detail);
+        return;
+    }
+    answer_json(exchange, 200, span_of_text("{\"revoked\":true}\n"));
+}
+
+static void revoke_end(struct exchange *exchange) {
+    struct buffer body;
+    const char *detail = NULL;
+    if (!audit_admit(exchange, "revoke")) {
+        return;
+    }
+    buffer_init(&body, (size_t)exchange->broker->config.body_bytes_max);
+    if (content_read_body(exchange, BODY_DEPTH_MAX, &body, &detail) == AHORA_OK) {
+        revoke_whom(exchange, buffer_span(&body));
+    }
+    buffer_fini(&body);
 }
 
 /* ---- backup ---- */
@@ -154,5 +210,6 @@ static void backup_release(struct exchange *exchange) {
 const struct handler api_admin_drain = {.body = BODY_WHOLE, .end = drain_end};
 const struct handler api_admin_reload = {
     .body = BODY_WHOLE, .state_bytes = sizeof(struct reload_call), .end = reload_end, .release = reload_release};
+const struct handler api_admin_revoke = {.body = BODY_WHOLE, .end = revoke_end};
 const struct handler api_admin_backup = {
     .body = BODY_WHOLE, .state_bytes = sizeof(struct backup_call), .end = backup_end, .release = backup_release};

@@ -101,6 +101,7 @@ static const struct row net_rows[] = {
     NET(upgrades, false, "websocket_upgrades_total", "Upgrades to WebSocket"),
     NET(upgrades_refused, false, "websocket_upgrades_refused_total", "Upgrades refused"),
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
+    NET(url_tokens_refused, false, "http_url_tokens_refused_total", "Requests with a token in their URL"),
     NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),

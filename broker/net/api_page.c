@@ -98,5 +98,6 @@ static void script_end(struct exchange *exchange) {
 }
 
 const struct handler api_root = {.body = BODY_NONE, .is_public = true, .end = root_end};
+const struct handler api_demo = {.body = BODY_NONE, .is_public = true, .end = page_end};
 const struct handler api_page = {.body = BODY_NONE, .is_public = true, .end = page_end};
 const struct handler api_page_script = {.body = BODY_NONE, .is_public = true, .end = script_end};

@@ -161,7 +161,8 @@ static bool publish(struct exchange *exchange, struct lines *lines) {
         buffer_fini(&list);
         return false;
     }
-    exchange->connection->allowance.left -= count; /* no more than there were: is_full has looked */
+    (void)exchange_take_changes(exchange,
+                                count); /* no more than there were: is_full has looked; others may have used it up since */
     struct publish wanted = {.principal = rights_principal(exchange->rights),
                              .rights = exchange->rights,
                              .changes = buffer_span(&list),

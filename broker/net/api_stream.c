@@ -44,12 +44,7 @@ static void stream_set_reading(struct peer *peer, bool reading) {
 }
 
 static void leave_session(struct stream_call *call) {
-    if (call->peer.session != NULL) {
-        struct session *session = call->peer.session;
-        call->peer.session = NULL;
-        link_remove(&call->peer.yielding);
-        session_close(call->exchange->broker->core, session);
-    }
+    peer_leave(call->exchange->broker, &call->peer);
 }
 
 static void stream_end(struct peer *peer, int close_code, const char *reason) {

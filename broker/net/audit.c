@@ -17,9 +17,9 @@ static bool exchange_is_internal(const struct exchange *exchange) {
     return exchange->connection->transport->role != LISTENER_PUBLIC;
 }
 
-static const char *subject_of(const struct exchange *exchange) {
-    (void)exchange;
-    return "anonymous";
+/* With open access everybody may. */
+static bool may_look_after(const struct exchange *exchange) {
+    return exchange->rights == NULL || exchange->rights->admin;
 }
 
 void audit_note(struct exchange *exchange, const char *action, const char *format, ...) {
@@ -30,15 +30,20 @@ void audit_note(struct exchange *exchange, const char *action, const char *forma
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     transport_put_address(exchange->connection->transport, address);
-    log_event(&exchange->broker->log, LOG_INFO, "admin", "who=\"%s\" from=%s what=%s %s", subject_of(exchange), address, action,
-              text);
+    log_event(&exchange->broker->log, LOG_INFO, "admin", "who=\"%s\" from=%s what=%s %s", rights_principal(exchange->rights),
+              address, action, text);
 }
 
 bool audit_admit(struct exchange *exchange, const char *action) {
-    if (exchange_is_internal(exchange)) {
-        return true;
+    if (!exchange_is_internal(exchange)) {
+        audit_note(exchange, action, "result=not_found");
+        exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
+        return false;
     }
-    audit_note(exchange, action, "result=not_found");
-    exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
-    return false;
+    if (!may_look_after(exchange)) {
+        audit_note(exchange, action, "result=forbidden");
+        exchange_refuse(exchange, AHORA_FORBIDDEN, "this takes the right `admin`");
+        return false;
+    }
+    return true;
 }

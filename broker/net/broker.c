@@ -52,7 +52,7 @@ static bool init_limits(struct broker *broker) {
     struct connection_limits *limits = &broker->shards->limits;
     size_t wanted = (size_t)broker->config.connections_max;
     size_t connections_max = set_descriptors(broker, wanted);
-    if (!connection_limits_init(limits, random_seed())) {
+    if (!connection_limits_init(limits, random_seed()) || !subjects_init(&broker->shards->subjects, random_seed())) {
         return false;
     }
     if (wanted > connections_max) {
@@ -193,7 +193,7 @@ bool broker_open_loop(struct broker *broker) {
 }
 
 void broker_run_loop(struct broker *broker) {
-    loop_run(&broker->loop);
+    loop_run(broker);
     websockets_fini(broker);
     gate_fini(&broker->gate);
     loop_fini(&broker->loop);

@@ -12,16 +12,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* libuv keeps a table of its handles by descriptor. */
-#define TABLE_BYTES sizeof(void *)
-
 static const struct budget_item net_items[] = {
     {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
-    {"WebSocket", "struct transport, its uv_poll_t", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
-    {"WebSocket", "its place in the table of handles", "libuv", TABLE_BYTES},
+    {"WebSocket", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
     {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},
-    {"HTTP connection, idle", "struct transport, its uv_poll_t", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
-    {"HTTP connection, idle", "its place in the table of handles", "libuv", TABLE_BYTES},
+    {"HTTP connection, idle", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
 };
 
 #define NET_ITEMS (sizeof net_items / sizeof net_items[0])

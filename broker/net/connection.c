@@ -167,6 +167,7 @@ static void skip_empty_lines(struct connection *connection) {
     while (rest.bytes >= 2 && memcmp(rest.data, "\r\n", 2) == 0) {
         rest = span_of(rest.data + 2, rest.bytes - 2);
     }
+    connection->begun |= rest.bytes < unread(connection).bytes;
     connection->in_from = connection->in.bytes - rest.bytes;
     connection->in_at = connection->in_from;
 }
@@ -178,6 +179,7 @@ static bool begin_exchange(struct connection *connection, struct span head, bool
         return false;
     }
     connection->exchange = exchange;
+    connection->begun = false;
     forget_deadline(connection);
     connection->in_at = connection->in_from + head.bytes;
     connection->piece_left = 0;
@@ -351,7 +353,9 @@ static int body_deadline(const struct connection *connection) {
 static int deadline_wanted(const struct connection *connection) {
     switch (connection->state) {
     case CONNECTION_HEAD:
-        return connection_pending(connection) > 0 ? DEADLINE_STALL : connection->in.bytes > 0 ? DEADLINE_HEADER : DEADLINE_IDLE;
+        return connection_pending(connection) > 0              ? DEADLINE_STALL
+               : connection->in.bytes > 0 || connection->begun ? DEADLINE_HEADER
+                                                               : DEADLINE_IDLE;
     case CONNECTION_BODY:
         return body_deadline(connection);
     case CONNECTION_ANSWER:

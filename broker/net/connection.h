@@ -44,6 +44,7 @@ struct connection {
     bool ended; /* the peer sends no more */
     bool shut;  /* we send no more */
     bool busy;  /* inside connection_process */
+    bool begun; /* empty lines came in front of the next request: its time runs */
     struct link link;
     struct link work;
     struct deadline deadline;

@@ -11,9 +11,13 @@
 #include "broker/net/route.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#define PUBLISHER_BYTES (RIGHTS_PRINCIPAL_BYTES_MAX + 1)
 
 struct exchange *exchange_create(struct connection *connection) {
     struct exchange *exchange = calloc(1, sizeof *exchange);
@@ -124,6 +128,37 @@ static void answer_options(struct exchange *exchange, const char *allow) {
     exchange_answer(exchange, &(struct answer){.status = 204, .headers = headers});
 }
 
+static bool is_token_name(struct span name) {
+    static const char *const names[] = {"token",  "access_token", "id_token", "refresh_token", "authorization",
+                                        "bearer", "jwt",          "api_key",  "apikey",        "x-api-key"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (name.bytes == strlen(names[i]) && strncasecmp((const char *)name.data, names[i], name.bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* URLs end up in logs, histories and Referer headers of others. A token in one is burnt: better to say so than to look as if it worked. */
+static bool has_token_in_url(struct exchange *exchange) {
+    struct span query = exchange->head.query;
+    struct span name;
+    struct span value;
+    bool found = false;
+    while (!found && http_query_next(&query, &name, &value)) {
+        struct buffer decoded;
+        buffer_init(&decoded, 64);
+        found = http_percent_decode(name, true, &decoded) && is_token_name(buffer_span(&decoded));
+        buffer_fini(&decoded);
+    }
+    if (found) {
+        exchange->broker->metrics.url_tokens_refused++;
+        exchange_refuse(exchange, AHORA_BAD_MESSAGE,
+                        "a token has no place in a URL: send it as Authorization: Bearer, or in `hello`");
+    }
+    return found;
+}
+
 static bool find_route(struct exchange *exchange) {
     if (has_encoded_slash(exchange->head.path) || !http_percent_decode(exchange->head.path, false, &exchange->path)) {
         exchange_refuse(exchange, AHORA_BAD_MESSAGE, "the path is malformed");
@@ -202,8 +237,8 @@ void exchange_begin(struct exchange *exchange, struct span head) {
         return;
     }
     origin_read(exchange);
-    if (!find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) || !is_open_for(exchange) ||
-        !access_admit(exchange) || !admit_body(exchange)) {
+    if (has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) ||
+        !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
@@ -280,22 +315,58 @@ void exchange_on_ticket(struct ticket *ticket) {
     connection_touch(connection);
 }
 
+/* Whose allowance of changes it uses: that of who the credentials name, or of the address. False: the connection's own, because behind a proxy on
+   this machine all have one address. */
+static bool find_publisher(const struct exchange *exchange, char name[PUBLISHER_BYTES]) {
+    const struct broker *broker = exchange->broker;
+    const struct sockaddr *address = (const struct sockaddr *)&exchange->connection->transport->address;
+    uint64_t key[2];
+    if (exchange->rights != NULL && !exchange->rights->is_anonymous) {
+        snprintf(name, PUBLISHER_BYTES, "%s", exchange->rights->principal);
+        return true;
+    }
+    if (sockaddr_is_loopback(address) && !broker->config.limit_loopback) {
+        return false;
+    }
+    address_key(address, key);
+    snprintf(name, PUBLISHER_BYTES, "address %016" PRIx64 "%016" PRIx64, key[0], key[1]); /* a principal has no blanks */
+    return true;
+}
+
 bool exchange_may_publish(struct exchange *exchange, int64_t count) {
     struct broker *broker = exchange->broker;
-    int64_t retry_ms =
-        allowance_take(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms, count);
+    const int64_t rate = broker->config.core.publish_rate_max;
+    int64_t retry_ms = rate == 0 ? 0 : exchange_take_changes(exchange, count);
     if (retry_ms > 0) {
         broker->metrics.publishes_limited++;
-        exchange_problem(exchange, &(struct problem){.code = AHORA_RATE_LIMITED,
-                                                     .detail = "this connection publishes faster than it may",
-                                                     .retry_ms = retry_ms});
+        exchange_problem(exchange,
+                         &(struct problem){.code = AHORA_RATE_LIMITED,
+                                           .detail = "this subject, address or connection publishes faster than it may",
+                                           .retry_ms = retry_ms});
     }
     return retry_ms == 0;
 }
 
+int64_t exchange_take_changes(struct exchange *exchange, int64_t count) {
+    struct broker *broker = exchange->broker;
+    const int64_t rate = broker->config.core.publish_rate_max;
+    char name[PUBLISHER_BYTES];
+    if (rate == 0) {
+        return 0;
+    }
+    return find_publisher(exchange, name) ? subjects_take(&broker->shards->subjects, name, rate, broker->now_ms, count)
+                                          : allowance_take(&exchange->connection->allowance, rate, broker->now_ms, count);
+}
+
 int64_t exchange_publishes_left(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
-    return allowance_left(&exchange->connection->allowance, broker->config.core.publish_rate_max, broker->now_ms);
+    const int64_t rate = broker->config.core.publish_rate_max;
+    char name[PUBLISHER_BYTES];
+    if (rate == 0) {
+        return INT64_MAX;
+    }
+    return find_publisher(exchange, name) ? subjects_left(&broker->shards->subjects, name, rate, broker->now_ms)
+                                          : allowance_left(&exchange->connection->allowance, rate, broker->now_ms);
 }
 
 bool exchange_query(struct exchange *exchange, const char *name, struct buffer *out, bool *malformed) {

@@ -86,6 +86,9 @@ void exchange_on_ticket(struct ticket *ticket);
 /* Takes `count` changes off what the connection may publish (limits.publish_rate_max). False: it is too fast, and has been answered. */
 bool exchange_may_publish(struct exchange *exchange, int64_t count);
 
+/* The same without an answer: 0, or for how long to wait (ms). */
+int64_t exchange_take_changes(struct exchange *exchange, int64_t count);
+
 /* How many it may publish now; 0 or less: it has to wait. */
 int64_t exchange_publishes_left(struct exchange *exchange);
 

@@ -87,6 +87,17 @@ static enum http_method method_of(struct span name) {
     return HTTP_OTHER;
 }
 
+/* A host and perhaps a port. With `?` or `#` in it, a slash behind them would be a path to us and a query to others; and a user is not
+   to be named in an http URI (RFC 9110 section 4.2.4). */
+static bool is_authority(struct span text) {
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.data[i] == '?' || text.data[i] == '#' || text.data[i] == '@') {
+            return false;
+        }
+    }
+    return text.bytes > 0;
+}
+
 /* Origin form, or absolute form with its scheme and authority dropped (RFC 9112 section 3.2). */
 static bool split_target(struct span target, struct http_head *head) {
     for (size_t i = 0; i < target.bytes; i++) {
@@ -97,6 +108,9 @@ static bool split_target(struct span target, struct http_head *head) {
     if (target.bytes > 7 && strncasecmp((const char *)target.data, "http://", 7) == 0) {
         struct span rest = {target.data + 7, target.bytes - 7};
         struct span authority = cut(&rest, '/');
+        if (!is_authority(authority)) {
+            return false;
+        }
         if (authority.bytes == target.bytes - 7) {
             head->path = span_of_text("/");
             head->query = (struct span){target.data + target.bytes, 0};

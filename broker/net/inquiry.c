@@ -112,7 +112,7 @@ static void report(struct broker *broker, struct inquiry *inquiry, const struct 
 static void serve_sessions(struct broker *broker, struct inquiry *inquiry) {
     size_t left = inquiry->limit + 1;
     struct session *session = NULL;
-    while (left > 0 && (session = core_session_after(broker->core, session)) != NULL) {
+    while (left > 0 && (session = core_next_session(broker->core, session)) != NULL) {
         struct session_facts facts;
         session_facts(broker->core, session, &facts);
         if (facts.number > inquiry->after && session_report_selects(session, &facts, &inquiry->filter)) {
@@ -150,7 +150,7 @@ static void serve_slowest(struct broker *broker, struct inquiry *inquiry) {
         inquiry->failed = true;
         return;
     }
-    while (count < all && (session = core_session_after(broker->core, session)) != NULL) {
+    while (count < all && (session = core_next_session(broker->core, session)) != NULL) {
         struct session_facts facts;
         session_facts(broker->core, session, &facts);
         if (session_report_selects(session, &facts, &inquiry->filter)) {
@@ -166,7 +166,7 @@ static void serve_slowest(struct broker *broker, struct inquiry *inquiry) {
 
 static void serve_disconnect(struct broker *broker, struct inquiry *inquiry) {
     struct session *session = NULL;
-    while ((session = core_session_after(broker->core, session)) != NULL) {
+    while ((session = core_next_session(broker->core, session)) != NULL) {
         struct session_facts facts;
         session_facts(broker->core, session, &facts);
         if (!session_is_kicked(session) && session_report_selects(session, &facts, &inquiry->filter)) {

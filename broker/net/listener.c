@@ -178,6 +178,7 @@ static bool open_listener(struct broker *broker, struct listener *listener, cons
     if (listener->fd < 0) {
         return false;
     }
+    transport_prepare(&broker->config, listener->fd);
     if (uv_poll_init(&broker->loop.uv, &listener->poll, listener->fd) != 0) {
         close(listener->fd);
         errno = ENOMEM;

@@ -10,6 +10,7 @@
 #include "broker/net/exchange.h"
 #include "broker/net/lifecycle.h"
 #include "broker/net/peer.h"
+#include "broker/net/transport.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -93,8 +94,6 @@ static bool work_connections(struct broker *broker) {
     return any;
 }
 
-static void keep_awake(struct loop *loop, bool awake);
-
 static void arm_timer(struct broker *broker) {
     struct loop *loop = &broker->loop;
     int64_t due = deadlines_next(&broker->deadlines);
@@ -138,6 +137,7 @@ static void run_turn(struct broker *broker) {
         awake = lifecycle_load_slice(broker);
         loop->dirty = true;
     }
+    loop->awake = awake;
     if (!loop->dirty || broker->phase == PHASE_STOPPED) {
         return;
     }
@@ -153,6 +153,7 @@ static void run_turn(struct broker *broker) {
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             access_keep_up(broker);
             awake |= access_judge_sessions(broker);
+            peers_name(broker);
             loop_store_changes(broker);
             core_turn_stored(broker->core);
             shards_send(broker);
@@ -162,35 +163,12 @@ static void run_turn(struct broker *broker) {
         }
         loop->dirty |= work_connections(broker);
     }
+    transports_free(broker);
     shards_note(broker);
-    keep_awake(loop, awake || loop->dirty || !list_is_empty(&broker->work));
+    loop->awake = awake || loop->dirty || !list_is_empty(&broker->work);
     lifecycle_check_drained(broker);
     arm_timer(broker);
     end_turn(broker);
-}
-
-static void on_prepare(uv_prepare_t *handle) {
-    run_turn(broker_of(handle));
-}
-
-static void on_check(uv_check_t *handle) {
-    run_turn(broker_of(handle));
-}
-
-static void on_idle(uv_idle_t *handle) {
-    loop_enter(broker_of(handle));
-}
-
-static void keep_awake(struct loop *loop, bool awake) {
-    if (awake == loop->idling) {
-        return;
-    }
-    loop->idling = awake;
-    if (awake) {
-        uv_idle_start(&loop->idle, on_idle);
-    } else {
-        uv_idle_stop(&loop->idle);
-    }
 }
 
 static void on_timer(uv_timer_t *handle) {
@@ -226,13 +204,13 @@ static void note_store(struct broker *broker) {
     broker->fold_broken = metrics.fold_broken;
 }
 
-static void on_store_event(uv_poll_t *handle, int status, int events) {
+static void on_store_event(struct pollee *pollee, int status, int events) {
     (void)status;
     (void)events;
-    struct broker *broker = broker_of(handle);
+    struct broker *broker = CONTAINER_OF(pollee, struct broker, loop.store_event);
     loop_enter(broker);
     uint64_t count;
-    if (read(store_event_fd(broker->store), &count, sizeof count) < 0) {
+    if (read(pollee->fd, &count, sizeof count) < 0) {
         return; /* somebody else's wake-up came first; nothing to do */
     }
     if (store_failed(broker->store)) {
@@ -256,21 +234,18 @@ static void on_signal(uv_signal_t *handle, int number) {
 bool loop_init(struct loop *loop, struct broker *broker) {
     static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
     memset(loop, 0, sizeof *loop);
+    list_init(&loop->closed);
     if (uv_loop_init(&loop->uv) != 0) {
+        return false;
+    }
+    if (!poller_open(&loop->poller, uv_backend_fd(&loop->uv))) {
+        uv_loop_close(&loop->uv);
         return false;
     }
     loop->timer_due_ms = INT64_MAX;
     loop->dirty = true;
-    uv_prepare_init(&loop->uv, &loop->prepare);
-    uv_check_init(&loop->uv, &loop->check);
-    uv_idle_init(&loop->uv, &loop->idle);
     uv_timer_init(&loop->uv, &loop->timer);
-    loop->prepare.data = broker;
-    loop->check.data = broker;
-    loop->idle.data = broker;
     loop->timer.data = broker;
-    uv_prepare_start(&loop->prepare, on_prepare);
-    uv_check_start(&loop->check, on_check);
     loop->timer.timer_cb = on_timer;
     uv_async_init(&loop->uv, &loop->wake, on_wake);
     loop->wake.data = broker;
@@ -285,32 +260,49 @@ bool loop_init(struct loop *loop, struct broker *broker) {
 
 void loop_watch_store(struct broker *broker) {
     struct loop *loop = &broker->loop;
-    uv_poll_init(&loop->uv, &loop->store_event, store_event_fd(broker->store));
-    loop->store_event.data = broker;
-    uv_poll_start(&loop->store_event, UV_READABLE, on_store_event);
-    loop->has_store_event = true;
+    loop->store_event.fd = store_event_fd(broker->store);
+    loop->store_event.on_event = on_store_event;
+    poller_want(&loop->poller, &loop->store_event, UV_READABLE);
 }
 
-void loop_run(struct loop *loop) {
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+/* How long libuv has nothing to do: it knows of the timer, and of what it has to close. */
+static int uv_due_ms(struct loop *loop) {
+    uv_update_time(&loop->uv);
+    return uv_backend_timeout(&loop->uv);
+}
+
+void loop_run(struct broker *broker) {
+    struct loop *loop = &broker->loop;
+    bool uv_is_due = true; /* it watches what was opened so far only when it has run once */
+    while (broker->phase != PHASE_STOPPED) {
+        if (uv_is_due) {
+            uv_run(&loop->uv, UV_RUN_NOWAIT);
+        }
+        if (loop->awake) {
+            loop_enter(broker);
+        }
+        run_turn(broker);
+        if (broker->phase == PHASE_STOPPED) {
+            break;
+        }
+        int count = poller_wait(&loop->poller, loop->awake ? 0 : uv_due_ms(loop));
+        uv_is_due = poller_serve(&loop->poller, count) || uv_due_ms(loop) == 0;
+    }
+    transports_free(broker);
+    uv_run(&loop->uv, UV_RUN_DEFAULT); /* what is being closed */
 }
 
 void loop_stop(struct broker *broker) {
     struct loop *loop = &broker->loop;
-    uv_close((uv_handle_t *)&loop->prepare, NULL);
-    uv_close((uv_handle_t *)&loop->check, NULL);
-    uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     for (int i = 0; i < 3 && broker->index == 0; i++) {
         uv_close((uv_handle_t *)&loop->signals[i], NULL);
     }
-    if (loop->has_store_event) {
-        uv_close((uv_handle_t *)&loop->store_event, NULL);
-    }
 }
 
 void loop_fini(struct loop *loop) {
+    poller_close(&loop->poller);
     int left = uv_loop_close(&loop->uv);
     assert(left == 0);
     (void)left;

@@ -31,9 +31,10 @@ struct net_metrics {
     uint64_t tls_connections; /* gauge */
     uint64_t upgrades;        /* to WebSocket */
     uint64_t upgrades_refused;
-    uint64_t origins_refused; /* requests by their Origin or Host */
-    uint64_t roles_refused;   /* requests at a public address for what is internal */
-    uint64_t websockets;      /* gauge */
+    uint64_t origins_refused;    /* requests by their Origin or Host */
+    uint64_t url_tokens_refused; /* requests with a token in their URL */
+    uint64_t roles_refused;      /* requests at a public address for what is internal */
+    uint64_t websockets;         /* gauge */
     uint64_t requests;
     uint64_t responses[6];      /* by class: 1xx … 5xx at its hundred */
     uint64_t bodies_refused;    /* requests_max or bodies_bytes_max */

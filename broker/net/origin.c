@@ -7,6 +7,7 @@
 
 #include "broker/net/api.h"
 #include "broker/net/broker.h"
+#include "broker/net/connection.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -26,13 +27,14 @@ static struct span authority_of(struct span origin) {
     return (struct span){0};
 }
 
+/* "localhost:80@evil.example" has no port. */
 static struct span without_port(struct span authority) {
-    for (size_t i = authority.bytes; i > 0 && authority.data[i - 1] != ']'; i--) {
-        if (authority.data[i - 1] == ':') {
-            return (struct span){authority.data, i - 1};
-        }
+    size_t at = authority.bytes;
+    while (at > 0 && authority.data[at - 1] >= '0' && authority.data[at - 1] <= '9') {
+        at--;
     }
-    return authority;
+    bool has_port = at > 0 && authority.data[at - 1] == ':' && at < authority.bytes && authority.bytes - at <= 5;
+    return has_port ? (struct span){authority.data, at - 1} : authority;
 }
 
 static bool is_ipv4(struct span name, struct in_addr *address) {
@@ -67,7 +69,12 @@ static bool next_item(const char **rest, struct span *item) {
     return bytes > 0;
 }
 
-bool origin_is_admitted(struct span origin, struct span host, const char *allowed) {
+static bool is_https(struct span origin) {
+    static const char scheme[] = "https://";
+    return origin.bytes >= sizeof scheme - 1 && strncasecmp((const char *)origin.data, scheme, sizeof scheme - 1) == 0;
+}
+
+bool origin_is_admitted(struct span origin, struct span host, bool is_secure, const char *allowed) {
     struct span item;
     while (next_item(&allowed, &item)) {
         if (span_is(item, "*") || texts_equal(item, origin)) {
@@ -75,7 +82,8 @@ bool origin_is_admitted(struct span origin, struct span host, const char *allowe
         }
     }
     struct span authority = authority_of(origin);
-    return authority.bytes > 0 && (texts_equal(authority, host) || (is_loopback(authority) && is_loopback(host)));
+    bool is_own = texts_equal(authority, host) && (!is_secure || is_https(origin));
+    return authority.bytes > 0 && (is_own || (is_loopback(authority) && is_loopback(host)));
 }
 
 bool origin_host_is_known(struct span host, const char *allowed) {
@@ -94,11 +102,24 @@ static bool is_host_known(const struct exchange *exchange, struct span host) {
     return config->insecure_open || host.data == NULL || origin_host_is_known(host, config->allowed_origins);
 }
 
+static bool is_secure(const struct exchange *exchange) {
+    return transport_is_secure(exchange->connection->transport);
+}
+
+/* No browser says it twice; who does may mean to be understood in two ways. */
+static bool is_said_twice(const struct http_head *head, const char *name) {
+    size_t count = 0;
+    for (size_t i = 0; i < head->header_count; i++) {
+        count += texts_equal(head->headers[i].name, span_of_text(name)) ? 1 : 0;
+    }
+    return count > 1;
+}
+
 void origin_read(struct exchange *exchange) {
     struct span host = http_header_find(&exchange->head, "host");
     struct span origin = http_header_find(&exchange->head, "origin");
     if (origin.bytes > 0 && is_host_known(exchange, host) &&
-        origin_is_admitted(origin, host, exchange->broker->config.allowed_origins)) {
+        origin_is_admitted(origin, host, is_secure(exchange), exchange->broker->config.allowed_origins)) {
         exchange->origin = origin;
     }
 }
@@ -134,10 +155,14 @@ bool origin_admit(struct exchange *exchange) {
     const struct config *config = &exchange->broker->config;
     struct span host = http_header_find(&exchange->head, "host");
     struct span origin = http_header_find(&exchange->head, "origin");
+    if (is_said_twice(&exchange->head, "origin") || is_said_twice(&exchange->head, "host")) {
+        return refuse(exchange, "Origin and Host may be said once");
+    }
     if (!is_host_known(exchange, host)) {
         return refuse(exchange, "this broker does not answer to the name in Host; see listen.allowed_origins");
     }
-    if (origin.data != NULL && needs_origin(exchange) && !origin_is_admitted(origin, host, config->allowed_origins)) {
+    if (origin.data != NULL && needs_origin(exchange) &&
+        !origin_is_admitted(origin, host, is_secure(exchange), config->allowed_origins)) {
         return refuse(exchange, "pages of this origin may not use this broker; see listen.allowed_origins");
     }
     return true;

@@ -19,8 +19,9 @@
 struct exchange;
 
 /* True if a page of `origin` may use a broker it reached as `host` (the Host header: name and perhaps port). `allowed` is
-   listen.allowed_origins: origins as browsers write them, separated by blanks; "*" stands for all. */
-bool origin_is_admitted(struct span origin, struct span host, const char *allowed);
+   listen.allowed_origins: origins as browsers write them, separated by blanks; "*" stands for all. Over TLS the page of our own name is the
+   one that came by https, too: with http somebody on the way could have written it. */
+bool origin_is_admitted(struct span origin, struct span host, bool is_secure, const char *allowed);
 
 /* True if `host` is an address, a name without a dot, or that of an origin in `allowed`: a stranger can point a domain at a loopback
    address (DNS rebinding), but not the others. */

@@ -67,6 +67,35 @@ static void settle(struct peer *peer) {
     }
 }
 
+void peers_name(struct broker *broker) {
+    struct subjects *subjects = &broker->shards->subjects;
+    for (struct session *session; (session = core_next_named(broker->core)) != NULL;) {
+        struct peer *peer = session_owner(session);
+        const struct rights *rights = session_rights(session);
+        subjects_leave(subjects, peer->subject);
+        peer->subject = NULL;
+        if (rights == NULL || rights->is_anonymous) {
+            continue;
+        }
+        peer->subject = subjects_enter(subjects, rights->principal, (size_t)broker->config.sessions_per_subject_max);
+        if (peer->subject == NULL) {
+            broker->metrics.subjects_refused++;
+            session_kick(broker->core, session, AHORA_CLOSE_TOO_MANY, ahora_code_name(AHORA_TOO_MANY));
+        }
+    }
+}
+
+void peer_leave(struct broker *broker, struct peer *peer) {
+    struct session *session = peer->session;
+    if (session != NULL) {
+        peer->session = NULL;
+        link_remove(&peer->yielding);
+        subjects_leave(&broker->shards->subjects, peer->subject);
+        peer->subject = NULL;
+        session_close(broker->core, session);
+    }
+}
+
 static bool flush(struct broker *broker, struct peer *peer) {
     struct gather gather = {.block = broker->loop.scratch};
     enum peer_write outcome = PEER_WRITTEN;

@@ -35,8 +35,15 @@ struct peer {
     struct session *session; /* NULL once it is over */
     struct link yielding;    /* while peers are flushed: it had its share */
     uint64_t turn;           /* the last turn in which it had its share */
+    struct subject *subject; /* whose it is; NULL: nobody's in particular */
     bool reading;
 };
+
+/* Sessions that were given rights are counted among those of their subject; one too many is ended. */
+void peers_name(struct broker *broker);
+
+/* Its session is over. */
+void peer_leave(struct broker *broker, struct peer *peer);
 
 /* Writes what the sessions have, each up to its share of a turn. True if some had to yield: come again at once. */
 bool peers_flush(struct broker *broker);

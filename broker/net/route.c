@@ -31,6 +31,7 @@ static const struct route routes[] = {
     {"/v1/admin/disconnect", NULL, {[HTTP_POST] = &api_admin_disconnect}},
     {"/v1/admin/drain", NULL, {[HTTP_POST] = &api_admin_drain}},
     {"/v1/admin/reload", NULL, {[HTTP_POST] = &api_admin_reload}},
+    {"/v1/admin/revoke", NULL, {[HTTP_POST] = &api_admin_revoke}},
     {"/v1/admin/backup", NULL, {[HTTP_POST] = &api_admin_backup}},
     {"/v1/status", NULL, {[HTTP_GET] = &api_status}},
     {"/openapi.json", NULL, {[HTTP_GET] = &api_openapi}},
@@ -39,7 +40,7 @@ static const struct route routes[] = {
     {"/readyz", NULL, {[HTTP_GET] = &api_readyz}},
     {"/metrics", NULL, {[HTTP_GET] = &api_metrics}},
     {"/", NULL, {[HTTP_GET] = &api_root}},
-    {"/demo", NULL, {[HTTP_GET] = &api_page}},
+    {"/demo", NULL, {[HTTP_GET] = &api_demo}},
     {"/page/", NULL, {[HTTP_GET] = &api_page}},
     {"/ahora.js", NULL, {[HTTP_GET] = &api_page_script}},
 };
@@ -50,12 +51,13 @@ const struct route *route_at(size_t index) {
 
 bool route_works_while_loading(const struct handler *handler) {
     return handler == &api_livez || handler == &api_readyz || handler == &api_metrics || handler == &api_root ||
-           handler == &api_page || handler == &api_page_script;
+           handler == &api_demo || handler == &api_page || handler == &api_page_script;
 }
 
 bool route_is_public(const struct handler *handler) {
     static const struct handler *const handlers[] = {&api_websocket, &api_stream, &api_topics_list, &api_topic_get,
-                                                     &api_kinds,     &api_kind,   &api_livez,       &api_readyz};
+                                                     &api_kinds,     &api_kind,   &api_livez,       &api_readyz,
+                                                     &api_demo,      &api_page,   &api_page_script};
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
         if (handlers[i] == handler) {
             return true;

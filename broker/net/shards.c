@@ -436,6 +436,7 @@ void shards_destroy(struct shards *shards) {
     }
     connection_limits_fini(&shards->limits);
     inquiries_fini(&shards->inquiries);
+    subjects_fini(&shards->subjects);
     reload_fini(&shards->reload);
     tls_context_fini(&shards->tls);
     pthread_mutex_destroy(&shards->access.mutex);

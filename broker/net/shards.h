@@ -29,6 +29,7 @@
 #include "broker/net/net_metrics.h"
 #include "broker/net/pressure.h"
 #include "broker/net/reload.h"
+#include "broker/net/subjects.h"
 #include "broker/net/tls_context.h"
 
 #include <pthread.h>
@@ -77,6 +78,7 @@ struct shards {
     atomic_bool is_ready;                /* all take work: what any of them may say to who asks */
     struct connection_limits limits;
     struct pressure pressure;
+    struct subjects subjects;
     struct inquiries inquiries;
     struct reload reload;
     atomic_bool drain_asked; /* by an operator: once */

@@ -77,21 +77,15 @@ const struct transport_calls transport_plain = {
 
 /* ---- what all have ---- */
 
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    struct transport *transport = handle->data;
+static void on_event(struct pollee *pollee, int status, int events) {
+    struct transport *transport = CONTAINER_OF(pollee, struct transport, pollee);
     loop_enter(transport->broker);
     transport->calls->on_event(transport, status, events);
 }
 
 void transport_poll(struct transport *transport, int uv_events) {
-    if (uv_events == transport->polled || transport->closing) {
-        return;
-    }
-    transport->polled = uv_events;
-    if (uv_events == 0) {
-        uv_poll_stop(&transport->poll);
-    } else {
-        uv_poll_start(&transport->poll, uv_events, on_poll);
+    if (!transport->closing) {
+        poller_want(&transport->broker->loop.poller, &transport->pollee, uv_events);
     }
 }
 
@@ -107,6 +101,14 @@ static void set_vanished(int fd, int64_t vanished_ms) {
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+}
+
+void transport_prepare(const struct config *config, int listening_fd) {
+    int yes = 1;
+    int lowat = (int)config->notsent_lowat_bytes;
+    setsockopt(listening_fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(listening_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+    set_vanished(listening_fd, config->vanished_ms);
 }
 
 static void set_address(struct sockaddr_in6 *to, const struct sockaddr *address) {
@@ -125,19 +127,16 @@ static void set_address(struct sockaddr_in6 *to, const struct sockaddr *address)
 
 struct transport *transport_open(struct broker *broker, const struct listener *listener, int fd, const struct sockaddr *address,
                                  struct address_count *count) {
-    int yes = 1;
     struct transport *transport = calloc(1, listener->is_secure ? sizeof(struct tls) : sizeof *transport);
-    if (transport == NULL || uv_poll_init(&broker->loop.uv, &transport->poll, fd) != 0) {
-        free(transport);
+    if (transport == NULL) {
         close(fd);
         connection_limits_leave(&broker->shards->limits, count);
         return NULL;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    set_vanished(fd, broker->config.vanished_ms);
     transport->calls = &transport_plain;
     transport->broker = broker;
-    transport->poll.data = transport;
+    transport->pollee.on_event = on_event;
+    transport->pollee.fd = fd;
     transport->fd = fd;
     transport->role = listener->role;
     transport->count = count;
@@ -157,36 +156,29 @@ void transport_shut(struct transport *transport) {
     transport->calls->shut(transport);
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct transport *transport = handle->data;
-    struct broker *broker = transport->broker;
-    if (transport->fd >= 0) {
-        close(transport->fd);
-        connection_limits_leave(&broker->shards->limits, transport->count);
-    }
-    if (transport->on_closed != NULL) {
-        transport->on_closed(transport->owner);
-    }
-    free(transport);
-    loop_enter(broker); /* drain waits for the count */
-}
-
+/* The descriptor goes at once, the memory when nobody who calls us can be on the stack any more. */
 void transport_close(struct transport *transport) {
+    struct broker *broker = transport->broker;
     if (transport->closing) {
         return;
     }
-    transport_poll(transport, 0);
     transport->closing = true;
     transport->calls->fini(transport);
-    uv_close((uv_handle_t *)&transport->poll, on_closed);
+    poller_forget(&transport->pollee);
+    close(transport->fd);
+    connection_limits_leave(&broker->shards->limits, transport->count);
+    list_append(&broker->loop.closed, &transport->closed);
+    broker->loop.dirty = true; /* drain waits for the count */
 }
 
-int transport_give(struct transport *transport, struct address_count **count) {
-    int fd = transport->fd;
-    *count = transport->count;
-    transport_close(transport);
-    transport->fd = -1;
-    return fd;
+void transports_free(struct broker *broker) {
+    for (struct link *link; (link = list_pop(&broker->loop.closed)) != NULL;) {
+        struct transport *transport = CONTAINER_OF(link, struct transport, closed);
+        if (transport->on_closed != NULL) {
+            transport->on_closed(transport->owner);
+        }
+        free(transport);
+    }
 }
 
 bool transport_is_secure(const struct transport *transport) {

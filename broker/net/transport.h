@@ -9,9 +9,9 @@
  *
  *   accept ─▶ transport ─▶ (TLS: handshake) ─▶ struct connection ──upgrade──▶ struct websocket
  *                │                                  owner              the next owner, of the same transport
- *                └── keeps the poll handle, the descriptor, the peer's address and its place in the connection limits until it is closed
+ *                └── keeps the pollee, the descriptor, the peer's address and its place in the connection limits until it is closed
  *
- * It is an allocation of its own because libuv's handle must stay where it is, whoever owns it. There is no queue in here: what a write does
+ * It is an allocation of its own because the kernel is told where it lies, whoever owns it. There is no queue in here: what a write does
  * not take stays with the owner, and is offered again, the same bytes first (a TLS record that is half sent cannot be taken back).
  */
 #ifndef NET_TRANSPORT_H
@@ -19,6 +19,7 @@
 
 #include "broker/net/limits.h"
 #include "broker/net/listener.h"
+#include "broker/net/poller.h"
 #include "proto/buffer.h"
 
 #include <netinet/in.h>
@@ -27,6 +28,7 @@
 #include <uv.h>
 
 struct broker;
+struct config;
 struct transport;
 
 enum transport_events {
@@ -45,7 +47,7 @@ struct transport_calls {
     ssize_t (*write)(struct transport *transport, struct span bytes);
     void (*want)(struct transport *transport);                             /* `wanted` has changed */
     void (*shut)(struct transport *transport);                             /* our side has said everything */
-    void (*on_event)(struct transport *transport, int status, int events); /* of the poll handle */
+    void (*on_event)(struct transport *transport, int status, int events); /* of the pollee */
     void (*fini)(struct transport *transport);                             /* before the socket is closed */
 };
 
@@ -55,10 +57,10 @@ struct transport {
     void *owner;
     void (*on_ready)(void *owner, int events); /* enum transport_events; the owner may close or give away the transport in it */
     void (*on_closed)(void *owner);            /* after transport_close, when no call is on the stack; NULL: nobody asks */
-    uv_poll_t poll;
+    struct pollee pollee;
+    struct link closed; /* in loop->closed, to be freed */
     int fd;
     int wanted; /* enum transport_events: what the owner waits for */
-    int polled; /* enum uv_poll_event: what the handle is started for */
     bool closing;
     enum listener_role role;
     struct sockaddr_in6 address; /* of the peer; IPv4 is mapped */
@@ -104,14 +106,17 @@ bool transport_is_secure(const struct transport *transport);
 #define TRANSPORT_ADDRESS_BYTES 46
 void transport_put_address(const struct transport *transport, char text[TRANSPORT_ADDRESS_BYTES]);
 
-/* The descriptor and the count go elsewhere, the transport is closed without them. */
-int transport_give(struct transport *transport, struct address_count **count);
+/* Frees those that were closed; once a turn, when nothing that knows them is on the stack. */
+void transports_free(struct broker *broker);
+
+/* What accepted sockets have from the one that listens: said once, and not for each. */
+void transport_prepare(const struct config *config, int listening_fd);
 
 /* ---- for the kinds of transport: what they have in common ---- */
 
 extern const struct transport_calls transport_plain;
 
-/* Starts or stops the poll handle as needed. */
+/* What the descriptor is watched for: enum uv_poll_event. */
 void transport_poll(struct transport *transport, int uv_events);
 
 #endif

@@ -10,13 +10,11 @@
 #include "broker/net/connection.h"
 #include "broker/net/websocket.h"
 
-#include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <string.h>
 
 #define KEY_BYTES 24 /* of Sec-WebSocket-Key */
-#define ANSWER_BYTES_MAX 512
 
 /* By enum encoding. */
 static const char *const subprotocols[] = {
@@ -85,48 +83,64 @@ static void begin(struct exchange *exchange) {
 const struct handler api_websocket = {.body = BODY_NONE, .begin = begin};
 
 /* RFC 6455 section 4.2.2: who answers with the digest of the key has understood what it was asked. */
-static void put_accept(struct buffer *out, struct span key) {
+static bool put_accept(struct buffer *out, EVP_MD_CTX *digest, struct span key) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    uint8_t text[KEY_BYTES + sizeof guid - 1];
-    uint8_t digest[SHA_DIGEST_LENGTH];
+    uint8_t hash[SHA_DIGEST_LENGTH];
     uint8_t base64[4 * ((SHA_DIGEST_LENGTH + 2) / 3) + 1];
-    memcpy(text, key.data, KEY_BYTES);
-    memcpy(text + KEY_BYTES, guid, sizeof guid - 1);
-    SHA1(text, sizeof text, digest);
-    int bytes = EVP_EncodeBlock(base64, digest, sizeof digest);
-    buffer_put(out, base64, (size_t)bytes);
+    if (EVP_DigestInit_ex(digest, NULL, NULL) != 1 || EVP_DigestUpdate(digest, key.data, key.bytes) != 1 ||
+        EVP_DigestUpdate(digest, guid, sizeof guid - 1) != 1 || EVP_DigestFinal_ex(digest, hash, NULL) != 1) {
+        return false;
+    }
+    buffer_put(out, base64, (size_t)EVP_EncodeBlock(base64, hash, sizeof hash));
+    return !out->failed;
 }
 
-static void put_answer(struct buffer *out, const struct http_head *head, enum encoding encoding) {
+/* False: no memory. */
+static bool put_answer(struct buffer *out, EVP_MD_CTX *digest, const struct http_head *head, enum encoding encoding) {
     buffer_put_text(out,
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-    put_accept(out, http_header_find(head, "sec-websocket-key"));
+    bool is_put = put_accept(out, digest, http_header_find(head, "sec-websocket-key"));
     buffer_put_text(out, "\r\nSec-WebSocket-Protocol: ");
     buffer_put_text(out, subprotocols[encoding]);
     buffer_put_text(out, "\r\n\r\n");
+    return is_put && !out->failed;
 }
 
 void upgrade_give(struct connection *connection) {
     const struct http_head *head = &connection->exchange->head;
     /* Of those it offers, the first that is spoken here. */
     enum encoding encoding = (enum encoding)http_header_first_of(head, "sec-websocket-protocol", subprotocols);
-    struct buffer answer;
-    buffer_init(&answer, ANSWER_BYTES_MAX);
-    put_answer(&answer, head, encoding);
-    assert(!answer.failed || answer.data == NULL);
-    if (answer.failed) {
-        connection_close(connection); /* no memory */
-    } else {
-        struct buffer in = connection->in; /* what came behind the request goes along */
-        size_t used = connection->in_at;
-        struct rights *rights = rights_ref(connection->exchange->rights);
-        buffer_init(&connection->in, 0);
-        struct websocket *websocket = websocket_open(connection_give(connection), encoding, rights);
-        if (websocket != NULL) {
-            websocket_begin(websocket, buffer_span(&answer), in.data + used, in.bytes - used);
-        }
-        rights_unref(rights);
-        buffer_fini(&in);
+    struct buffer *answer = &connection->broker->websockets.answer;
+    buffer_cut(answer, 0);
+    if (!put_answer(answer, connection->broker->websockets.digest, head, encoding)) {
+        connection_close(connection);
+        return;
     }
-    buffer_fini(&answer);
+    struct buffer in = connection->in; /* what came behind the request goes along */
+    size_t used = connection->in_at;
+    struct rights *rights = rights_ref(connection->exchange->rights);
+    buffer_init(&connection->in, 0);
+    struct websocket *websocket = websocket_open(connection_give(connection), encoding, rights);
+    if (websocket != NULL) {
+        websocket_begin(websocket, buffer_span(answer), in.data + used, in.bytes - used);
+    }
+    rights_unref(rights);
+    buffer_fini(&in);
+}
+
+/* Looked up once: for each upgrade that would cost as much as everything else in it. */
+struct evp_md_ctx_st *upgrade_digest_create(void) {
+    EVP_MD *sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool is_made = sha1 != NULL && digest != NULL && EVP_DigestInit_ex(digest, sha1, NULL) == 1;
+    EVP_MD_free(sha1); /* the context holds it */
+    if (!is_made) {
+        EVP_MD_CTX_free(digest);
+        return NULL;
+    }
+    return digest;
+}
+
+void upgrade_digest_destroy(struct evp_md_ctx_st *digest) {
+    EVP_MD_CTX_free(digest);
 }

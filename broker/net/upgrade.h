@@ -8,8 +8,13 @@
 #define NET_UPGRADE_H
 
 struct connection;
+struct evp_md_ctx_st; /* EVP_MD_CTX */
 
 /* After api_websocket found the request good: the connection gives up its transport and is freed. */
 void upgrade_give(struct connection *connection);
+
+/* The digest of Sec-WebSocket-Accept, of one loop. NULL: no memory. */
+struct evp_md_ctx_st *upgrade_digest_create(void);
+void upgrade_digest_destroy(struct evp_md_ctx_st *digest);
 
 #endif

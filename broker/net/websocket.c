@@ -6,14 +6,14 @@
 #include "broker/net/websocket.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/upgrade.h"
 #include "broker/net/websocket_internal.h"
 
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#define ANSWER_BYTES_MAX 512 /* to an upgrade; it has about 170 */
 
 static struct websocket *websocket_of(struct peer *peer) {
     return CONTAINER_OF(peer, struct websocket, peer);
@@ -26,12 +26,7 @@ static struct broker *broker_of(const struct websocket *websocket) {
 /* ---- the end ---- */
 
 static void leave_session(struct websocket *websocket) {
-    if (websocket->peer.session != NULL) {
-        struct session *session = websocket->peer.session;
-        websocket->peer.session = NULL;
-        link_remove(&websocket->peer.yielding);
-        session_close(broker_of(websocket)->core, session);
-    }
+    peer_leave(broker_of(websocket), &websocket->peer);
 }
 
 bool websocket_is_gone(const struct websocket *websocket) {
@@ -206,8 +201,6 @@ struct websocket *websocket_open(struct transport *transport, enum encoding enco
     if (transport->role == LISTENER_PUBLIC) {
         session_set_public(broker->core, websocket->peer.session);
     }
-    int lowat = (int)broker->config.notsent_lowat_bytes;
-    setsockopt(transport->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
     websocket->peer.calls = &calls;
     websocket->peer.reading = true;
     allowance_init(&websocket->idle, broker->config.idle_frames_rate_max, broker->now_ms);
@@ -233,15 +226,21 @@ void websocket_begin(struct websocket *websocket, struct span answer, uint8_t *b
 /* ---- all of them ---- */
 
 bool websockets_init(struct broker *broker) {
-    list_init(&broker->websockets.open);
-    broker->websockets.receive = malloc(FRAME_REST_BYTES_MAX + (size_t)broker->config.receive_bytes);
-    return broker->websockets.receive != NULL;
+    struct websockets *all = &broker->websockets;
+    list_init(&all->open);
+    buffer_init(&all->answer, ANSWER_BYTES_MAX);
+    all->receive = malloc(FRAME_REST_BYTES_MAX + (size_t)broker->config.receive_bytes);
+    all->digest = upgrade_digest_create();
+    return all->receive != NULL && all->digest != NULL;
 }
 
 void websockets_fini(struct broker *broker) {
-    assert(list_is_empty(&broker->websockets.open) && broker->websockets.messages_bytes == 0);
-    free(broker->websockets.receive);
-    broker->websockets.receive = NULL;
+    struct websockets *all = &broker->websockets;
+    assert(list_is_empty(&all->open) && all->messages_bytes == 0);
+    buffer_fini(&all->answer);
+    upgrade_digest_destroy(all->digest);
+    free(all->receive);
+    *all = (struct websockets){0};
 }
 
 void websockets_close(struct broker *broker) {

@@ -27,6 +27,7 @@
 #define NET_WEBSOCKET_H
 
 #include "broker/core/core.h"
+#include "proto/buffer.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,8 @@ struct websockets {
     size_t turn_left;      /* to be read in it */
     size_t messages_bytes; /* of unfinished messages */
     struct link open;      /* struct websocket.link */
+    struct buffer answer;  /* to an upgrade */
+    struct evp_md_ctx_st *digest;
 };
 
 /* False: no memory. */

@@ -65,6 +65,16 @@ static const struct command commands[] = {
      "ahora top 'stock/**' --every 500\n"
      "ahora top --count 1\n",
      OPTIONS_LINE | OPTION_TOP, 0, AHORA_PATTERNS_MAX, command_top},
+    {"token", "make KEYFILE CLAIM=VALUE... | show | check KEYFILE", "make, print or check a token",
+     "KEYFILE: KID.hs256 holds a secret, KID.rs256.pem, KID.es256.pem or KID.pem a key; to make takes the private one.\n"
+     "A claim is NAME=TEXT or NAME:=JSON, of rights ahora.NAME=VALUE,VALUE; without exp the token is good for an hour.\n"
+     "show and check read the token from --token-file, AHORA_TOKEN or standard input.\n",
+     "ahora token make keys/shop.hs256 sub=anna exp=1h 'ahora.sub=stock/**,order/{order_ids}' 'order_ids:=[\"o-1\"]'\n"
+     "ahora token check keys/shop.hs256 --token-file anna.jwt\n",
+     OPTION_SERVER, 1, -1, command_token},
+    {"key", "make NAME RIGHT=VALUE... | secret", "make an API key, or a secret for HS256",
+     "The line for the broker's file goes to standard output, the key itself, shown this once, to standard error.\n",
+     "ahora key make backoffice 'pub=stock/**,room/**' 'sub=**' >>api_keys\n", OPTION_SERVER, 1, -1, command_key},
     {"status", "", "print the broker's status", NULL, "ahora status\n", OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

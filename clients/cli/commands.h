@@ -23,6 +23,8 @@ int command_replay(struct cli *cli);
 int command_status(struct cli *cli);
 int command_top(struct cli *cli);   /* top.c */
 int command_range(struct cli *cli); /* range.c */
+int command_token(struct cli *cli); /* token.c */
+int command_key(struct cli *cli);   /* key.c */
 
 /* `ahora pub -l` (lines.c) */
 int command_pub_lines(struct cli *cli);

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of one token or API key. */
+#define TOKEN_TEXT_BYTES_MAX 16385
+
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *value) {
     char *end;
     errno = 0;
@@ -213,12 +216,31 @@ static bool take_help(struct options *options, const char *value) {
     return true;
 }
 
+/* Into the environment, where all commands look for it: a file is not seen by others on the machine, an argument is. */
+static bool take_token_file(struct options *options, const char *value) {
+    (void)options;
+    char token[TOKEN_TEXT_BYTES_MAX];
+    FILE *file = fopen(value, "re");
+    if (file == NULL) {
+        return false;
+    }
+    size_t bytes = fread(token, 1, sizeof token - 1, file);
+    const bool fine = feof(file) != 0 && ferror(file) == 0;
+    fclose(file);
+    while (bytes > 0 && (token[bytes - 1] == '\n' || token[bytes - 1] == '\r' || token[bytes - 1] == ' ')) {
+        bytes--;
+    }
+    token[bytes] = '\0';
+    return fine && bytes > 0 && setenv("AHORA_TOKEN", token, 1) == 0;
+}
+
 static const struct option_row rows[] = {
     {"server", 's', OPTION_SERVER, "URL", "where the broker is (AHORA_URL; default " AHORA_URL_DEFAULT ")", take_server},
     {"ca", 0, OPTION_SERVER, "FILE", "https: trust these certificates (default: those the system trusts)", take_ca},
     {"cert", 0, OPTION_SERVER, "FILE", "https: show this certificate", take_certificate},
     {"cert-key", 0, OPTION_SERVER, "FILE", "https: its private key (default: in the same file)", take_certificate_key},
     {"insecure", 0, OPTION_SERVER, NULL, "https: trust anybody who answers, for trying out", take_insecure},
+    {"token-file", 0, OPTION_SERVER, "FILE", "the file with the token or API key (AHORA_TOKEN)", take_token_file},
     {"json", 0, OPTION_ENCODING, NULL, "speak JSON with the broker", take_json},
     {"msgpack", 0, OPTION_ENCODING, NULL, "speak MessagePack with the broker (default)", take_msgpack},
     {"json", 0, OPTION_RAW, NULL, "print the JSON as it came", take_json},

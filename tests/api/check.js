@@ -175,7 +175,7 @@ await call("getKind", 200, { rest: "stock" });
 await call("getKind", 404, { rest: "nothing", code: "unknown_kind" });
 await call("deleteTopic", 200, { rest: "stock/4711/lyon" });
 await call("deleteTopic", 404, { rest: "stock/4711/lyon", code: "not_found" });
-await call("getPage_page", 404, { rest: "nothing.js", code: "not_found" });
+await call("getPageFile", 404, { rest: "nothing.js", code: "not_found" });
 await call("backup", 201, { headers: json, body: '{"name":"monday"}' });
 await call("backup", 409, { headers: json, body: '{"name":"monday"}' });
 await call("disconnect", 200, { headers: json, body: '{"session":"s999999"}' });

@@ -37,6 +37,10 @@ static const struct bad bad_requests[] = {
     {"binary", RAW("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), 400},
     {"NUL in the path", RAW("GET /\0 HTTP/1.1\r\n" HOST END), 400},
     {"no version", RAW("GET /livez\r\n" HOST END), 400},
+    {"a query where a host should end", RAW("GET http://localhost?/livez HTTP/1.1\r\n" HOST END), 400},
+    {"a fragment where a host should end", RAW("GET http://localhost#/livez HTTP/1.1\r\n" HOST END), 400},
+    {"a user in the target", RAW("GET http://localhost@evil.example/livez HTTP/1.1\r\n" HOST END), 400},
+    {"no host in the target", RAW("GET http:///livez HTTP/1.1\r\n" HOST END), 400},
     {"HTTP/2 preface", RAW("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505},
     {"no host", RAW("GET /livez HTTP/1.1\r\n" END), 400},
     {"two hosts", RAW("GET /livez HTTP/1.1\r\n" HOST HOST END), 400},
@@ -351,7 +355,7 @@ static void one_who_asks_and_reads_nothing_is_held_back_and_cut(void **state) {
     int64_t before = scene_memory_kb(broker);
     int fd = http_connect(broker->port, 4096);
     struct bytes line = {0}; /* longer than what the kernel keeps of 20,000 of them */
-    bytes_printf(&line, "GET /page.js?%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000, 1);
+    bytes_printf(&line, "GET /metrics?%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000, 1);
     assert_true(send_often(fd, bytes_text(&line), 20000, 500) < 20000);
     bytes_fini(&line);
     assert_true(scene_memory_kb(broker) < before + 16 * 1024);
@@ -367,7 +371,7 @@ static void asking_gives_no_new_time_for_reading(void **state) {
     int fd = http_connect(broker->port, 4096);
     struct bytes line = {0};
     bytes_printf(&line, "GET /v1/topics/order/%0*d HTTP/1.1\r\nHost: localhost\r\n\r\n", 100, 1);
-    send_often(fd, "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, 500);
+    send_often(fd, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 500, 500);
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while (scene_metric(broker, "ahora_timeouts_stall_total") < 1) {
         assert_true(scene_clock_ms() < deadline_ms);
@@ -436,6 +440,25 @@ static void a_client_that_shuts_its_side_still_gets_its_answer(void **state) {
     assert_true(scene_holds(broker, "order/1", "{}"));
 }
 
+/* They are passed over, and would else begin a new deadline each: half of one the head's, the other half the idle connection's. */
+static void empty_lines_do_not_keep_a_connection(void **state) {
+    scene_configure("HTTP_HEADER_MS", "700");
+    scene_configure("HTTP_IDLE_MS", "700");
+    struct broker_process *broker = scene_start(state);
+    int fd = http_connect(broker->port, 0);
+    assert_true(fd >= 0);
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    for (int i = 0; poll(&item, 1, 100) == 0; i++) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        if (send(fd, i % 2 == 0 ? "\r" : "\n", 1, MSG_NOSIGNAL) < 0) {
+            break;
+        }
+    }
+    close(fd);
+    assert_true(scene_metric(broker, "ahora_timeouts_header_total") >= 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(malformed_requests_get_their_status_and_are_closed),
@@ -456,6 +479,7 @@ int main(void) {
         CASE(expect_100_continue_is_answered_before_the_body),
         CASE(http_1_0_and_bare_line_feeds_and_absolute_targets),
         CASE(a_client_that_shuts_its_side_still_gets_its_answer),
+        CASE(empty_lines_do_not_keep_a_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

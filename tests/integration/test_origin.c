@@ -201,7 +201,7 @@ static void a_browser_that_asks_first_is_told_what_a_page_may(void **state) {
     expect_header(&response, "Access-Control-Allow-Origin", "https://board.example");
     expect_header(&response, "Access-Control-Allow-Methods", "GET, HEAD, PUT, PATCH, DELETE");
     expect_header(&response, "Access-Control-Allow-Headers",
-                  "Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID");
+                  "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID");
     expect_header(&response, "Access-Control-Max-Age", "600");
     http_response_fini(&response);
     snprintf(headers, sizeof headers, "Origin: http://evil.example\r\n%s", asks);
@@ -214,6 +214,189 @@ static void a_browser_that_asks_first_is_told_what_a_page_may(void **state) {
     http_response_fini(&response);
     assert_int_equal(scene_http(broker, "OPTIONS", "/nothing", NULL, NULL, &response), 404);
     http_response_fini(&response);
+}
+
+struct origin_case {
+    const char *origin; /* NULL: none */
+    const char *host;   /* NULL: the usual one, 127.0.0.1 with the port */
+    int status;         /* of an upgrade */
+};
+
+/* Allowed: ALLOWED. Everything else is refused, unless it is of this machine, or of the very name that was asked. */
+#define ALLOWED "https://board.example https://shop.example:8443 http://intranet:8080 https://xn--bcher-kva.example"
+
+static const struct origin_case origin_cases[] = {
+    /* those on the list, however they are spelled */
+    {"https://board.example", NULL, 101},
+    {"https://shop.example:8443", NULL, 101},
+    {"http://intranet:8080", NULL, 101},
+    {"https://xn--bcher-kva.example", NULL, 101},
+    {"HTTPS://Board.Example", NULL, 101},
+    {"https://board.example", "board.example", 101},
+    {"https://board.example", "board.example:443", 403}, /* no origin of that name and port is known */
+    /* another scheme, another port */
+    {"http://board.example", NULL, 403},
+    {"wss://board.example", NULL, 403},
+    {"https://board.example:443", NULL, 403}, /* browsers leave the usual port away */
+    {"https://board.example:8443", NULL, 403},
+    {"https://shop.example", NULL, 403},
+    {"https://shop.example:8444", NULL, 403},
+    {"https://shop.example:84430", NULL, 403},
+    {"http://intranet", NULL, 403},
+    {"https://intranet:8080", NULL, 403},
+    /* a name around the name */
+    {"https://board.example.evil.example", NULL, 403},
+    {"https://evilboard.example", NULL, 403},
+    {"https://evil-board.example", NULL, 403},
+    {"https://www.board.example", NULL, 403},
+    {"https://board.exampl", NULL, 403},
+    {"https://board.example.", NULL, 403},
+    {"https://.board.example", NULL, 403},
+    {"https://board.example%2eevil.example", NULL, 403},
+    {"https://board_example", NULL, 403},
+    /* more than an origin */
+    {"https://board.example/", NULL, 403},
+    {"https://board.example/path", NULL, 403},
+    {"https://board.example?", NULL, 403},
+    {"https://board.example#", NULL, 403},
+    {"https://user@board.example", NULL, 403},
+    {"https://board.example@evil.example", NULL, 403},
+    {"https://board.example:443@evil.example", NULL, 403},
+    {"https://evil.example/https://board.example", NULL, 403},
+    {"https://evil.example https://board.example", NULL, 403},
+    {"https://board.example https://evil.example", NULL, 403},
+    {"https://board.example, https://evil.example", NULL, 403},
+    {"https://board.example\\.evil.example", NULL, 403},
+    {"https://board.example\t.evil.example", NULL, 403},
+    /* other alphabets: browsers send what DNS is asked for */
+    {"https://b\xc3\xbc"
+     "cher.example",
+     NULL, 403},
+    {"https://xn--bcher-kva.example.evil.example", NULL, 403},
+    {"https://bo\xd0\xb0rd.example", NULL, 403}, /* a Cyrillic a */
+    /* no origin at all, and what is none */
+    {NULL, NULL, 101},
+    {"null", NULL, 403},
+    {"NULL", NULL, 403},
+    {"", NULL, 403},
+    {"*", NULL, 403},
+    {"https://", NULL, 403},
+    {"://board.example", NULL, 403},
+    {"board.example", NULL, 403},
+    {"//board.example", NULL, 403},
+    {"file://", NULL, 403},
+    {"data:text/html,x", NULL, 403},
+    {"chrome-extension://abcdefgh", NULL, 403},
+    /* this machine, and what only looks like it */
+    {"http://localhost", NULL, 101},
+    {"https://localhost:3000", NULL, 101},
+    {"http://127.0.0.1", NULL, 101},
+    {"http://127.1.2.3:80", NULL, 101},
+    {"http://[::1]", NULL, 101},
+    {"http://localhost.", NULL, 403},
+    {"http://localhost.evil.example", NULL, 403},
+    {"http://localhost:80@evil.example", NULL, 403},
+    {"http://localhost:80evil", NULL, 403},
+    {"http://localhost:", NULL, 403},
+    {"http://localhost:123456", NULL, 403},
+    {"http://127.0.0.1.evil.example", NULL, 403},
+    {"http://127.1", NULL, 403},
+    {"http://2130706433", NULL, 403},
+    {"http://0x7f000001", NULL, 403},
+    {"http://0.0.0.0", NULL, 403},
+    {"http://[::ffff:127.0.0.1]", NULL, 403},
+    {"http://[::1].evil.example", NULL, 403},
+    {"http://192.168.0.1", NULL, 403},
+    /* the very name that was asked: an address or a bare name cannot be pointed here by a stranger */
+    {"http://box:7600", "box:7600", 101},
+    {"https://box:7600", "box:7600", 101}, /* TLS may end in front of us */
+    {"http://192.0.2.7:7600", "192.0.2.7:7600", 101},
+    {"http://box:7601", "box:7600", 403},
+    {"http://box", "box:7600", 403},
+    {"http://evil.example:7600", "evil.example:7600", 403},
+    {"http://localhost", "box", 403}, /* a page of the visitor's machine, and a broker elsewhere */
+};
+
+static void each_origin_is_judged_as_a_whole(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", ALLOWED);
+    struct broker_process *broker = scene_start(state);
+    size_t count = sizeof origin_cases / sizeof origin_cases[0];
+    assert_true(count >= 40);
+    for (size_t i = 0; i < count; i++) {
+        const struct origin_case *at = &origin_cases[i];
+        char host[64];
+        struct bytes text = {0};
+        struct http_response response;
+        snprintf(host, sizeof host, "127.0.0.1:%u", broker->port);
+        bytes_printf(
+            &text,
+            "GET /v1/ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ahora.v1.json\r\n",
+            at->host != NULL ? at->host : host);
+        if (at->origin != NULL) {
+            bytes_printf(&text, "Origin: %s\r\n", at->origin);
+        }
+        bytes_printf(&text, "\r\n");
+        http_exchange(broker->port, bytes_data(&text), bytes_size(&text), false, PATIENCE_MS, &response);
+        if (response.status != at->status) {
+            fail_msg("%d instead of %d: Origin %s, Host %s", response.status, at->status,
+                     at->origin != NULL ? at->origin : "none", at->host != NULL ? at->host : "the usual");
+        }
+        http_response_fini(&response);
+        bytes_fini(&text);
+    }
+}
+
+static void an_origin_is_said_once(void **state) {
+    scene_configure("LISTEN_ALLOWED_ORIGINS", ALLOWED);
+    struct broker_process *broker = scene_start(state);
+    assert_int_equal(upgrade(broker, "Origin: https://board.example\r\nOrigin: https://evil.example\r\n"), 403);
+    assert_int_equal(upgrade(broker, "Origin: https://board.example\r\norigin: https://board.example\r\n"), 403);
+}
+
+/* Who does so has shown it to every log on the way. */
+static void a_token_in_a_url_is_refused(void **state) {
+    struct broker_process *broker = scene_start(state);
+    static const char *const targets[] = {
+        "/v1/topics?match=order/*&token=SECRET",
+        "/v1/stream?match=order/*&access_token=SECRET",
+        "/livez?Authorization=SECRET",
+        "/v1/topics/order/1?%74oken=SECRET",
+        "/nothing?TOKEN=SECRET",
+        "/v1/ws?jwt=SECRET",
+        "/v1/kinds?api_key=SECRET",
+        "/?a=b&&bearer",
+    };
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        scene_problem(broker, "GET", targets[i], NULL, NULL, 400, "bad_message");
+    }
+    struct http_response response;
+    assert_int_equal(scene_http(broker, "GET", "/v1/topics?match=order/token", NULL, NULL, &response), 200);
+    http_response_fini(&response);
+    assert_true(scene_metric(broker, "ahora_http_url_tokens_refused_total") == sizeof targets / sizeof targets[0]);
+}
+
+static void no_token_is_ever_logged(void **state) {
+    scene_configure("LOG_LEVEL", "debug");
+    struct broker_process *broker = scene_start(state);
+    struct wire wire;
+    static const char header[] = "Authorization: Bearer SECRET\r\n";
+    upgrade(broker, header);
+    http_status(broker->port, "/v1/topics?match=order/*&token=SECRET");
+    request(broker, "PUT /v1/topics/order/1", "Host: localhost\r\nAuthorization: Bearer SECRET\r\n");
+    request(broker, "PUT /SECRET/SECRET?SECRET", "Host: evil.example\r\nAuthorization: Bearer SECRET\r\n");
+    request(broker, "SECRET", "Authorization: SECRET\r\n");
+    assert_true(wire_open(&wire, broker->port, CODEC_JSON));
+    scene_say(&wire, "{'op':'hello','token':'SECRET'}");
+    json_decref(scene_hear(&wire));
+    scene_say(&wire, "{'op':'auth','id':1,'token':'SECRET'}");
+    json_decref(scene_hear(&wire));
+    scene_say(&wire, "{'op':'SECRET','token':'SECRET'}");
+    json_decref(scene_hear(&wire));
+    wire_fini(&wire);
+    broker_process_term(broker);
+    assert_true(scene_log_has(broker, "listening"));
+    assert_false(scene_log_has(broker, "SECRET"));
 }
 
 int main(void) {
@@ -229,6 +412,10 @@ int main(void) {
         CASE(an_allowed_page_may_see_the_answers),
         CASE(another_page_may_not_see_the_answers),
         CASE(a_browser_that_asks_first_is_told_what_a_page_may),
+        CASE(each_origin_is_judged_as_a_whole),
+        CASE(an_origin_is_said_once),
+        CASE(a_token_in_a_url_is_refused),
+        CASE(no_token_is_ever_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

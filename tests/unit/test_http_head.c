@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,27 @@ static void lists_are_searched_over_all_headers(void **state) {
     assert_false(http_header_lists(&head, "accept", "application"));
 }
 
+static bool accepts_gzip(const char *value) {
+    char text[256];
+    snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: %s\r\n\r\n", value);
+    assert_int_equal(parse(text), 0);
+    return http_header_accepts(&head, "accept-encoding", "gzip");
+}
+
+static void what_weighs_nothing_is_not_accepted(void **state) {
+    (void)state;
+    static const char *const good[] = {"gzip", "br, GZIP", "gzip;q=1", "gzip ; q=0.001", "br;q=0, gzip", "gzip;x=1;q=0.5"};
+    static const char *const bad[] = {"", "br", "gzip;q=0", "gzip;q=0.000", "br, gzip; Q=0.0", "gzip;x=1;q=0", "*", "gzipped"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(accepts_gzip(good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(accepts_gzip(bad[i]));
+    }
+    assert_int_equal(parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+    assert_false(http_header_accepts(&head, "accept-encoding", "gzip"));
+}
+
 static bool decode(const char *text, bool in_query, const char *wanted) {
     struct buffer out;
     buffer_init(&out, 100);
@@ -185,6 +207,7 @@ int main(void) {
         cmocka_unit_test(body_length_is_unambiguous),
         cmocka_unit_test(connection_is_kept_as_the_version_says),
         cmocka_unit_test(lists_are_searched_over_all_headers),
+        cmocka_unit_test(what_weighs_nothing_is_not_accepted),
         cmocka_unit_test(percent_is_undone_once),
         cmocka_unit_test(query_is_walked_in_order),
     };

@@ -24,7 +24,7 @@ plain() {
 # Packages are pinned by the lock; their scripts are not run. Without network this fails within seconds.
 packages() {
     [ node_modules/.package-lock.json -nt package-lock.json ] && return
-    npm ci --ignore-scripts --omit=dev --no-audit --no-fund --fetch-retries=1 --fetch-timeout=20000 >"$1" 2>&1 || return
+    npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-timeout=20000 >"$1" 2>&1 || return
     touch node_modules/.package-lock.json
 }
 

@@ -2,19 +2,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The access token of this tab: asked for when the broker wants one, kept until the tab is closed, never in a URL.
-import { byId, make } from "./dom.ts";
+import { byId, make, say } from "./dom.ts";
 
 const KEY = "ahora.token";
 
 export class Access {
   private readonly input = make("input", { id: "token-text", class: "mono", autocomplete: "off", spellcheck: "false" });
 
+  private readonly why = make("p", {});
+
   /** `changed`: there is another one, or none. */
   constructor(private readonly changed: () => void) {
     const dialog = this.dialog;
     dialog.append(make("form", { method: "dialog", onsubmit: () => this.take() },
       make("h2", { id: "token-title" }, "Access token"),
-      make("p", {}, "This broker wants to know who asks. ", make("code", {}, "ahora token"), " makes one. It is kept until this tab is closed."),
+      this.why,
       make("label", { for: "token-text" }, "Token"), this.input,
       make("div", { class: "actions" },
         make("button", { type: "submit", class: "primary" }, "Use it"),
@@ -43,6 +45,9 @@ export class Access {
   /** The broker said no to what we had. */
   ask(): void {
     byId("key").hidden = false;
+    say(this.why, this.token === null
+      ? "This broker wants to know who asks. It is kept until this tab is closed."
+      : "The one you gave has ended, or is not known to this broker. Give another.");
     if (!this.dialog.open) this.dialog.showModal();
   }
 

@@ -26,7 +26,9 @@ export interface ChartCard {
 }
 
 const HEIGHT_PX = 132;
-const SHORTEST_S = 60; // the axis is never shorter: a single value would be a wall
+const AXIS_PX = 46;
+const LABEL_PX = 56;
+const SHORTEST_S = 20; // the axis is never shorter: a single value would be a wall
 
 function lineOptions(card: ChartCard, index: 0 | 1): uPlot.Series {
   const stroke = () => colour(index === 0 ? "line-a" : "line-b");
@@ -38,6 +40,13 @@ function lineOptions(card: ChartCard, index: 0 | 1): uPlot.Series {
     points: { show: false },
     spanGaps: false,
   };
+}
+
+/** None at the very edge: it would be cut. */
+function timeOf(plot: uPlot, tick: number, stepS: number): string {
+  const at = plot.valToPos(tick, "x");
+  if (at > plot.width - AXIS_PX - LABEL_PX / 2) return "";
+  return new Date(tick * 1000).toTimeString().slice(0, stepS >= 60 ? 5 : 8);
 }
 
 function axes(card: ChartCard): uPlot.Axis[] {
@@ -55,9 +64,9 @@ function axes(card: ChartCard): uPlot.Axis[] {
       size: 22,
       gap: 4,
       space: 70,
-      values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toTimeString().slice(0, ticks.length > 1 && (ticks[1] ?? 0) - (ticks[0] ?? 0) >= 60 ? 5 : 8)),
+      values: (plot, ticks) => ticks.map((tick) => timeOf(plot, tick, (ticks[1] ?? 0) - (ticks[0] ?? 0))),
     },
-    { ...common, size: 46, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => (tick % 1 !== 0 && card.least >= 1 ? "" : card.format(tick))) },
+    { ...common, size: AXIS_PX, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => (tick % 1 !== 0 && card.least >= 1 ? "" : card.format(tick))) },
   ];
 }
 

@@ -15,7 +15,7 @@ const cards: ChartCard[] = [
     lines: [{ series: "connections", label: "all" }, { series: "sessions", label: "sessions" }],
     format: short,
     least: 4,
-    note: ({ last }) => (last === null ? "" : `${count(last.subscriptions, "subscription")}, ${last.subscriptions_live.toLocaleString("en")} live`),
+    note: ({ last }) => (last === null ? "" : count(last.subscriptions, "subscription")),
   },
   {
     title: "Changes a second",

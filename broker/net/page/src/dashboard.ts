@@ -20,6 +20,7 @@ import { Sessions } from "./sessions.ts";
 
 const TOPICS_UNASKED = 20_000; // of more than so many, none is followed before somebody asks
 const STATUS_MS = 1000;
+const SESSIONS_MS = 3000; // the broker looks at every session to answer that
 
 const access = new Access(() => {
   client.disconnect();
@@ -97,6 +98,7 @@ async function learnKinds(): Promise<void> {
 
 startColours();
 whileSeen(STATUS_MS, () => void measure());
-whileSeen(2000, () => void sessions.refresh());
+whileSeen(SESSIONS_MS, () => void sessions.refresh());
 void measure();
+void sessions.refresh();
 void learnKinds();

@@ -6,6 +6,7 @@ import "leaflet/dist/leaflet.css";
 import "./base.css";
 import "./demo.css";
 import { createClient } from "@ahora/client";
+import { Access } from "./access.ts";
 import { startColours } from "./colours.ts";
 import { byId, mark, say, whileSeen } from "./dom.ts";
 import { duration } from "./format.ts";
@@ -14,7 +15,11 @@ import { OrderCard } from "./order.ts";
 import { Product } from "./product.ts";
 import { Town } from "./town.ts";
 
-const client = createClient({ name: "demo/0.1.0" });
+const access = new Access(() => {
+  client.disconnect();
+  client.connect();
+});
+const client = createClient({ name: "demo/0.1.0", getToken: () => access.token });
 const product = new Product(client);
 const hotel = new Hotel(client);
 const order = new OrderCard(client);
@@ -66,7 +71,10 @@ byId("plug").addEventListener("click", () => {
   else client.connect();
   showLine();
 });
-client.on("state", showLine);
+client.on("state", ({ reason }) => {
+  showLine();
+  if (reason?.code === "unauthorized") access.ask();
+});
 
 startColours();
 showLine();

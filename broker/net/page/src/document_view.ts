@@ -3,7 +3,7 @@
 //
 // One document, whole: fields and values, with what changed last marked for a moment.
 import { make } from "./dom.ts";
-import { clock } from "./format.ts";
+import { clock, field } from "./format.ts";
 
 type Data = Record<string, unknown>;
 
@@ -21,19 +21,31 @@ function scalar(key: string, value: unknown): HTMLElement {
   return shown;
 }
 
+/** A list of small maps or scalars is a line for each. */
+function line(item: unknown): string {
+  if (!isMap(item)) return JSON.stringify(item);
+  return Object.entries(item).map(([key, value]) => field(key, value)).join(" · ");
+}
+
 function rows(value: unknown, before: unknown, isNew: boolean): HTMLElement {
+  if (Array.isArray(value)) return items(value, Array.isArray(before) ? before : [], isNew);
   const list = make("dl", {});
-  const entries = Array.isArray(value) ? value.map((item, index) => [String(index), item] as const) : Object.entries(value as Data);
+  const entries = Object.entries(value as Data);
   for (const [key, item] of entries) {
-    const old = isMap(before) || Array.isArray(before) ? (before as Data)[key] : undefined;
+    const old = isMap(before) ? before[key] : undefined;
     const differs = isNew && JSON.stringify(old) !== JSON.stringify(item);
     const nested = typeof item === "object" && item !== null;
     list.append(make("div", { class: differs ? (nested ? "row nested" : "row new") : nested ? "row nested" : "row" },
       make("dt", {}, key),
       make("dd", {}, nested ? rows(item, old, isNew) : scalar(key, item))));
   }
-  if (entries.length === 0) list.append(make("div", { class: "row" }, make("dt", { class: "small" }, Array.isArray(value) ? "no items" : "no fields"), make("dd")));
+  if (entries.length === 0) list.append(make("div", { class: "row" }, make("dt", { class: "small" }, "no fields"), make("dd")));
   return list;
+}
+
+function items(list: unknown[], before: unknown[], isNew: boolean): HTMLElement {
+  return make("ul", { class: "items" }, ...list.map((item, index) =>
+    make("li", { class: isNew && JSON.stringify(item) !== JSON.stringify(before[index]) ? "new" : "" }, line(item))));
 }
 
 /** `before`: what it was; what differs from it is marked. */

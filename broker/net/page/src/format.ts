@@ -51,7 +51,7 @@ function isMap(value: Value): value is Record<string, Value> {
 
 /** One field as short text. */
 export function field(key: string, value: Value): string {
-  if (key.endsWith("_at") && typeof value === "number" && value > 1e11) return clock(value);
+  if ((key === "at" || key.endsWith("_at")) && typeof value === "number" && value > 1e11) return clock(value);
   if (isMap(value) && typeof value.lat === "number" && typeof value.lon === "number") {
     return `${value.lat.toFixed(4)}, ${value.lon.toFixed(4)}`;
   }

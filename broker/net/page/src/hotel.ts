@@ -16,10 +16,6 @@ function dayOf(date: string): Date {
   return new Date(`${date}T00:00:00Z`);
 }
 
-function spoken(date: string): string {
-  return dayOf(date).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
-}
-
 function after(date: string, days: number): string {
   return new Date(dayOf(date).getTime() + days * 86_400_000).toISOString().slice(0, 10);
 }
@@ -27,6 +23,7 @@ function after(date: string, days: number): string {
 interface Cell {
   button: HTMLButtonElement;
   left: HTMLElement;
+  said: HTMLElement;
   price: HTMLElement;
 }
 
@@ -100,13 +97,21 @@ export class Hotel {
       make("tbody", {}, ...rows));
   }
 
+  /** What is seen is short; what is read out is whole: "Friday 27 Nov, 16 rooms left, 109 €". */
   private cell(date: string): HTMLButtonElement {
     const left = make("b", {});
+    const said = make("span", { class: "hidden" });
     const price = make("small", {});
     const day = dayOf(date);
-    const text = day.getUTCDate() === 1 || this.cells.size === 0 ? day.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }) : String(day.getUTCDate());
-    const button = make("button", { type: "button", class: "night", onclick: () => this.pick(date) }, make("span", { class: "day" }, text), left, price);
-    this.cells.set(date, { button, left, price });
+    const part = (options: Intl.DateTimeFormatOptions) => day.toLocaleDateString("en-GB", { ...options, timeZone: "UTC" });
+    const withMonth = day.getUTCDate() === 1 || this.cells.size === 0;
+    const button = make("button", { type: "button", class: "night", onclick: () => this.pick(date) },
+      make("span", { class: "day" },
+        make("span", { class: "hidden" }, `${part({ weekday: "long" })} `),
+        withMonth ? part({ day: "numeric", month: "short" }) : part({ day: "numeric" }),
+        make("span", { class: "hidden" }, withMonth ? ", " : ` ${part({ month: "long" })}, `)),
+      left, said, price);
+    this.cells.set(date, { button, left, said, price });
     return button;
   }
 
@@ -139,16 +144,16 @@ export class Hotel {
     if (this.first === null) this.propose(nights);
     const stay = this.stay;
     const chosen = stay === null ? [] : nightsOf(stay.arrival, stay.departure);
-    for (const [date, { button, left, price }] of this.cells) {
+    for (const [date, { button, left, said, price }] of this.cells) {
       const room = nights.get(date)?.data;
       const isOut = room === undefined || room.availability === "sold_out" || room.availability === "closed";
       say(left, isOut ? "–" : String(room.booking_limit));
+      say(said, isOut ? " sold out, " : room.booking_limit === 1 ? " room left, " : " rooms left, ");
       say(price, room?.price === undefined ? "" : `${Math.round(Number(room.price))} €`);
       mark(button, "out", isOut);
       mark(button, "few", room?.availability === "limited");
       mark(button, "stay", chosen.includes(date));
       button.setAttribute("aria-pressed", String(chosen.includes(date)));
-      button.setAttribute("aria-label", `${spoken(date)}: ${isOut ? "sold out" : `${count(room.booking_limit, "room")} left, ${price.textContent}`}`);
     }
     this.drawQuote(stay);
     this.card.age(nights.values(), this.client.now());

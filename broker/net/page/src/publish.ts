@@ -56,6 +56,7 @@ export class Publisher {
         make("div", { class: "field" }, make("label", { for: "publish-fresh" }, "Fresh for, ms"), this.freshMs),
         this.faults,
         make("div", { class: "actions wide" }, this.send, this.result)));
+    this.details.open = matchMedia("(min-width: 72rem)").matches; // where there is room for it
     byId("publish").append(this.details);
     this.op.addEventListener("change", () => (dataField.hidden = this.op.value === "touch" || this.op.value === "delete"));
     this.data.addEventListener("input", () => this.lines());

@@ -7,3 +7,7 @@ $(BUILD)/tests/scenarios/driver: $(BUILD)/obj/tests/scenarios/driver.o $(BUILD)/
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+.PHONY: scenarios-c
+scenarios-c: $(BUILD)/ahorad $(BUILD)/tests/scenarios/driver ## play tests/scenarios with libahora (needs node and npm)
+	@tests/scenarios/run.sh $(BUILD)

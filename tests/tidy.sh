@@ -43,6 +43,7 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration | tests/tokens) echo "include tests/support" ;;
+    tests/client) echo "include tests/support" ;;
     tests/hostile) echo "include tests/support tests/integration" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net clients/c tests/sim" ;;
@@ -80,7 +81,7 @@ third_party() { # header pattern, then the folders that may
     done < <(grep -nE "^#include <$pattern" $c_files)
 }
 third_party 'msgpack' proto tests/support tests/unit
-third_party 'jansson' tests/scenarios proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
+third_party 'jansson' tests/scenarios tests/client proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
 third_party 'lmdb' broker/store
 third_party 'uv\.h' tests/scenarios tests/client broker/net clients/c clients/c/examples clients/cli
 third_party 'libwebsockets' broker/net clients/c

@@ -180,6 +180,7 @@ await call("backup", 201, { headers: json, body: '{"name":"monday"}' });
 await call("backup", 409, { headers: json, body: '{"name":"monday"}' });
 await call("disconnect", 200, { headers: json, body: '{"session":"s999999"}' });
 await call("disconnect", 400, { headers: json, body: "{}", code: "bad_message" });
+await call("revoke", 400, { headers: json, body: "{}", code: "bad_message" });
 await call("reload", 200);
 // Whatever else there is takes no argument and answers a question. Without node the program has no pages.
 const hasPages = (await fetch(`${broker.url}/demo`)).status === 200;

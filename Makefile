@@ -97,19 +97,14 @@ format: ## format every C file
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 .PHONY: tidy
-tidy: $(BUILD)/libcore.a $(BUILD)/ahorad ## check formatting, folder arrows, third-party headers, banned calls, stale files
+tidy: $(BUILD)/libcore.a $(BUILD)/ahorad $(BUILD)/ahora $(BUILD)/man/keys ## check formatting, folder arrows, third-party headers, banned calls, stale files
 	@BUILD=$(BUILD) tests/tidy.sh
 	@BUILD=$(BUILD) tests/limits.sh
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: install
-install: all ## install the two programs and the example configuration (PREFIX, DESTDIR)
-	install -D -m 755 $(BUILD)/ahorad $(DESTDIR)$(PREFIX)/bin/ahorad
-	install -D -m 755 $(BUILD)/ahora $(DESTDIR)$(PREFIX)/bin/ahora
-	install -D -m 644 packaging/ahora.conf $(DESTDIR)$(PREFIX)/share/doc/ahora/ahora.conf
-PREFIX ?= /usr/local
+include packaging/install.mk
 
 .PHONY: clean
 clean: ## remove what was built

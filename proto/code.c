@@ -46,6 +46,9 @@ static bool is_named(const char *text, const char *name, size_t bytes) {
 }
 
 const char *ahora_code_name(enum ahora_code code) {
+    if (code == AHORA_AGAIN || code == AHORA_CLOSED) {
+        return code == AHORA_AGAIN ? "again" : "closed";
+    }
     assert(code < AHORA_CODES);
     return codes[code].name;
 }

@@ -48,6 +48,7 @@ arrows() {
     tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
     tests/shards) echo "include proto broker/base broker/core tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
+    docs/man) echo "include proto broker/base broker/core broker/store broker/net" ;;
     bench) echo "include proto" ;;
     *) echo "" ;;
     esac
@@ -107,6 +108,13 @@ if [ -f "$build/libcore.a" ]; then
         grep -qxF "$symbol" <<<"$own" && continue
         [[ $symbol =~ $allowed_symbols ]] || complain "broker/core needs $symbol: the core does no I/O"
     done < <(nm --undefined-only "$build/libcore.a" | awk 'NF == 2 {print $2}' | sort -u)
+fi
+
+# ---- manual pages say what the code does ----
+if [ -x "$build/ahora" ] && [ -x "$build/man/keys" ]; then
+    while IFS= read -r line; do
+        complain "$line"
+    done < <(BUILD=$build packaging/man_sources.sh --check)
 fi
 
 # ---- every folder opens with a page ----

@@ -33,6 +33,7 @@ struct ahora {
     struct url url;
     struct secure_context *secure; /* NULL: no TLS */
     ahora_line_fn *on_line;
+    ahora_token_fn *on_token;
     void *user;
     unsigned settling; /* depth: a callback may close us */
     bool closing;
@@ -94,7 +95,9 @@ static void tell_sub(const struct client_event *event) {
 }
 
 static void tell(struct ahora *ahora, const struct client_event *event) {
-    if (event->kind == CLIENT_EVENT_LINE && ahora->on_line != NULL) {
+    if (event->kind == CLIENT_EVENT_TOKEN) {
+        ahora->on_token(ahora, ahora->user);
+    } else if (event->kind == CLIENT_EVENT_LINE && ahora->on_line != NULL) {
         ahora->on_line(ahora, &event->line, ahora->user);
     } else if (event->kind == CLIENT_EVENT_SUB) {
         tell_sub(event);
@@ -237,6 +240,7 @@ static bool init_core(struct ahora *ahora, const struct ahora_options *options) 
     return client_init(&ahora->core, &(struct client_options){
                                          .authority = ahora->url.authority,
                                          .token = options->token,
+                                         .asks_token = options->on_token != NULL,
                                          .source = options->source,
                                          .on_lost = options->on_lost,
                                          .has_grace_ms = options->has_grace_ms,
@@ -308,6 +312,7 @@ struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *opt
     }
     ahora->loop = loop;
     ahora->on_line = options->on_line;
+    ahora->on_token = options->on_token;
     ahora->user = options->user;
     uv_timer_init(loop, &ahora->timer);
     uv_prepare_init(loop, &ahora->prepare);
@@ -393,6 +398,31 @@ void ahora_unsubscribe(struct ahora_sub *sub) {
     settle_soon(ahora);
 }
 
+bool ahora_give_token(struct ahora *ahora, const char *token) {
+    bool given = !ahora->closing && client_give_token(&ahora->core, token);
+    settle_soon(ahora);
+    return given;
+}
+
+int64_t ahora_sub_age_ms(const struct ahora_sub *sub) {
+    const struct ahora *ahora = (const struct ahora *)(const void *)((const char *)sub->client - offsetof(struct ahora, core));
+    return client_sub_age_ms(sub, now_ms(ahora));
+}
+
+bool ahora_sub_find(const struct ahora_sub *sub, struct ahora_bytes topic, struct ahora_item *item) {
+    return client_sub_find_item(sub, span_of(topic.data, topic.bytes), item);
+}
+
+void ahora_sub_each(const struct ahora_sub *sub, bool (*on_item)(const struct ahora_item *item, void *user), void *user) {
+    const struct replica_entry *entry = sub->client->replica.first;
+    for (bool more = true; more && entry != NULL; entry = entry->next) {
+        if ((entry->told >> sub->slot & 1) != 0) {
+            struct ahora_item item = client_item_of(sub, entry);
+            more = on_item(&item, user);
+        }
+    }
+}
+
 enum ahora_sub_state ahora_sub_state(const struct ahora_sub *sub) {
     return sub->state;
 }
@@ -403,7 +433,7 @@ const char *ahora_sub_token(struct ahora_sub *sub) {
 
 enum ahora_code ahora_publish(struct ahora *ahora, const struct ahora_change *changes, size_t count, bool atomic,
                               enum ahora_ack ack, ahora_published_fn *on_published, void *user) {
-    enum ahora_code code = AHORA_DRAINING;
+    enum ahora_code code = AHORA_CLOSED;
     struct client_call *call =
         ahora->core.state == CLIENT_STOPPED ? NULL : client_publish(&ahora->core, changes, count, atomic, ack, &code);
     if (call != NULL) {
@@ -416,7 +446,7 @@ enum ahora_code ahora_publish(struct ahora *ahora, const struct ahora_change *ch
 
 enum ahora_code ahora_get(struct ahora *ahora, const char *const *match, unsigned match_count, int64_t limit,
                           ahora_snapshot_fn *on_snapshot, void *user) {
-    enum ahora_code code = AHORA_DRAINING;
+    enum ahora_code code = AHORA_CLOSED;
     struct client_call *call =
         ahora->core.state == CLIENT_STOPPED ? NULL : client_get(&ahora->core, match, match_count, limit, &code);
     if (call != NULL) {

@@ -19,7 +19,8 @@ static void random_bits(struct client *client, uint64_t *bits) {
 static void enter(struct client *client, enum client_state state) {
     /* Which states may follow which; STOPPED may follow any. */
     static const uint8_t allowed[] = {
-        [CLIENT_RESTING] = 1 << CLIENT_CONNECTING,
+        [CLIENT_RESTING] = 1 << CLIENT_CONNECTING | 1 << CLIENT_ASKING,
+        [CLIENT_ASKING] = 1 << CLIENT_CONNECTING | 1 << CLIENT_RESTING,
         [CLIENT_CONNECTING] = 1 << CLIENT_UPGRADING | 1 << CLIENT_RESTING,
         [CLIENT_UPGRADING] = 1 << CLIENT_GREETING | 1 << CLIENT_RESTING,
         [CLIENT_GREETING] = 1 << CLIENT_READY | 1 << CLIENT_RESTING,
@@ -33,7 +34,7 @@ static void enter(struct client *client, enum client_state state) {
 
 bool client_init(struct client *client, const struct client_options *options) {
     assert(options->authority != NULL && options->name != NULL);
-    *client = (struct client){.options = *options, .hint_ms = -1};
+    *client = (struct client){.options = *options, .hint_ms = -1, .renew_at = INT64_MAX, .token_expires_at = -1};
     client->options.authority = strdup(options->authority);
     client->options.name = strdup(options->name);
     client->options.token = options->token == NULL ? NULL : strdup(options->token);
@@ -82,13 +83,17 @@ void client_fini(struct client *client) {
 
 /* ---- losing and opening the line ---- */
 
+/* The broker's wish is obeyed; but one that takes us in, wishes and closes again and again is met with growing waits all the same. */
 static int64_t wait_ms(struct client *client) {
-    if (client->hint_ms >= 0) {
-        return client->hint_ms < CLIENT_RETRY_MS_MAX ? client->hint_ms : CLIENT_RETRY_MS_MAX;
-    }
+    bool is_first = client->backoff.attempts == 0;
     uint64_t bits = 0;
     random_bits(client, &bits);
-    return backoff_next_ms(&client->backoff, bits);
+    int64_t own = backoff_next_ms(&client->backoff, bits);
+    if (client->hint_ms < 0) {
+        return own;
+    }
+    int64_t wish = client->hint_ms < CLIENT_RETRY_MS_MAX ? client->hint_ms : CLIENT_RETRY_MS_MAX;
+    return is_first || wish > own ? wish : own;
 }
 
 /* Everything that belonged to the connection goes. */
@@ -99,17 +104,23 @@ static void forget_line(struct client *client) {
     client->sweep = (struct client_sweep){0};
     client->leave_at = 0;
     client->unsubs = 0;
+    client->auth_id = 0;
+    client->renew_at = INT64_MAX;
     client->tell_connected = false;
     buffer_clear(&client->out, FRAMING_CHUNK_BYTES_MAX);
     replica_forget_refs(&client->replica);
 }
 
-void client_lose(struct client *client, const char *reason) {
+void client_lose(struct client *client, enum ahora_fault fault, const char *reason) {
     assert(client->state != CLIENT_STOPPED && client->state != CLIENT_RESTING);
     if (client->state == CLIENT_READY && client->now - client->state_at >= CLIENT_STEADY_MS) {
         backoff_reset(&client->backoff);
     }
     snprintf(client->reason, sizeof(client->reason), "%s", reason);
+    client->fault = fault;
+    client->fault_status = fault == AHORA_FAULT_UPGRADE  ? client->framing.status
+                           : fault == AHORA_FAULT_CLOSED ? client->framing.close_code
+                                                         : 0;
     forget_line(client);
     client_subs_lose(client);
     client_calls_lose(client);
@@ -120,42 +131,53 @@ void client_lose(struct client *client, const char *reason) {
     enter(client, CLIENT_RESTING);
 }
 
-void client_fail(struct client *client, uint16_t close_code, const char *reason) {
+void client_fail(struct client *client, enum ahora_fault fault, uint16_t close_code, const char *reason) {
     struct buffer goodbye;
     buffer_init(&goodbye, 64);
     if (client->framing.open && close_code != 0) {
         framing_put_close(&client->framing, &goodbye, close_code);
     }
-    client_lose(client, reason);
+    client_lose(client, fault, reason);
     buffer_put_span(&client->out, buffer_span(&goodbye));
     buffer_fini(&goodbye);
     client->tell_drop = true;
 }
 
 /* `reason` may lie in memory that goes with the line. */
-static void stop_for_good(struct client *client, uint16_t close_code, const char *reason) {
+static void stop_for_good(struct client *client, enum ahora_fault fault, uint16_t close_code, const char *reason) {
     char text[sizeof(client->reason)];
     snprintf(text, sizeof(text), "%s", reason);
     if (client->state != CLIENT_RESTING) {
-        client_fail(client, close_code, text);
+        client_fail(client, fault, close_code, text);
     }
+    client->fault = fault;
     snprintf(client->reason, sizeof(client->reason), "%s", text);
     client_calls_cancel(client);
     client->tell_lost = false;
     client->tell_connect = false;
+    client->tell_token = false;
     client->tell_stopped = true;
     enter(client, CLIENT_STOPPED);
 }
 
 void client_stop(struct client *client, const char *reason) {
     if (client->state != CLIENT_STOPPED) {
-        stop_for_good(client, AHORA_CLOSE_NORMAL, reason);
+        stop_for_good(client, AHORA_FAULT_NONE, AHORA_CLOSE_NORMAL, reason);
     }
 }
 
-static void connect_again(struct client *client) {
+void client_connect(struct client *client) {
     enter(client, CLIENT_CONNECTING);
     client->tell_connect = true;
+}
+
+static void connect_again(struct client *client) {
+    if (client_token_is_needed(client)) {
+        enter(client, CLIENT_ASKING);
+        client_token_ask(client);
+    } else {
+        client_connect(client);
+    }
 }
 
 void client_start(struct client *client, int64_t now) {
@@ -178,14 +200,14 @@ void client_on_bytes(struct client *client, int64_t now, struct span bytes) {
     client->now = now;
     client->heard_at = now;
     if (!framing_feed(&client->framing, bytes)) {
-        client_fail(client, AHORA_CLOSE_TOO_BIG, "no memory for what the broker sends");
+        client_fail(client, AHORA_FAULT_LIMIT, AHORA_CLOSE_TOO_BIG, "no memory for what the broker sends");
     }
 }
 
 void client_on_disconnected(struct client *client, int64_t now, const char *reason) {
     client->now = now;
     if (client->state != CLIENT_RESTING && client->state != CLIENT_STOPPED) {
-        client_lose(client, reason);
+        client_lose(client, AHORA_FAULT_LINE, reason);
     }
 }
 
@@ -210,6 +232,7 @@ int64_t client_deadline(const struct client *client) {
         return INT64_MAX;
     }
     int64_t at = earlier(client->heard_at + 2 * client->beat_ms, client_subs_deadline(client));
+    at = earlier(at, client->renew_at);
     at = client->leave_at > 0 ? earlier(at, client->leave_at) : at;
     return client->hold_until > client->now ? earlier(at, client->hold_until) : at;
 }
@@ -222,13 +245,15 @@ void client_on_time(struct client *client, int64_t now) {
         }
     } else if (is_opening(client)) {
         if (now >= client->state_at + CLIENT_OPEN_MS) {
-            client_fail(client, 0, "no answer in time");
+            client_fail(client, AHORA_FAULT_SILENT, 0, "no answer in time");
         }
     } else if (client->state == CLIENT_READY) {
         if (now >= client->heard_at + 2 * client->beat_ms) {
-            client_fail(client, AHORA_CLOSE_GOING_AWAY, "the line is silent");
+            client_fail(client, AHORA_FAULT_SILENT, AHORA_CLOSE_GOING_AWAY, "the line is silent");
         } else if (client->leave_at > 0 && now >= client->leave_at) {
-            client_fail(client, AHORA_CLOSE_GOING_AWAY, "the broker said bye");
+            client_fail(client, AHORA_FAULT_CLOSED, AHORA_CLOSE_GOING_AWAY, "the broker said bye");
+        } else {
+            client_token_on_time(client);
         }
     }
 }
@@ -266,7 +291,7 @@ static void greet(struct client *client) {
 void client_welcome(struct client *client, const struct reply *reply) {
     char epoch[AHORA_EPOCH_BYTES_MAX + 1] = {0};
     if (client->state != CLIENT_GREETING || reply->epoch.bytes == 0 || reply->epoch.bytes > AHORA_EPOCH_BYTES_MAX) {
-        client_fail(client, AHORA_CLOSE_BAD_MESSAGE, "unexpected welcome");
+        client_fail(client, AHORA_FAULT_PROTOCOL, AHORA_CLOSE_BAD_MESSAGE, "unexpected welcome");
         return;
     }
     memcpy(epoch, reply->epoch.data, reply->epoch.bytes);
@@ -279,7 +304,10 @@ void client_welcome(struct client *client, const struct reply *reply) {
     client->beat_ms = beat_ms < CLIENT_BEAT_MS_MIN ? CLIENT_BEAT_MS_MIN : earlier(beat_ms, CLIENT_BEAT_MS_MAX);
     client->welcome_seq = reply->seq;
     client->tell_connected = true;
+    client->clock_ahead = reply->now - client->now;
+    client->knows_clock = true;
     enter(client, CLIENT_READY);
+    client_token_plan(client);
     client_calls_welcome(client, same_epoch);
 }
 
@@ -295,10 +323,13 @@ static void refuse_upgrade(struct client *client) {
         random_bits(client, &bits);
         client->hint_ms = client->framing.retry_s * 1000 + (int64_t)(bits % 1000);
     }
-    if (status == 401 || status == 403) {
-        stop_for_good(client, 0, text);
+    if (status == 401 && client->options.asks_token) {
+        client->token_refused = true;
+        client_fail(client, AHORA_FAULT_TOKEN, 0, text);
+    } else if (status == 401 || status == 403) {
+        stop_for_good(client, AHORA_FAULT_TOKEN, 0, text);
     } else {
-        client_fail(client, 0, text);
+        client_fail(client, AHORA_FAULT_UPGRADE, 0, text);
     }
 }
 
@@ -307,10 +338,13 @@ static void take_close(struct client *client) {
     uint16_t code = client->framing.close_code;
     const char *reason = client->framing.reason;
     snprintf(text, sizeof(text), "closed by the broker: %u%s%s", code, reason[0] == '\0' ? "" : " ", reason);
-    if (code == AHORA_CLOSE_UNAUTHORIZED || code == AHORA_CLOSE_FORBIDDEN) {
-        stop_for_good(client, code, text);
+    if (code == AHORA_CLOSE_UNAUTHORIZED && client->options.asks_token) {
+        client->token_refused = true;
+        client_fail(client, AHORA_FAULT_TOKEN, code, text);
+    } else if (code == AHORA_CLOSE_UNAUTHORIZED || code == AHORA_CLOSE_FORBIDDEN) {
+        stop_for_good(client, AHORA_FAULT_TOKEN, code, text);
     } else {
-        client_fail(client, code == 0 ? AHORA_CLOSE_NORMAL : code, text);
+        client_fail(client, AHORA_FAULT_CLOSED, code == 0 ? AHORA_CLOSE_NORMAL : code, text);
     }
 }
 
@@ -326,7 +360,8 @@ static void take_step(struct client *client, enum framing_step step) {
         take_close(client);
         return;
     case FRAMING_FAULT:
-        client_fail(client, client->framing.close_code, client->framing.fault);
+        client_fail(client, client->framing.close_code == AHORA_CLOSE_TOO_BIG ? AHORA_FAULT_LIMIT : AHORA_FAULT_PROTOCOL,
+                    client->framing.close_code, client->framing.fault);
         return;
     case FRAMING_MESSAGE:
     case FRAMING_MORE:
@@ -336,7 +371,7 @@ static void take_step(struct client *client, enum framing_step step) {
 
 /* True if there is something new to look at. */
 static bool next_message(struct client *client) {
-    if (client->state == CLIENT_RESTING || client->state == CLIENT_CONNECTING || client->state == CLIENT_STOPPED) {
+    if (client->state != CLIENT_UPGRADING && client->state != CLIENT_GREETING && client->state != CLIENT_READY) {
         return false;
     }
     struct span message = span_of(NULL, 0);
@@ -362,16 +397,25 @@ static bool next_notice(struct client *client, struct client_event *event) {
     }
     if (take_flag(&client->tell_lost)) {
         int64_t wait = client->retry_at > client->now ? client->retry_at - client->now : 0;
-        event->line = (struct ahora_line_event){.line = AHORA_LINE_DISCONNECTED, .reason = client->reason, .retry_ms = wait};
+        event->line = (struct ahora_line_event){.line = AHORA_LINE_DISCONNECTED,
+                                                .fault = client->fault,
+                                                .status = client->fault_status,
+                                                .reason = client->reason,
+                                                .retry_ms = wait};
         return true;
     }
     if (take_flag(&client->tell_stopped)) {
-        event->line = (struct ahora_line_event){.line = AHORA_LINE_STOPPED, .reason = client->reason};
+        event->line = (struct ahora_line_event){
+            .line = AHORA_LINE_STOPPED, .fault = client->fault, .status = client->fault_status, .reason = client->reason};
         return true;
     }
     if (take_flag(&client->tell_connected)) {
         event->line =
             (struct ahora_line_event){.line = AHORA_LINE_CONNECTED, .epoch = client->epoch, .seq = client->welcome_seq};
+        return true;
+    }
+    if (take_flag(&client->tell_token)) {
+        event->kind = CLIENT_EVENT_TOKEN;
         return true;
     }
     event->kind = CLIENT_EVENT_CONNECT;
@@ -398,7 +442,7 @@ static void send_waiting(struct client *client) {
         client_calls_send(client);
     }
     if (client->out.failed) {
-        client_fail(client, 0, "no memory for what is to be sent");
+        client_fail(client, AHORA_FAULT_LIMIT, 0, "no memory for what is to be sent");
     }
 }
 

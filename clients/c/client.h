@@ -12,12 +12,14 @@
  *   RESTING ──▶ CONNECTING ──▶ UPGRADING ──▶ GREETING ──▶ READY
  *      ▲             │              │             │          │
  *      └─────────────┴──────────────┴─────────────┴──────────┘  line lost, deadline, bad bytes: wait, then again
- *   any ──▶ STOPPED   client_stop, or the broker refused our token: for good
+ *   RESTING ──▶ ASKING ──▶ CONNECTING   the application is asked for a token, if it gets them for us (client_token.c)
+ *   any ──▶ STOPPED   client_stop, or the broker refused our token and the application has no other: for good
  *
  * client.c          the life of the line: connect, greet, deadlines, back-off
  * client_read.c     messages of the broker → events
  * client_sub.c      subscriptions
  * client_call.c     publishes and gets that wait for answers
+ * client_token.c    tokens that the application gets for us
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
@@ -33,10 +35,14 @@
 #define CLIENT_STEADY_MS 5000  /* a line that held this long starts the back-off anew */
 #define CLIENT_BEAT_MS_MIN 100 /* a broker's beat_ms is taken within these bounds */
 #define CLIENT_BEAT_MS_MAX 600000
-#define CLIENT_RETRY_MS_MAX 600000   /* a broker's retry_ms is obeyed up to here */
-#define CLIENT_LEAVE_MS 5000         /* after `bye`, the broker has this long to close */
-#define CLIENT_RESEND_MS 540000      /* the broker remembers keys for 10 minutes; one is our margin */
-#define CLIENT_SENDS_MAX 4           /* a publish that went down with this many lines is not tried again: it may be the cause */
+#define CLIENT_RETRY_MS_MAX 600000 /* a broker's retry_ms is obeyed up to here */
+#define CLIENT_LEAVE_MS 5000       /* after `bye`, the broker has this long to close */
+#define CLIENT_RESEND_MS 540000    /* the broker remembers keys for 10 minutes; one is our margin */
+#define CLIENT_SENDS_MAX 4         /* a publish that went down with this many lines is not tried again: it may be the cause */
+#define CLIENT_TOKEN_BYTES_MAX 16384
+#define CLIENT_TOKEN_SPARE_MS 60000  /* a token is renewed so long before it ends, at most */
+#define CLIENT_TOKEN_SOONEST_MS 1000 /* and at least, unless it lives too short for that */
+#define CLIENT_TOKEN_AGAIN_MS 10000  /* the application had none: it is asked again after */
 #define CLIENT_OUT_BYTES_MAX 1048576 /* calls are encoded only while less than this waits for the socket */
 #define CLIENT_MATCH_BYTES_MAX                                                                                                 \
     (AHORA_PATTERNS_MAX * (AHORA_TOPIC_BYTES_MAX + 3) + 5) /* each text has a head of up to 3 bytes */
@@ -44,6 +50,7 @@
 
 enum client_state {
     CLIENT_RESTING,
+    CLIENT_ASKING, /* the application for a token, as long as it takes */
     CLIENT_CONNECTING,
     CLIENT_UPGRADING,
     CLIENT_GREETING,
@@ -54,6 +61,7 @@ enum client_state {
 struct client_options {
     const char *authority; /* for the Host header; all texts are copied */
     const char *token;     /* NULL: none */
+    bool asks_token;       /* client_give_token answers CLIENT_EVENT_TOKEN */
     const char *source;    /* NULL: none */
     enum ahora_on_lost on_lost;
     bool has_grace_ms;
@@ -85,6 +93,7 @@ struct ahora_sub {
     bool resyncing; /* between `subscribed` with resumed false and `live` */
     uint64_t resync_from;
     int64_t again_at; /* not to be asked for before */
+    int64_t known_at; /* when it was last known to be complete; 0: never */
     bool has_seq;     /* epoch and seq say how far it was complete */
     char epoch[AHORA_EPOCH_BYTES_MAX + 1];
     int64_t seq;
@@ -162,14 +171,25 @@ struct client {
     int64_t hint_ms;    /* retry_ms of the broker for the next attempt, -1: none */
 
     /* notices not yet polled */
+    bool tell_token;
     bool tell_connect;
     bool tell_drop;
     bool tell_connected;
     bool tell_lost;
     bool tell_stopped;
+    enum ahora_fault fault; /* why the line was lost, with */
+    int fault_status;
     char reason[160];
     char epoch[AHORA_EPOCH_BYTES_MAX + 1]; /* "" before the first welcome */
     int64_t welcome_seq;
+
+    bool token_asked;   /* and not yet given */
+    bool token_refused; /* the one we have is no good */
+    bool knows_clock;
+    int64_t clock_ahead;      /* the broker's `now` in a welcome, less ours: ms since 1970 from our monotonic ones */
+    int64_t token_expires_at; /* ms since 1970; -1: not known */
+    int64_t renew_at;
+    int64_t auth_id; /* of the `auth` not yet answered; 0: none */
 
     int64_t last_id;
     struct ahora_sub *subs[AHORA_SUBS_MAX];
@@ -186,6 +206,7 @@ struct client {
 enum client_event_kind {
     CLIENT_EVENT_CONNECT, /* open a connection, then client_on_connected or client_on_disconnected */
     CLIENT_EVENT_DROP, /* send what client_output has, if that goes at once, and close; say nothing more about that connection */
+    CLIENT_EVENT_TOKEN, /* client_give_token, now or later */
     CLIENT_EVENT_LINE,
     CLIENT_EVENT_SUB,
     CLIENT_EVENT_PUBLISHED,
@@ -238,6 +259,10 @@ struct ahora_sub *client_subscribe(struct client *client, const struct ahora_vie
 bool client_move(struct ahora_sub *sub, const struct ahora_near *near);
 void client_unsubscribe(struct ahora_sub *sub);
 const char *client_sub_token(struct ahora_sub *sub);
+void client_sub_leave_live(struct client *client, struct ahora_sub *sub);
+int64_t client_sub_age_ms(const struct ahora_sub *sub, int64_t now); /* -1: it was never complete */
+bool client_sub_find_item(const struct ahora_sub *sub, struct span topic, struct ahora_item *item);
+struct ahora_item client_item_of(const struct ahora_sub *sub, const struct replica_entry *entry);
 struct ahora_sub *client_sub_find(struct client *client, int64_t id);
 bool client_sub_matches(const struct ahora_sub *sub, struct span topic);
 void client_subs_send(struct client *client);
@@ -259,11 +284,24 @@ bool client_calls_next_done(struct client *client, struct client_event *event);
 /* The call an answer names, if it was sent, taken out of the list; else NULL. To be freed by the caller. */
 struct client_call *client_call_take(struct client *client, int64_t id);
 
+/* ---- tokens (client_token.c) ---- */
+
+/* Copied; NULL: there is none, ask again. False if it is too long or without memory, which counts as none. */
+bool client_give_token(struct client *client, const char *token);
+bool client_token_is_needed(const struct client *client);
+void client_token_ask(struct client *client);
+void client_token_plan(struct client *client); /* after a welcome, or a new token */
+void client_token_on_time(struct client *client);
+bool client_token_take_ok(struct client *client, int64_t id); /* true if it answers our `auth` */
+bool client_token_take_error(struct client *client, const struct reply *reply);
+
 /* ---- between these files ---- */
 
+void client_connect(struct client *client); /* from RESTING, or ASKING */
+
 void client_send(struct client *client, struct span message); /* one packed message */
-void client_lose(struct client *client, const char *reason);
-void client_fail(struct client *client, uint16_t close_code, const char *reason);
+void client_lose(struct client *client, enum ahora_fault fault, const char *reason);
+void client_fail(struct client *client, enum ahora_fault fault, uint16_t close_code, const char *reason);
 bool client_read(struct client *client, struct client_event *event, bool *more); /* client_read.c */
 bool client_deliver(struct client *client, struct client_event *event);
 void client_welcome(struct client *client, const struct reply *reply);

@@ -78,7 +78,7 @@ static struct client_call *add_call(struct client *client, const struct buffer *
     return call;
 }
 
-/* Encodes and queues; AHORA_TOO_MANY if the outbox has no room. */
+/* Encodes and queues; AHORA_AGAIN if the outbox has no room. */
 static struct client_call *queue(struct client *client, const struct request *request, enum ahora_code *code) {
     struct buffer message;
     buffer_init(&message, client->options.outbox_bytes_max);
@@ -86,7 +86,7 @@ static struct client_call *queue(struct client *client, const struct request *re
     bool fits = !message.failed && client->call_bytes + message.bytes <= client->options.outbox_bytes_max;
     struct client_call *call = fits ? add_call(client, &message) : NULL;
     buffer_fini(&message);
-    *code = call != NULL ? AHORA_OK : AHORA_TOO_MANY;
+    *code = call != NULL ? AHORA_OK : AHORA_AGAIN;
     return call;
 }
 
@@ -129,7 +129,7 @@ struct client_call *client_publish(struct client *client, const struct ahora_cha
         call->keyed = all_keyed(changes, count);
         call->silent = ack == AHORA_ACK_NONE;
     } else {
-        *code = AHORA_TOO_MANY;
+        *code = AHORA_AGAIN;
     }
     buffer_fini(&list);
     return call;

@@ -21,11 +21,16 @@
 #include "proto/json.h"
 
 static bool refuse(struct client *client, const char *why) {
-    client_fail(client, AHORA_CLOSE_BAD_MESSAGE, why);
+    client_fail(client, AHORA_FAULT_PROTOCOL, AHORA_CLOSE_BAD_MESSAGE, why);
     return false;
 }
 
 /* ---- data ---- */
+
+static bool refuse_size(struct client *client, const char *why) {
+    client_fail(client, AHORA_FAULT_LIMIT, AHORA_CLOSE_TOO_BIG, why);
+    return false;
+}
 
 static bool match_any(const struct client *client, unsigned slot, const struct replica_entry *entry) {
     const struct ahora_sub *sub = client->subs[slot];
@@ -46,11 +51,11 @@ static bool take_set(struct client *client, const struct reply *reply) {
     }
     struct replica_entry *entry = replica_add(&client->replica, reply->topic);
     if (entry == NULL) {
-        return refuse(client, "more documents than this client may hold");
+        return refuse_size(client, "more documents than this client may hold");
     }
     bool newer = reply->seq > entry->seq;
     if (newer && !replica_store(&client->replica, entry, reply->data)) {
-        return refuse(client, "more documents than this client may hold");
+        return refuse_size(client, "more documents than this client may hold");
     }
     if (reply->ref != 0) {
         replica_bind(&client->replica, entry, reply->ref);
@@ -82,7 +87,7 @@ static bool take_patch(struct client *client, const struct reply *reply) {
         bool stored = !merged.failed && replica_store(&client->replica, entry, buffer_span(&merged));
         buffer_fini(&merged);
         if (!stored) {
-            return refuse(client, "a document larger than this client may hold");
+            return refuse_size(client, "a document larger than this client may hold");
         }
     }
     if (newer) {
@@ -228,6 +233,7 @@ static bool take_subscribed(struct client *client, const struct reply *reply, st
         sub->has_seq = false;
         sub->token[0] = '\0';
     }
+    client_sub_leave_live(client, sub);
     sub->state = AHORA_SUBSCRIBING;
     *event = (struct client_event){
         .kind = CLIENT_EVENT_SUB, .sub = sub, .change = {.kind = AHORA_EVENT_SUBSCRIBED, .resumed = reply->resumed}};
@@ -264,6 +270,9 @@ static void drop_orphans(struct client *client) {
 
 /* Patches may be under way until `unsub` is answered; only then what nobody follows can go. */
 static void take_ok(struct client *client, const struct reply *reply) {
+    if (client_token_take_ok(client, reply->id)) {
+        return;
+    }
     struct ahora_sub *sub = client_sub_find(client, reply->id);
     if (sub != NULL && sub->moving > 0) {
         sub->moving--;
@@ -381,7 +390,8 @@ static void refuse_sub(struct client *client, struct ahora_sub *sub, const struc
     sub->sent = false;
     sub->over = reply->retry_ms == 0;
     sub->again_at = client->now + (reply->retry_ms < CLIENT_RETRY_MS_MAX ? reply->retry_ms : CLIENT_RETRY_MS_MAX);
-    sub->state = sub->state == AHORA_LIVE ? AHORA_BEHIND : sub->state;
+    client_sub_leave_live(client, sub);
+    sub->state = sub->over ? AHORA_ENDED : sub->state;
     *event = (struct client_event){.kind = CLIENT_EVENT_SUB, .sub = sub};
     event->change = (struct ahora_event){
         .kind = AHORA_EVENT_REFUSED, .code = reply->code, .detail = bytes_of(reply->detail), .retry_ms = reply->retry_ms};
@@ -392,6 +402,9 @@ static bool take_error(struct client *client, const struct reply *reply, struct 
         /* Usually followed by a close, whose text is shorter; then this is when to come back. */
         client->hint_ms = reply->retry_ms > 0 ? reply->retry_ms : client->hint_ms;
         hold_calls(client, reply->retry_ms);
+        return false;
+    }
+    if (client_token_take_error(client, reply)) {
         return false;
     }
     struct ahora_sub *sub = client_sub_find(client, reply->id);

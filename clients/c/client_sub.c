@@ -170,8 +170,38 @@ bool client_move(struct ahora_sub *sub, const struct ahora_near *near) {
     buffer_fini(&circle);
     buffer_fini(&message);
     sub->moving++;
+    client_sub_leave_live(client, sub);
     sub->state = AHORA_SUBSCRIBING;
     return true;
+}
+
+void client_sub_leave_live(struct client *client, struct ahora_sub *sub) {
+    if (sub->state == AHORA_LIVE) {
+        sub->state = AHORA_BEHIND;
+        sub->known_at = client->heard_at;
+    }
+}
+
+int64_t client_sub_age_ms(const struct ahora_sub *sub, int64_t now) {
+    int64_t known_at = sub->state == AHORA_LIVE ? sub->client->heard_at : sub->known_at;
+    return known_at == 0 ? -1 : now > known_at ? now - known_at : 0;
+}
+
+bool client_sub_find_item(const struct ahora_sub *sub, struct span topic, struct ahora_item *item) {
+    const struct replica_entry *entry = replica_find(&sub->client->replica, topic);
+    bool held = entry != NULL && (entry->told >> sub->slot & 1) != 0;
+    if (held) {
+        *item = client_item_of(sub, entry);
+    }
+    return held;
+}
+
+struct ahora_item client_item_of(const struct ahora_sub *sub, const struct replica_entry *entry) {
+    return (struct ahora_item){.topic = bytes_of(replica_topic(entry)),
+                               .seq = entry->seq,
+                               .at = entry->at,
+                               .data = bytes_of(replica_data(entry)),
+                               .stale = entry->stale || sub->state != AHORA_LIVE};
 }
 
 const char *client_sub_token(struct ahora_sub *sub) {
@@ -251,10 +281,8 @@ void client_subs_lose(struct client *client) {
         sub->resyncing = false;
         sub->moving = 0;
         sub->again_at = 0;
-        if (sub->state == AHORA_LIVE) {
-            sub->state = AHORA_BEHIND;
-            sub->tell_behind = true;
-        }
+        sub->tell_behind = sub->state == AHORA_LIVE;
+        client_sub_leave_live(client, sub);
     }
 }
 

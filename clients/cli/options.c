@@ -15,15 +15,6 @@
 /* Of one token or API key. */
 #define TOKEN_TEXT_BYTES_MAX 16385
 
-struct option_row {
-    const char *name;
-    char letter; /* 0: none */
-    unsigned bit;
-    const char *value; /* NULL: takes none */
-    const char *help;
-    bool (*take)(struct options *options, const char *value);
-};
-
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *value) {
     char *end;
     errno = 0;
@@ -270,6 +261,8 @@ static const struct option_row rows[] = {
      take_where},
     {"near", 0, OPTION_SUB, "LAT,LON,M", "only documents within so many metres; --limit N: the nearest N", take_near},
     {"count", 'n', OPTION_SUB, "N", "end after so many sets, patches and removals", take_count},
+    {"every", 0, OPTION_TOP, "MS", "look again so often (default 1000)", take_every},
+    {"count", 'n', OPTION_TOP, "N", "end after so many looks", take_count},
     {"until-live", 0, OPTION_SUB, NULL, "end when everything current was printed", take_until_live},
     {"speed", 0, OPTION_REPLAY, "N", "N times as fast as it happened (default 1); max or 0: as fast as acknowledged",
      take_speed},
@@ -283,6 +276,23 @@ static const struct option_row rows[] = {
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct option_row *options_at(size_t index) {
+    return index < ROWS ? &rows[index] : NULL;
+}
+
+const char *options_words(const char *name) {
+    static const char *const words[][2] = {{"ack", "durable applied none"},
+                                           {"on-lost", "stale delete"},
+                                           {"speed", "max 1 10 100"},
+                                           {"days", "mon tue wed thu fri sat sun"}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i][0], name) == 0) {
+            return words[i][1];
+        }
+    }
+    return NULL;
+}
 
 /* Options may come after arguments, but "-" and what follows "--" are arguments. Values of long options: "--at 5" or "--at=5". */
 static unsigned fill_getopt(unsigned mask, struct option *longs, char *shorts) {

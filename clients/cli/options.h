@@ -23,6 +23,7 @@ enum option_bit {
     OPTION_RAW = 1 << 8,     /* --json of status */
     OPTION_RANGE = 1 << 9,   /* --days --key */
     OPTION_SOURCE = 1 << 10, /* --source --on-lost --grace */
+    OPTION_TOP = 1 << 11,    /* --every --count of top */
 };
 
 #define PRODUCERS_MAX 64
@@ -59,6 +60,21 @@ struct options {
     int64_t grace_ms;
     bool help;
 };
+
+struct option_row {
+    const char *name;
+    char letter; /* 0: none */
+    unsigned bit;
+    const char *value; /* NULL: takes none */
+    const char *help;
+    bool (*take)(struct options *options, const char *value);
+};
+
+/* The table, for those who describe it; NULL past the last. */
+const struct option_row *options_at(size_t index);
+
+/* The words that a value may be, separated by blanks; NULL: anything. */
+const char *options_words(const char *name);
 
 /* Sets *first to the index of the first argument that is no option; options may follow arguments. False after a message on
    stderr. The server defaults to AHORA_URL of the environment. */

@@ -6,27 +6,52 @@
 /*
  * libahora: follow and change documents that live in an ahora broker.
  *
- *     struct ahora *client = ahora_open(uv_default_loop(), &(struct ahora_options){.url = "http://127.0.0.1:7600"});
+ *     struct ahora *client = ahora_open(uv_default_loop(), &(struct ahora_options){.url = "http://127.0.0.1:7600"}, NULL);
  *     ahora_subscribe(client, &(struct ahora_view){.match = {"order/2301"}, .match_count = 1}, on_event, NULL);
  *     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
  *
- * A client keeps one WebSocket open and comes back by itself when the line is lost: after a random wait of up to 0.5 s, 1 s, 2 s
- * and so on to 20 s, or after the time the broker asked for. Subscriptions resume where they were; the documents they follow are
- * kept in memory, so that every event carries the whole document. Publishes that were not answered before a cut are sent again
- * if, and only if, each of their changes has an idempotency key; otherwise their outcome is reported as unknown. None is lost
- * without a word.
+ * and for a program that has no loop and only writes:
  *
- * Threads: a client belongs to the thread of its loop. Every function and every callback runs there, and callbacks run from
- * uv_run only, never from inside a call. All functions may be called from callbacks.
- * Signals: a program should ignore SIGPIPE, which libuv leaves to it; a broken line is reported as such.
- * Ownership: arguments are borrowed until the call returns; what a callback is given, until the callback returns.
- * Values (documents, patches) are MessagePack bytes of one map; ahora_to_json and ahora_from_json translate.
- * Instants are milliseconds since the Unix epoch, UTC; durations carry their unit in the name.
+ *     struct ahora_publisher *till = ahora_publisher_open(&(struct ahora_options){0}, 5000, NULL);
+ *     ahora_publisher_send(till, &sale, 1, false, AHORA_ACK_DURABLE, &result);
+ *
+ * Build with `pkg-config --cflags --libs ahora libuv` (the publisher alone needs no libuv of its own). Examples are in
+ * share/doc/ahora/examples; what the words mean is docs/protocol.md.
+ *
+ * THE LINE   A client keeps one WebSocket open and comes back by itself when it is lost: after a random wait of up to 0.5 s, 1 s, 2 s and
+ *   so on to 20 s (full jitter), or when the broker asked for it. A line on which nothing was heard for two beats is dead. Whatever a
+ *   server sends, the worst that it can do is to be left: faults are told with a type (enum ahora_fault), and no server makes the
+ *   client try again in a hurry.
+ * FOLLOWING  Subscriptions resume where they were, each by its own token, so that after a cut only what changed is sent. What they follow
+ *   is kept in memory: every event carries the whole document, and ahora_sub_find looks one up. While the line is lost nothing that is
+ *   held counts as current: `stale` is set, ahora_sub_age_ms says since when, and a subscription is AHORA_BEHIND until it is live again.
+ *   The events of other clients of ahora are these here:
+ *     sync   AHORA_EVENT_LIVE     update  AHORA_EVENT_SET, _PATCH     stale  AHORA_EVENT_PATCH with `stale`
+ *     remove AHORA_EVENT_REMOVE   error   AHORA_EVENT_REFUSED         state  AHORA_EVENT_SUBSCRIBED, _LIVE, _BEHIND, _REFUSED
+ * PUBLISHING What was not answered before a cut is sent again if, and only if, each of its changes has an idempotency key (the same key, so
+ *   it is applied once); otherwise its outcome is reported as unknown. Nothing is lost without a word. The queue is bounded: when it is
+ *   full, ahora_publish says AHORA_AGAIN and takes nothing; call again after the next answer.
+ * TOKENS     A fixed one in the options, or `on_token`, which is asked when one is needed: before the first connection, when the broker did not
+ *   take the last one, and in time before it ends, so that the session goes on without a cut. Tokens never travel in a URL.
+ * THREADS    A client belongs to the thread of its loop. Every function and every callback runs there, and callbacks run from uv_run only,
+ *   never from inside a call. All functions may be called from callbacks. Clients share nothing: each thread may have its own.
+ * SIGNALS    A program should ignore SIGPIPE, which libuv leaves to it; a broken line is reported as such.
+ * OWNERSHIP  Arguments are borrowed until the call returns; what a callback is given, until the callback returns. What ahora_sub_find gives
+ *   is good until the loop runs again.
+ * VALUES     Documents and patches are MessagePack bytes of one map; ahora_to_json and ahora_from_json translate.
+ * UNITS      Instants are milliseconds since the Unix epoch, UTC; durations carry their unit in the name.
+ * ERRORS     Functions answer NULL, false or an enum ahora_code; none of them prints, blocks (but the publisher's) or exits. Without memory
+ *   they say so and leave everything as it was.
+ * VERSIONS   Structs of options may grow at their end before 1.0, with another soname. Set them to zero first; zero means the default.
  */
 #ifndef AHORA_H
 #define AHORA_H
 
 #include "protocol.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct uv_loop_s; /* uv_loop_t of <uv.h> */
 
@@ -62,6 +87,18 @@ enum ahora_encoding {
     AHORA_ENCODING_JSON,
 };
 
+/* What went wrong with the line. */
+enum ahora_fault {
+    AHORA_FAULT_NONE,
+    AHORA_FAULT_LINE,     /* not reached, refused, or cut; with TLS also: not who it should be */
+    AHORA_FAULT_SILENT,   /* nothing was heard for too long */
+    AHORA_FAULT_UPGRADE,  /* what answers is no ahora broker, or does not want us: HTTP `status` instead of a WebSocket */
+    AHORA_FAULT_PROTOCOL, /* it does not speak as it should: another subprotocol, broken frames, messages that make no sense */
+    AHORA_FAULT_LIMIT,    /* it sent more than this client may hold, or there is no memory for it */
+    AHORA_FAULT_CLOSED,   /* the broker closed, with close code `status` (enum ahora_close; 0: none) */
+    AHORA_FAULT_TOKEN,    /* the token was not taken, or the application had none */
+};
+
 enum ahora_line {
     AHORA_LINE_CONNECTED,    /* the broker said welcome */
     AHORA_LINE_DISCONNECTED, /* lost, or could not be opened; the client tries again after retry_ms */
@@ -70,13 +107,18 @@ enum ahora_line {
 
 struct ahora_line_event {
     enum ahora_line line;
-    const char *reason; /* disconnected, stopped: text for people */
-    int64_t retry_ms;   /* disconnected */
-    const char *epoch;  /* connected */
-    int64_t seq;        /* connected: the broker's newest seq */
+    enum ahora_fault fault; /* disconnected, stopped */
+    int status;             /* with AHORA_FAULT_UPGRADE and _CLOSED */
+    const char *reason;     /* disconnected, stopped: text for people */
+    int64_t retry_ms;       /* disconnected */
+    const char *epoch;      /* connected */
+    int64_t seq;            /* connected: the broker's newest seq */
 };
 
 typedef void ahora_line_fn(struct ahora *client, const struct ahora_line_event *event, void *user);
+
+/* A token is wanted: answer with ahora_give_token, from here or at any time later. */
+typedef void ahora_token_fn(struct ahora *client, void *user);
 
 /* What becomes of what a source wrote when the broker has not heard of it for longer than its grace. */
 enum ahora_on_lost {
@@ -88,8 +130,9 @@ enum ahora_on_lost {
 struct ahora_options {
     const char
         *url; /* http://host[:port], https:// for TLS (port 443 if none is named), or ws, wss; default AHORA_URL_DEFAULT */
-    const char *token; /* JWT, sent in `hello` only */
-    const char *name;  /* what `hello` says about us, "name/version" */
+    const char *token;        /* JWT, sent in `hello` only */
+    ahora_token_fn *on_token; /* gets tokens; with it `token` may be a first one, or NULL */
+    const char *name;         /* what `hello` says about us, "name/version" */
     const char *
         source; /* NULL: none; 1 to 64 of A-Z a-z 0-9 - _ . ~ : @ =. What we publish goes with us: clients of the same name are one */
     enum ahora_on_lost on_lost;
@@ -100,7 +143,7 @@ struct ahora_options {
     size_t documents_bytes_max; /* memory for followed documents; more ends the connection; default 1 GiB */
     size_t outbox_bytes_max;    /* publishes and gets waiting for their answer; default 64 MiB */
     ahora_line_fn *on_line;     /* may be NULL */
-    void *user;                 /* for on_line */
+    void *user;                 /* for on_line and on_token */
 
     /* With https or wss; files are PEM and read by ahora_open. */
     const char *ca_file;         /* whose certificates are trusted; NULL: those the system trusts */
@@ -116,12 +159,17 @@ struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *opt
    callbacks are not called any more; what a callback was given is gone when it calls this. `on_closed`, if not NULL, is called from the loop when the memory is free. */
 void ahora_close(struct ahora *client, void (*on_closed)(void *user), void *user);
 
+/* The token that on_token wanted, copied; or another one unasked, for a user who has other rights now: the session goes on under it. NULL:
+   there is none now, ask again later. False if it has more than 16,384 bytes, or without memory: that counts as none. */
+bool ahora_give_token(struct ahora *client, const char *token);
+
 /* ---- subscriptions ---- */
 
 enum ahora_sub_state {
     AHORA_SUBSCRIBING, /* documents are coming, not all are there */
     AHORA_LIVE,        /* complete, and changes come as they happen */
     AHORA_BEHIND,      /* the line is lost: what is held may be old */
+    AHORA_ENDED,       /* refused for good */
 };
 
 enum ahora_event_kind {
@@ -191,6 +239,23 @@ enum ahora_sub_state ahora_sub_state(const struct ahora_sub *sub);
 /* What to hand as `since` another time; "" as long as the subscription was never complete. Lives as long as `sub`, changes. */
 const char *ahora_sub_token(struct ahora_sub *sub);
 
+/* For how long it is not known whether what is held is current: ms since something was heard while live; -1: it never was. */
+int64_t ahora_sub_age_ms(const struct ahora_sub *sub);
+
+struct ahora_item {
+    struct ahora_bytes topic;
+    int64_t seq;
+    int64_t at;
+    struct ahora_bytes data;
+    bool stale; /* nobody renewed it in time; or of a subscription that is not live */
+};
+
+/* The document that the subscription holds of a topic. False: none. */
+bool ahora_sub_find(const struct ahora_sub *sub, struct ahora_bytes topic, struct ahora_item *item);
+
+/* Calls back for each document held, in no particular order, until `on_item` says false. No other function may be called meanwhile. */
+void ahora_sub_each(const struct ahora_sub *sub, bool (*on_item)(const struct ahora_item *item, void *user), void *user);
+
 /* ---- publishing ---- */
 
 enum ahora_op {
@@ -249,7 +314,8 @@ typedef void ahora_published_fn(struct ahora *client, const struct ahora_publish
  * Queues 1 to AHORA_CHANGES_MAX changes as one message; `atomic`: all or none. Messages are sent in the order of the calls, without waiting
  * for answers, and at once again after a cut if every change has a key, the broker's epoch is the same and the keys are still
  * remembered there. `on_published` (may be NULL) is called exactly once if this returned AHORA_OK.
- * AHORA_TOO_MANY: outbox_bytes_max is reached, call again after an answer. AHORA_INVALID: not a legal list of changes.
+ * AHORA_AGAIN: outbox_bytes_max is reached, nothing was taken, call again after an answer. AHORA_INVALID: not a legal list of changes.
+ * AHORA_CLOSED: the client has stopped.
  */
 enum ahora_code ahora_publish(struct ahora *client, const struct ahora_change *changes, size_t count, bool atomic,
                               enum ahora_ack ack, ahora_published_fn *on_published, void *user);
@@ -258,14 +324,6 @@ enum ahora_code ahora_publish(struct ahora *client, const struct ahora_change *c
 size_t ahora_waiting(const struct ahora *client);
 
 /* ---- reading once ---- */
-
-struct ahora_item {
-    struct ahora_bytes topic;
-    int64_t seq;
-    int64_t at;
-    struct ahora_bytes data;
-    bool stale;
-};
 
 struct ahora_snapshot {
     enum ahora_outcome outcome; /* ANSWERED or CANCELLED: a get is sent again after a cut */
@@ -282,5 +340,37 @@ typedef void ahora_snapshot_fn(struct ahora *client, const struct ahora_snapshot
 /* The current documents of up to `limit` topics (0: as the broker decides). Codes as in ahora_publish. */
 enum ahora_code ahora_get(struct ahora *client, const char *const *match, unsigned match_count, int64_t limit,
                           ahora_snapshot_fn *on_snapshot, void *user);
+
+/* ---- publishing without a loop ---- */
+
+/*
+ * The same client for programs that only write and may wait: a till, a script, a thread of its own. It has a loop inside, which runs
+ * during calls. Between calls nothing does: the line may be lost meanwhile, and the next call opens it again. One thread at a time.
+ */
+struct ahora_publisher;
+
+/* Opens the line when it is first needed. `wait_ms`: how long a call may take, above 0. NULL as with ahora_open; of the options on_line
+   is not called, on_token is. */
+struct ahora_publisher *ahora_publisher_open(const struct ahora_options *options, int64_t wait_ms, const char **detail);
+
+/* Says goodbye. NULL is allowed. */
+void ahora_publisher_close(struct ahora_publisher *publisher);
+
+/*
+ * Publishes and waits for the answer: AHORA_OK if there is one, then `results` has `count` entries, whose texts are good until the next
+ * call. With AHORA_ACK_NONE it waits until the changes were handed to the line, and results are all AHORA_OK with seq 0.
+ * AHORA_INVALID: not a legal list. AHORA_UNAUTHORIZED: the token was not taken. AHORA_AGAIN: there was no line within wait_ms and nothing was
+ * applied; ahora_publisher_reason says why. AHORA_INTERNAL: it was sent and not answered in time, so applied or not, we do not know; send
+ * it again with the same keys to find out.
+ */
+enum ahora_code ahora_publisher_send(struct ahora_publisher *publisher, const struct ahora_change *changes, size_t count,
+                                     bool atomic, enum ahora_ack ack, struct ahora_result *results);
+
+/* What was last wrong with the line, for people; "" if nothing was. */
+const char *ahora_publisher_reason(const struct ahora_publisher *publisher);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

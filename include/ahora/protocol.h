@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define AHORA_SUBPROTOCOL_JSON "ahora.v1.json"
 #define AHORA_SUBPROTOCOL_MSGPACK "ahora.v1.msgpack"
 
@@ -57,6 +61,10 @@ enum ahora_code {
     AHORA_DRAINING,
     AHORA_INTERNAL,
     AHORA_CODES,
+
+    /* What the client library says to its program; these never travel. */
+    AHORA_AGAIN = 100, /* no room, or no line, at the moment: nothing was taken */
+    AHORA_CLOSED,      /* the client has stopped */
 };
 
 /* "conflict" for AHORA_CONFLICT, "ok" for AHORA_OK. Never NULL; static. */
@@ -94,5 +102,9 @@ enum ahora_why {
 
 const char *ahora_why_name(enum ahora_why why);
 enum ahora_why ahora_why_parse(const char *name, size_t bytes); /* AHORA_WHY_NONE if unknown */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -103,6 +103,9 @@ static inline void rig_note_event(struct rig *rig, const struct client_event *ev
         rig->opened = false;
         rig->drops++;
         return;
+    case CLIENT_EVENT_TOKEN:
+        rig_note(rig, "token wanted\n");
+        return;
     case CLIENT_EVENT_LINE:
         rig_note(rig, "%s\n", lines[event->line.line]);
         return;
@@ -157,7 +160,7 @@ static inline void rig_settle(struct rig *rig) {
     rig_hear(rig);
 }
 
-static inline void rig_init_with(struct rig *rig, enum ahora_encoding encoding, size_t documents_bytes_max) {
+static inline void rig_init_asking(struct rig *rig, enum ahora_encoding encoding, size_t documents_bytes_max, bool asks_token) {
     *rig = (struct rig){.encoding = encoding, .seed = 4711, .now = 1000000};
     buffer_init(&rig->raw, 1 << 20);
     buffer_init(&rig->heard, 1 << 20);
@@ -166,6 +169,7 @@ static inline void rig_init_with(struct rig *rig, enum ahora_encoding encoding, 
         .authority = "broker:7600",
         .name = "test/1",
         .encoding = encoding,
+        .asks_token = asks_token,
         .message_bytes_max = 4096,
         .documents_bytes_max = documents_bytes_max,
         .outbox_bytes_max = 65536,
@@ -174,6 +178,10 @@ static inline void rig_init_with(struct rig *rig, enum ahora_encoding encoding, 
     assert_true(client_init(&rig->client, &options));
     client_start(&rig->client, rig->now);
     rig_settle(rig);
+}
+
+static inline void rig_init_with(struct rig *rig, enum ahora_encoding encoding, size_t documents_bytes_max) {
+    rig_init_asking(rig, encoding, documents_bytes_max, false);
 }
 
 static inline void rig_init(struct rig *rig, enum ahora_encoding encoding) {

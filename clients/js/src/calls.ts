@@ -9,8 +9,10 @@
  *      └──────────────┘ if that is the same epoch and the broker still remembers the keys
  *                     └──▶ rejected: line lost otherwise, too late, given up by the caller
  */
+import type { Connection } from "./connection.js";
 import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
+import type { Extension } from "./reader.js";
 import type { Frame, Signal } from "./types.js";
 
 const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
@@ -19,214 +21,157 @@ const WAITING_MAX = 1_048_576; // bytes in the socket; beyond it nothing more is
 const DRAIN_MS = 50; // a WebSocket does not say when it has room again
 const HOLD_MS_MAX = 600_000;
 
-export interface CallRequest {
-  message: object & { op: string };
-  /** sent again after a cut: a get, or every change has a key */
-  repeatable: boolean;
-  /** of a publish; 0 for a get */
-  changes: number;
-  /** settled when it is handed to the line */
-  silent: boolean;
-  timeoutMs: number;
-  signal: Signal | undefined;
+export interface CallOptions {
+  timeoutMs?: number | undefined;
+  signal?: Signal | undefined;
 }
 
 type Answer = Extract<Reply, { op: "published" | "snapshot" }>;
 
-interface Call extends CallRequest {
-  readonly id: number;
+interface Call {
   readonly frame: Frame;
+  /** of a publish; 0 for a get */
+  readonly changes: number;
+  /** sent again after a cut: a get, or every change has a key */
+  readonly repeatable: boolean;
+  /** settled when it is handed to the line */
+  readonly silent: boolean;
   sends: number;
   isSent: boolean;
   firstSentAt: number;
-  settle(answer: Answer | AhoraError | undefined): void;
+  settle(answer: Answer | undefined): void;
+  reject(reason: unknown): void;
 }
 
-export interface CallHooks {
-  ticks(): number;
-  timer(run: () => void, ms: number): () => void;
-  /** the line takes calls */
-  isOpen(): boolean;
-  waiting(): number;
-  encode(message: object): Frame;
-  send(frame: Frame): void;
-  nextId(): number;
-}
-
-export class Calls {
-  #calls = new Map<number, Call>(); // in order
+export class Calls implements Extension {
+  readonly #connection: Connection;
+  readonly #max: number;
+  readonly #timeoutMs: number;
+  readonly #calls = new Map<number, Call>(); // in order
   #holdUntil = 0;
-  #cancelPump: (() => void) | undefined;
+  #cancelPump = () => {};
 
-  constructor(
-    private readonly max: number,
-    private readonly hooks: CallHooks,
-  ) {}
-
-  get count(): number {
-    return this.#calls.size;
+  constructor(connection: Connection, max = 10_000, timeoutMs = 30_000) {
+    this.#connection = connection;
+    this.#max = max;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** undefined: handed to the line, no answer wanted. */
-  make(request: CallRequest): Promise<Answer | undefined> {
-    const { signal } = request;
+  busy(): boolean {
+    return this.#calls.size > 0;
+  }
+
+  /** Rejects with AhoraError, or with the signal's reason. undefined: handed to the line, no answer wanted. */
+  async make(message: object, kind: Pick<Call, "changes" | "repeatable" | "silent">, options: CallOptions): Promise<Answer | undefined> {
+    const { signal, timeoutMs = this.#timeoutMs } = options;
+    const id = this.#connection.nextId();
     if (signal?.aborted) {
-      return Promise.reject(signal.reason);
+      throw signal.reason;
     }
-    if (this.#calls.size >= this.max) {
-      return Promise.reject(new AhoraError("outbox_full", `${this.max} calls wait for their answer`, { sent: false }));
+    if (this.#calls.size >= this.#max) {
+      throw new AhoraError("outbox_full", "too many wait for their answer", { sent: false });
     }
-    const id = this.hooks.nextId();
-    let frame: Frame;
-    try {
-      frame = this.hooks.encode({ ...request.message, id });
-    } catch (error) {
-      return Promise.reject(new AhoraError("invalid", `cannot be written: ${String((error as Error)?.message)}`, { cause: error }));
-    }
+    const frame = this.#connection.encode({ ...message, id });
     return new Promise((resolve, reject) => {
-      const giveUp = (reason: unknown) => {
+      const end = <T>(settle: (value: T) => void) => (value: T) => {
         this.#calls.delete(id);
-        cleanUp();
-        reject(reason);
-      };
-      const cancel = this.hooks.timer(
-        () => giveUp(new AhoraError("timeout", `no answer for ${request.timeoutMs} ms`, { sent: call.sends > 0 })),
-        request.timeoutMs,
-      );
-      const onAbort = () => giveUp(signal?.reason);
-      const cleanUp = () => {
         cancel();
         signal?.removeEventListener("abort", onAbort);
+        settle(value);
       };
-      const call: Call = {
-        ...request,
-        id,
-        frame,
-        sends: 0,
-        isSent: false,
-        firstSentAt: 0,
-        settle: (answer) => {
-          this.#calls.delete(id);
-          cleanUp();
-          if (answer instanceof AhoraError) {
-            reject(answer);
-          } else {
-            resolve(answer);
-          }
-        },
-      };
+      const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, settle: end(resolve), reject: end(reject) };
+      const onAbort = () => call.reject(signal?.reason);
+      const tooLate = () => call.reject(new AhoraError("timeout", `no answer for ${timeoutMs} ms`, { sent: call.sends > 0 }));
+      const cancel = this.#connection.timer(tooLate, timeoutMs);
       signal?.addEventListener("abort", onAbort);
       this.#calls.set(id, call);
-      this.pump();
+      this.#pump();
     });
   }
 
   /** Sends what waits, as long as the line takes it. */
-  pump(): void {
-    this.#cancelPump?.();
-    this.#cancelPump = undefined;
-    if (!this.hooks.isOpen()) {
-      return;
-    }
-    const hold = this.#holdUntil - this.hooks.ticks();
+  #pump(): void {
+    this.#cancelPump();
+    const hold = this.#holdUntil - this.#connection.ticks();
     for (const call of [...this.#calls.values()]) {
       if (call.isSent) {
         continue;
       }
-      if (hold > 0 || this.hooks.waiting() > WAITING_MAX) {
-        this.#cancelPump = this.hooks.timer(() => this.pump(), Math.max(hold, DRAIN_MS));
+      if (!this.#connection.takesCalls) {
+        return;
+      }
+      if (hold > 0 || this.#connection.waiting > WAITING_MAX) {
+        this.#cancelPump = this.#connection.timer(() => this.#pump(), Math.max(hold, DRAIN_MS));
         return;
       }
       this.#send(call);
-      if (!this.hooks.isOpen()) {
-        return;
-      }
     }
   }
 
   #send(call: Call): void {
     call.isSent = true;
-    call.firstSentAt = call.sends++ > 0 ? call.firstSentAt : this.hooks.ticks();
-    this.hooks.send(call.frame);
-    if (call.silent && this.hooks.isOpen()) {
+    call.firstSentAt ||= this.#connection.ticks();
+    call.sends++;
+    this.#connection.sendFrame(call.frame);
+    if (call.silent && this.#connection.isReady) {
       call.settle(undefined);
     }
   }
 
-  lost(): void {
-    this.#cancelPump?.();
-    this.#cancelPump = undefined;
+  #rejectSent(which: (call: Call) => boolean): void {
     for (const call of [...this.#calls.values()]) {
-      if (call.isSent && !call.repeatable) {
-        call.settle(lostCall());
+      if (call.isSent && which(call)) {
+        call.reject(new AhoraError("disconnected", "cut before the answer: whether it was applied is not known", { sent: true }));
       }
     }
+  }
+
+  lost(): void {
+    this.#cancelPump();
+    this.#rejectSent(({ repeatable }) => !repeatable);
   }
 
   ready(sameEpoch: boolean): void {
-    const now = this.hooks.ticks();
-    for (const call of [...this.#calls.values()]) {
-      if (!call.isSent) {
-        continue;
-      }
-      const remembered = sameEpoch && call.sends < SENDS_MAX && now - call.firstSentAt < RESEND_MS;
-      if (call.changes === 0 || remembered) {
-        call.isSent = false;
-      } else {
-        call.settle(lostCall());
-      }
+    const remembered = (call: Call) =>
+      sameEpoch && call.sends < SENDS_MAX && this.#connection.ticks() - call.firstSentAt < RESEND_MS;
+    this.#rejectSent((call) => call.changes > 0 && !remembered(call));
+    for (const call of this.#calls.values()) {
+      call.isSent = false;
     }
-    this.pump();
+    this.#pump();
   }
 
-  cancel(error: AhoraError): void {
+  cancel({ code, detail }: AhoraError): void {
     for (const call of [...this.#calls.values()]) {
-      call.settle(new AhoraError(error.code, error.detail, { sent: call.sends > 0 }));
+      call.reject(new AhoraError(code, detail, { sent: call.sends > 0 }));
     }
   }
 
   /** True if it was an answer to a call. Throws if it fits none. */
   reply(reply: Reply): boolean {
-    if (reply.op === "error") {
-      return this.#refused(reply);
-    }
-    if (reply.op !== "published" && reply.op !== "snapshot") {
+    const isError = reply.op === "error";
+    if (!isError && reply.op !== "published" && reply.op !== "snapshot") {
       return false;
     }
-    const call = this.#calls.get(reply.id);
-    if (!call?.isSent) {
-      return true; // given up by the caller
-    }
-    const fits = reply.op === "snapshot" ? call.changes === 0 : call.changes === reply.results.length;
-    if (!fits) {
-      throw new TypeError(`a ${reply.op} that fits no question`);
-    }
-    if (reply.op === "published") {
-      for (const { error } of reply.results) {
-        this.#hold(error?.retry_ms);
-      }
-    }
-    call.settle(reply);
-    return true;
-  }
-
-  #refused(reply: Extract<Reply, { op: "error" }>): boolean {
-    this.#hold(reply.retry_ms);
+    const results = reply.op === "published" ? reply.results : [];
+    [reply as { retry_ms?: number }, ...results.map(({ error }) => error)].forEach((body) => this.#hold(body?.retry_ms));
     const call = this.#calls.get(reply.id ?? 0);
     if (!call?.isSent) {
-      return false;
+      return !isError; // given up by the caller
     }
-    call.settle(errorOf(reply));
+    if (isError) {
+      call.reject(errorOf(reply));
+    } else if (call.changes === results.length && (reply.op === "published") === call.changes > 0) {
+      call.settle(reply);
+    } else {
+      throw new TypeError(`a ${reply.op} that fits no question`);
+    }
     return true;
   }
 
   #hold(retryMs: number | undefined): void {
-    if (retryMs !== undefined && retryMs > 0) {
-      this.#holdUntil = this.hooks.ticks() + Math.min(HOLD_MS_MAX, retryMs);
+    if (retryMs) {
+      this.#holdUntil = this.#connection.ticks() + Math.min(HOLD_MS_MAX, retryMs);
     }
   }
-}
-
-function lostCall(): AhoraError {
-  return new AhoraError("disconnected", "the line was lost before the answer: whether it was applied is not known", { sent: true });
 }

@@ -16,7 +16,7 @@
 import { Backoff } from "./backoff.js";
 import { AhoraError, type ErrorCode } from "./error.js";
 import { readReply, errorOf, type Reply } from "./reply.js";
-import { renewAheadMs, tokenLife } from "./token.js";
+import { tokenEnd } from "./token.js";
 import type { ClientOptions, Codec, ConnectionState, Environment, Frame, Line } from "./types.js";
 
 const OPEN_MS = 10_000; // opening and greeting together
@@ -24,6 +24,7 @@ const TOKEN_MS = 30_000;
 const STEADY_MS = 5_000;
 const PROBE_MS = 5_000; // a doubtful line has so long to answer a ping
 const LEAVE_MS = 5_000; // after bye the broker has so long to close
+const RENEW_MS = 5_000; // from one renewal of the token to the next at least
 const RETRY_MS_MAX = 600_000;
 const TICK_MS = 10_000; // how often we look whether the clock jumped, as it does when a laptop was asleep
 const JUMP_MS = 2_000;
@@ -42,7 +43,6 @@ export interface ConnectionHooks {
   lost(): void;
   /** somebody waits for an answer */
   busy(): boolean;
-  nextId(): number;
 }
 
 const CLOSES: Record<number, ErrorCode> = {
@@ -69,10 +69,8 @@ export class Connection {
   #hinted = false;
 
   #token: string | undefined;
-  #tokenFrom = 0;
-  #tokenUntil = Infinity;
+  #tokenRenewAt = Infinity; // by the broker's clock
   #authId = 0;
-  #renewals: Backoff;
 
   #openBy = Infinity;
   #readyAt = 0;
@@ -85,29 +83,48 @@ export class Connection {
   #clockOffset = 0;
   #skew: number | undefined;
 
-  #cancelTimer: (() => void) | undefined;
+  #cancelTimer = () => {};
   #unwatch: (() => void) | undefined;
+  #lastId = 0;
+  readonly #url: string;
+  readonly #codec: Codec;
+  readonly #options: ClientOptions;
+  readonly #env: Environment;
+  readonly #hooks: ConnectionHooks;
 
-  constructor(
-    private readonly url: string,
-    private readonly codec: Codec,
-    private readonly options: ClientOptions,
-    private readonly env: Environment,
-    private readonly hooks: ConnectionHooks,
-  ) {
-    const random = () => env.random();
-    this.#backoff = new Backoff(random);
-    this.#renewals = new Backoff(random, 1_000);
+  constructor(url: string, codec: Codec, options: ClientOptions, env: Environment, hooks: ConnectionHooks) {
+    this.#url = url;
+    this.#codec = codec;
+    this.#options = options;
+    this.#env = env;
+    this.#hooks = hooks;
     this.#token = options.token;
+    this.#backoff = new Backoff(() => env.random());
   }
 
   get isReady(): boolean {
     return this.#phase === "ready";
   }
 
-  /** The broker said bye: what is sent now would be refused. */
-  get isLeaving(): boolean {
-    return this.#leaveBy !== Infinity;
+  /** After bye, what is sent would be refused. */
+  get takesCalls(): boolean {
+    return this.isReady && this.#leaveBy === Infinity;
+  }
+
+  ticks(): number {
+    return this.#env.ticks();
+  }
+
+  timer(run: () => void, ms: number): () => void {
+    return this.#env.timer(run, Math.max(0, Math.ceil(ms)));
+  }
+
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  encode(message: object): Frame {
+    return this.#codec.encode(message);
   }
 
   /** Bytes that wait for the network. */
@@ -116,9 +133,7 @@ export class Connection {
   }
 
   /** The broker's clock, Unix milliseconds. */
-  now(): number {
-    return Math.round(this.env.now() + (this.#skew ?? 0));
-  }
+  readonly now = () => Math.round(this.#env.now() + (this.#skew ?? 0));
 
   // ---- asked from outside ----
 
@@ -133,13 +148,13 @@ export class Connection {
     if (this.#phase !== "idle" && this.#phase !== "asleep") {
       return;
     }
-    this.#clockOffset = this.env.now() - this.env.ticks();
-    this.#unwatch ??= this.env.watch({
+    this.#clockOffset = this.#env.now() - this.#env.ticks();
+    this.#unwatch ??= this.#env.watch({
       wake: () => this.#wake(),
       doubt: () => this.#probe(),
       hidden: (hidden) => this.#hidden(hidden),
     });
-    this.#backoff.reset();
+    this.#backoff.attempts = 0;
     this.#refusals = 0;
     this.#attempt = 0;
     this.#begin();
@@ -154,7 +169,7 @@ export class Connection {
 
   /** A message to the broker; nothing if the line is not ready. */
   send(message: object): void {
-    this.sendFrame(this.codec.encode(message));
+    this.sendFrame(this.encode(message));
   }
 
   sendFrame(frame: Frame): void {
@@ -174,12 +189,12 @@ export class Connection {
     this.#attempt++;
     this.#hinted = false;
     const generation = ++this.#generation;
-    if (!this.options.getToken || this.#tokenIsGood()) {
+    if (!this.#options.getToken || this.#tokenIsGood()) {
       this.#open();
       return;
     }
     this.#phase = "token";
-    this.#openBy = this.env.ticks() + TOKEN_MS;
+    this.#openBy = this.#env.ticks() + TOKEN_MS;
     this.#tell({ state: "connecting" });
     this.#arm();
     this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(
@@ -189,29 +204,29 @@ export class Connection {
   }
 
   #tokenIsGood(): boolean {
-    return this.#token !== undefined && this.now() < this.#tokenUntil - renewAheadMs(this.#tokenFrom, this.#tokenUntil);
+    return this.#token !== undefined && this.now() < this.#tokenRenewAt;
   }
 
   async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {
-    const token = await this.options.getToken?.({ reason });
+    const token = await this.#options.getToken?.({ reason });
     if (typeof token !== "string" && token != null) {
-      throw new TypeError("getToken gave no text");
+      throw new TypeError("no text");
     }
-    const life = tokenLife(token ?? "");
     this.#token = token ?? undefined;
-    this.#tokenFrom = life.from ?? this.now();
-    this.#tokenUntil = life.until;
+    // A quarter of the time that it has left before its end, a minute at most
+    const end = tokenEnd(this.#token);
+    this.#tokenRenewAt = end - Math.min(60_000, Math.max(0, end - this.now()) / 4);
     return this.#token;
   }
 
   #open(): void {
     this.#phase = "opening";
-    this.#openBy = this.env.ticks() + OPEN_MS;
+    this.#openBy = this.#env.ticks() + OPEN_MS;
     this.#tell({ state: "connecting" });
     const mine = (line: Line | undefined) => line !== undefined && line === this.#line;
     let line: Line | undefined;
     try {
-      line = this.env.open(this.url, `ahora.v1.${this.codec.name}`, {
+      line = this.#env.open(this.#url, `ahora.v1.${this.#codec.name}`, {
         open: (protocol) => mine(line) && this.#opened(protocol),
         frame: (frame) => mine(line) && this.#frame(frame),
         close: (code, reason) => mine(line) && this.#closed(code, reason),
@@ -222,28 +237,28 @@ export class Connection {
       if (error instanceof AhoraError) {
         this.#end("idle", error);
       } else {
-        this.#lose(new AhoraError("connect_failed", String((error as Error)?.message ?? error), { cause: error }));
+        this.#lose(new AhoraError("connect_failed", String(error), { cause: error }));
       }
     }
   }
 
   #opened(protocol: string): void {
-    if (protocol !== `ahora.v1.${this.codec.name}`) {
-      this.#lose(new AhoraError("wrong_protocol", `the other side speaks \`${protocol}\``), 1000);
+    if (protocol !== `ahora.v1.${this.#codec.name}`) {
+      this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`), 1000);
       return;
     }
-    const { name, source, onLost, graceMs } = this.options;
+    const { name, source, onLost, graceMs } = this.#options;
     this.#phase = "greeting";
     const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
-    this.#transmit(this.codec.encode(hello));
+    this.#transmit(this.encode(hello));
   }
 
   #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
     if (this.#phase !== "greeting") {
-      throw new TypeError("a second welcome");
+      throw new TypeError("two welcomes");
     }
     const sameEpoch = reply.epoch === this.epoch;
-    const now = this.env.ticks();
+    const now = this.#env.ticks();
     this.#phase = "ready";
     this.epoch = reply.epoch;
     this.beatMs = Math.min(600_000, Math.max(100, reply.beat_ms));
@@ -256,7 +271,7 @@ export class Connection {
     this.#tell({ state: "connected", epoch, session, server, limits });
     this.#arm();
     if (this.#phase === "ready") {
-      this.hooks.ready(sameEpoch);
+      this.#hooks.ready(sameEpoch);
     }
   }
 
@@ -266,16 +281,16 @@ export class Connection {
     try {
       this.#line?.send(frame);
     } catch (error) {
-      this.fail("disconnected", "the line takes nothing", error);
+      this.fail("disconnected", "the line is closed", error);
     }
   }
 
   #frame(frame: string | ArrayBuffer): void {
     const line = this.#line;
-    this.#heardAt = this.env.ticks();
+    this.#heardAt = this.#env.ticks();
     this.#probeBy = Infinity;
     try {
-      for (const message of this.codec.decode(frame)) {
+      for (const message of this.#codec.decode(frame)) {
         this.#reply(readReply(message));
         if (this.#line !== line) {
           break;
@@ -283,10 +298,10 @@ export class Connection {
       }
     } catch (error) {
       if (this.#line === line) {
-        this.fail("bad_frame", `not understood: ${String((error as Error)?.message ?? error).slice(0, 200)}`, error);
+        this.fail("bad_frame", String(error).slice(0, 200), error);
       }
     }
-    this.hooks.flush();
+    this.#hooks.flush();
   }
 
   #reply(reply: Reply): void {
@@ -296,7 +311,7 @@ export class Connection {
         return;
       case "bye":
         this.#hintMs = reply.retry_ms;
-        this.#leaveBy = this.env.ticks() + LEAVE_MS;
+        this.#leaveBy = this.#env.ticks() + LEAVE_MS;
         this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
         this.#arm();
         return;
@@ -317,7 +332,7 @@ export class Connection {
     if (this.#phase !== "ready" && reply.op !== "error") {
       throw new TypeError(`${reply.op} before welcome`);
     }
-    this.hooks.reply(reply);
+    this.#hooks.reply(reply);
   }
 
   #closed(code: number, reason: string): void {
@@ -328,7 +343,7 @@ export class Connection {
     const fallback = foreign ? "wrong_protocol" : this.#phase === "ready" ? "disconnected" : "connect_failed";
     const error = new AhoraError(
       said?.code ?? known ?? fallback,
-      said?.detail ?? (reason || (opening ? "the line could not be opened" : `closed with ${code}`)),
+      said?.detail ?? (reason || `closed with ${code}`),
       { closeCode: code, retryMs: said?.retryMs },
     );
     if (code === 4401 || code === 4403) {
@@ -340,108 +355,74 @@ export class Connection {
 
   /** A token that was refused is not tried again. Without a way to get another there is nothing to wait for. */
   #refused(error: AhoraError, code: number): void {
-    if (!this.options.getToken) {
-      this.#end("idle", error);
-      return;
-    }
-    const steady = this.#isSteady();
-    this.#token = undefined;
-    this.#refusals = steady ? 1 : this.#refusals + 1;
-    if (code === 4401 && this.#refusals === 1) {
-      this.#hintMs = 0;
-      this.#lose(error, undefined, true);
+    this.#refusals = this.#isSteady() ? 1 : this.#refusals + 1;
+    if (this.#options.getToken) {
+      this.#token = undefined;
+      this.#lose(error, undefined, code === 4401 && this.#refusals === 1);
     } else {
-      this.#lose(error);
+      this.#end("idle", error);
     }
   }
 
   /** A late message makes the broker's clock look slow, never fast: the largest difference is the nearest to the truth. */
   #clock(brokerNow: number): void {
-    const skew = brokerNow - this.env.now();
+    const skew = brokerNow - this.#env.now();
     const held = this.#skew;
     this.#skew = held === undefined || Math.abs(skew - held) > JUMP_MS ? skew : Math.max(skew, held);
   }
 
   // ---- tokens that end ----
 
-  #planRenewal(): void {
-    const ahead = renewAheadMs(this.#tokenFrom, this.#tokenUntil);
-    const left = this.#tokenUntil - ahead - this.now();
-    this.#renewAt = this.options.getToken && left < Infinity ? this.env.ticks() + Math.max(left, this.#renewals.attempts && 1_000) : Infinity;
+  #planRenewal(notBefore = 0): void {
+    const left = Math.max(this.#tokenRenewAt - this.now(), notBefore);
+    this.#renewAt = this.#options.getToken ? this.#env.ticks() + left : Infinity;
     this.#arm();
   }
 
   #renew(): void {
     const generation = this.#generation;
-    const current = () => generation === this.#generation && this.#phase === "ready";
-    const again = (error?: unknown) => {
-      if (current()) {
-        this.#renewAt = this.env.ticks() + this.#renewals.nextMs() + 1_000;
-        this.#arm();
-        if (error) {
-          this.hooks.fault(tokenFault(error));
-        }
-      }
-    };
+    const current = () => generation === this.#generation;
     this.#renewAt = Infinity;
-    const until = this.#tokenUntil;
-    this.#ask("expiring").then((token) => {
-      if (current() && token !== undefined) {
-        this.#authId = this.hooks.nextId();
-        this.send({ op: "auth", id: this.#authId, token });
-      }
-      if (this.#tokenUntil <= until) {
-        again(); // the same token again: not too often
-      }
-    }, again);
+    this.#ask("expiring")
+      .then((token) => {
+        if (current()) {
+          this.#authId = this.nextId();
+          this.send({ op: "auth", id: this.#authId, token });
+        }
+      })
+      .catch((error: unknown) => current() && this.#hooks.fault(tokenFault(error)))
+      .then(() => current() && this.#planRenewal(RENEW_MS * (1 + this.#env.random())));
   }
 
   #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
-    if (!this.#authId || reply.id !== this.#authId) {
-      return false;
-    }
-    this.#authId = 0;
-    if (reply.op === "error") {
+    const mine = reply.id !== undefined && reply.id === this.#authId;
+    if (mine && reply.op === "error") {
       this.#token = undefined;
-      this.hooks.fault(errorOf(reply));
-    } else if (this.#renewAt === Infinity) {
-      this.#renewals.reset();
-      this.#planRenewal();
+      this.#hooks.fault(errorOf(reply));
     }
-    return true;
+    return mine;
   }
 
   // ---- losing ----
 
   #isSteady(): boolean {
-    return this.#phase === "ready" && this.env.ticks() - this.#readyAt >= STEADY_MS;
-  }
-
-  #waitMs(steady: boolean, atOnce: boolean): number {
-    const hint = this.#hintMs === undefined ? undefined : Math.min(RETRY_MS_MAX, this.#hintMs);
-    this.#hintMs = undefined;
-    if (atOnce) {
-      return 0;
-    }
-    if (hint !== undefined && steady) {
-      return hint;
-    }
-    return Math.max(hint ?? 0, this.#backoff.nextMs());
+    return this.#phase === "ready" && this.#env.ticks() - this.#readyAt >= STEADY_MS;
   }
 
   #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
-    if (this.#phase === "idle" || this.#phase === "asleep" || this.#phase === "waiting") {
+    if (!["token", "opening", "greeting", "ready"].includes(this.#phase)) {
       return;
     }
+    const hint = Math.min(RETRY_MS_MAX, this.#hintMs ?? -1);
     const steady = this.#isSteady();
     if (steady) {
-      this.#backoff.reset();
-      this.#attempt = 0;
+      this.#backoff.attempts = this.#attempt = 0;
     }
-    this.#hinted = this.#hintMs !== undefined && !atOnce;
-    const wait = this.#waitMs(steady, atOnce);
-    this.#retryAt = this.env.ticks() + wait;
-    this.#end("waiting", reason, closeCode, this.env.now() + wait);
+    this.#hintMs = undefined;
+    this.#hinted = hint >= 0;
+    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, this.#backoff.nextMs());
+    this.#retryAt = this.#env.ticks() + wait;
+    this.#end("waiting", reason, closeCode, this.#env.now() + wait);
   }
 
   /** Leaves the line, whatever it is doing, for `phase`. */
@@ -454,12 +435,12 @@ export class Connection {
     this.#authId = 0;
     this.#lastError = undefined;
     line?.close(closeCode);
-    this.hooks.lost();
+    this.#hooks.lost();
     if (this.#phase === phase && !this.#line) {
       this.#tell({ state: "disconnected", reason, retryAt, final: phase === "idle" });
       this.#arm();
     }
-    this.hooks.flush();
+    this.#hooks.flush();
   }
 
   #tell(state: Partial<ConnectionState> & Pick<ConnectionState, "state">): void {
@@ -468,7 +449,7 @@ export class Connection {
     }
     const reason = state.state === "connecting" ? this.state.reason : undefined;
     this.state = Object.freeze({ reason, ...state, attempt: this.#attempt, final: state.final ?? false });
-    this.hooks.state(this.state);
+    this.#hooks.state(this.state);
   }
 
   // ---- time ----
@@ -482,7 +463,7 @@ export class Connection {
       case "waiting":
         return Math.min(this.#retryAt, this.#sleepAt);
       case "ready": {
-        const look = this.env.ticks() + Math.min(TICK_MS, this.beatMs);
+        const look = this.#env.ticks() + Math.min(TICK_MS, this.beatMs);
         const silent = this.#probeBy === Infinity ? this.#heardAt + 2 * this.beatMs : this.#probeBy;
         return Math.min(silent, this.#leaveBy, this.#renewAt, this.#sleepAt, look);
       }
@@ -492,24 +473,23 @@ export class Connection {
   }
 
   #arm(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#cancelTimer();
     const deadline = this.#deadline();
     if (deadline < Infinity) {
-      this.#cancelTimer = this.env.timer(() => this.#onTime(), Math.max(0, Math.ceil(deadline - this.env.ticks())));
+      this.#cancelTimer = this.timer(() => this.#onTime(), deadline - this.#env.ticks());
     }
   }
 
   #onTime(): void {
-    const now = this.env.ticks();
-    const offset = this.env.now() - now;
+    const now = this.#env.ticks();
+    const offset = this.#env.now() - now;
     const jumped = Math.abs(offset - this.#clockOffset) > JUMP_MS;
     this.#clockOffset = offset;
     if (this.#phase === "waiting" && now >= this.#retryAt && now < this.#sleepAt) {
       this.#begin();
     } else if (now >= this.#openBy) {
       this.#lose(
-        this.#phase === "token" ? tokenFault(new Error("getToken took too long")) : new AhoraError("connect_failed", "no answer in time"),
+        this.#phase === "token" ? tokenFault(new Error("too slow")) : new AhoraError("connect_failed", "no answer"),
       );
     } else if (this.#phase === "ready") {
       this.#onTimeReady(now, jumped);
@@ -525,12 +505,12 @@ export class Connection {
     if (now >= this.#leaveBy) {
       this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
     } else if (now >= this.#probeBy) {
-      this.#lose(new AhoraError("silent", "the line does not answer"), 4000);
+      this.#lose(new AhoraError("silent", "no answer to a ping"), 4000);
     } else if (silence >= 3 * this.beatMs || jumped) {
       // We are the ones who were away: what came meanwhile may not have been read yet
       this.#probe();
     } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
-      this.#lose(new AhoraError("silent", `nothing was heard for ${Math.round(silence)} ms`), 4000);
+      this.#lose(new AhoraError("silent", "nothing was heard"), 4000);
     } else if (now >= this.#renewAt) {
       this.#renew();
     }
@@ -539,8 +519,8 @@ export class Connection {
   /** A ping that must be answered soon. Whatever comes is an answer. */
   #probe(): void {
     if (this.#phase === "ready" && this.#probeBy === Infinity) {
-      this.#probeBy = this.env.ticks() + PROBE_MS;
-      this.send({ op: "ping", id: this.hooks.nextId() });
+      this.#probeBy = this.#env.ticks() + PROBE_MS;
+      this.send({ op: "ping", id: this.nextId() });
       this.#arm();
     }
   }
@@ -557,16 +537,16 @@ export class Connection {
   }
 
   #hidden(hidden: boolean): void {
-    const after = this.options.sleepWhileHidden;
+    const after = this.#options.sleepWhileHidden;
     const was = this.#sleepAt;
-    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.env.ticks() + after);
+    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.#env.ticks() + after);
     if (this.#sleepAt !== was) {
       this.#arm();
     }
   }
 
   #fallAsleep(now: number): void {
-    if (this.hooks.busy()) {
+    if (this.#hooks.busy()) {
       this.#sleepAt = now + 1_000;
       return;
     }
@@ -576,5 +556,5 @@ export class Connection {
 }
 
 function tokenFault(error: unknown): AhoraError {
-  return new AhoraError("token_failed", `getToken: ${String((error as Error)?.message ?? error)}`, { cause: error });
+  return new AhoraError("token_failed", `getToken: ${String(error)}`, { cause: error });
 }

@@ -5,34 +5,29 @@ type Listener = (...values: never[]) => void;
 
 /** Listeners by event. What they throw goes to `failed`, and never back into the machine that told them. */
 export class Emitter<Events extends { [K in keyof Events]: Listener }> {
-  #listeners = new Map<keyof Events, Set<Listener>>();
+  readonly #listeners = new Map<object, [keyof Events, Listener]>();
+  readonly #failed: (error: unknown) => void;
 
-  constructor(private readonly failed: (error: unknown) => void) {}
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
 
   on<K extends keyof Events>(event: K, listener: Events[K]): () => void {
-    const all = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, all);
-    // Wrapped, so that the same function given twice is called twice and each `off` takes away its own
-    const own = (...values: never[]) => listener(...values);
-    all.add(own);
-    return () => void all.delete(own);
+    const key = {};
+    this.#listeners.set(key, [event, listener]);
+    return () => void this.#listeners.delete(key);
   }
 
-  has(event: keyof Events): boolean {
-    return (this.#listeners.get(event)?.size ?? 0) > 0;
-  }
-
-  emit<K extends keyof Events>(event: K, ...values: Parameters<Events[K]>): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+  /** Whether anybody listens. */
+  emit<K extends keyof Events>(event: K, ...values: Parameters<Events[K]>): boolean {
+    const listeners = [...this.#listeners.values()].filter(([of]) => of === event);
+    for (const [, listener] of listeners) {
       try {
         listener(...(values as never[]));
       } catch (error) {
-        this.failed(error);
+        this.#failed(error);
       }
     }
-  }
-
-  clear(): void {
-    this.#listeners.clear();
+    return listeners.length > 0;
   }
 }

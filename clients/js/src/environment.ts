@@ -40,17 +40,17 @@ export function pageOrigin(): string | undefined {
 
 function open(Socket: SocketClass | undefined, url: string, protocol: string, events: LineEvents) {
   if (!Socket) {
-    throw new AhoraError("no_websocket", "there is no WebSocket here: give createClient a constructor");
+    throw new AhoraError("no_websocket", "there is no WebSocket here");
   }
   const socket = new Socket(url, protocol);
-  let fault = "";
+  let fault: string | undefined;
   socket.binaryType = "arraybuffer";
   socket.onopen = () => events.open(socket.protocol);
   socket.onmessage = ({ data }) => events.frame(data as string | ArrayBuffer);
   socket.onerror = ({ message }) => {
-    fault = message ?? "";
+    fault = message;
   };
-  socket.onclose = ({ code, reason }) => events.close(code, String(reason || fault || ""));
+  socket.onclose = ({ code, reason }) => events.close(code, String(reason || (fault ?? "")));
   return {
     send: (frame: unknown) => socket.send(frame),
     close(code: number) {
@@ -68,8 +68,8 @@ function open(Socket: SocketClass | undefined, url: string, protocol: string, ev
 }
 
 function watch(page: Parameters<Environment["watch"]>[0]): () => void {
-  const document = globals.document;
-  const shown = () => {
+  const { document } = globals;
+  const look = () => {
     const hidden = document?.visibilityState === "hidden";
     page.hidden(hidden);
     if (!hidden) {
@@ -79,17 +79,13 @@ function watch(page: Parameters<Environment["watch"]>[0]): () => void {
   const all: [Target | undefined, string, () => void][] = [
     [globals, "online", page.wake],
     [globals, "offline", page.doubt],
-    [globals, "pageshow", shown],
-    [document, "visibilitychange", shown],
+    [globals, "pageshow", look],
+    [document, "visibilitychange", look],
   ];
-  for (const [target, type, run] of all) {
-    target?.addEventListener?.(type, run);
-  }
-  return () => {
-    for (const [target, type, run] of all) {
-      target?.removeEventListener?.(type, run);
-    }
-  };
+  const each = (verb: "addEventListener" | "removeEventListener") => all.forEach(([target, type, run]) => target?.[verb]?.(type, run));
+  each("addEventListener");
+  page.hidden(document?.visibilityState === "hidden");
+  return () => each("removeEventListener");
 }
 
 export function environmentOf(Socket?: unknown): Environment {

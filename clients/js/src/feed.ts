@@ -8,22 +8,15 @@
  *   subscribing ──live──▶ live ──line lost──▶ behind ──subscribed──▶ subscribing ──live──▶ live
  *        └───────────────────┴── refused for good, unsubscribed ──▶ unsubscribed
  */
-import type { AhoraError } from "./error.js";
 import type { HeldEntry } from "./entry.js";
-import type { Fields } from "./merge.js";
+import type { AhoraError } from "./error.js";
+import { type Fields, isFields } from "./merge.js";
 import { matcher } from "./name.js";
-import { isNear, whereHolds, distanceOf } from "./narrow.js";
-import type { Near, SubscriptionState, Update, Where, Why } from "./types.js";
+import { distanceOf, isNear, whereHolds } from "./narrow.js";
+import type { Near, SubscriptionEvents, SubscriptionState, Where, Why } from "./types.js";
 
-export interface FeedListener {
-  onSync(skipped: number): void;
-  onChange(): void;
-  onUpdate(entry: HeldEntry<Fields>, update: Update): void;
-  onStale(entry: HeldEntry<Fields>): void;
-  onRemove(entry: HeldEntry<Fields>, why: Why): void;
-  onState(): void;
-  onError(error: AhoraError): void;
-}
+/** A handle hears what it tells its own listeners: the name of an event and its values. */
+export type Hear = <K extends keyof SubscriptionEvents>(event: K, ...values: Parameters<SubscriptionEvents[K]>) => void;
 
 export interface View {
   readonly match: readonly string[];
@@ -33,57 +26,47 @@ export interface View {
   readonly near: Near | undefined;
 }
 
-/** Keys in order, so that the same options written in another order are the same. */
-function stable(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.map(stable);
-  }
-  if (typeof value !== "object" || value === null) {
-    return value;
-  }
-  return Object.entries(value)
-    .filter(([, item]) => item !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => [key, stable(item)]);
-}
-
+/** The same options written in another order are the same: keys in order, what is undefined left out. */
 export function viewKey(view: View): string {
-  return JSON.stringify(stable({ ...view, match: [...new Set(view.match)].sort() }));
+  const inOrder = (_: string, value: unknown) => (isFields(value) ? Object.fromEntries(Object.entries(value).sort()) : value);
+  return JSON.stringify({ ...view, match: [...view.match].sort() }, inOrder);
 }
 
 export class Feed {
-  readonly listeners = new Set<FeedListener>();
+  readonly handles = new Set<Hear>();
   readonly entries = new Map<string, HeldEntry<Fields>>();
+  readonly id: number;
+  view: View;
+  key: string;
   state: SubscriptionState = "subscribing";
   error: AhoraError | undefined;
   /** it was complete once */
   synced = false;
   /** asked for in this connection */
   sent = false;
-  /** `move` sent and not answered, or answered and not live since */
-  moving = 0;
+  /** `move` sent and not answered */
+  moving = false;
   /** the newest circle has not been told yet: one at a time */
   moveLater = false;
   /** between `subscribed` with resumed false and `live`: the document count then */
-  resyncFrom: number | undefined;
+  resyncFrom = -1;
   /** not to be asked for before, in ticks */
   againAt = 0;
+  /** what resumes it; undefined if only a whole snapshot is right */
+  token: string | undefined;
   /** how far it was complete */
-  epoch = "";
-  seq = -1;
+  seq = 0;
 
-  #matchers: ((topic: string) => boolean)[];
+  readonly #matchers: ((topic: string) => boolean)[];
   #shown: ReadonlyMap<string, HeldEntry<Fields>> | undefined;
   #changed = false;
-  #since: string | undefined;
 
-  constructor(
-    public id: number,
-    public key: string,
-    public view: View,
-  ) {
+  constructor(id: number, view: View) {
+    this.id = id;
+    this.view = view;
+    this.key = viewKey(view);
+    this.token = view.since;
     this.#matchers = view.match.map(matcher);
-    this.#since = view.since;
   }
 
   get isNarrow(): boolean {
@@ -93,11 +76,6 @@ export class Feed {
   get snapshot(): ReadonlyMap<string, HeldEntry<Fields>> {
     this.#shown ??= new Map(this.entries);
     return this.#shown;
-  }
-
-  /** What resumes it, undefined if only a whole snapshot is right. */
-  get token(): string | undefined {
-    return this.seq >= 0 ? `${this.epoch}-${this.seq}` : this.#since;
   }
 
   selects(topic: string): boolean {
@@ -111,21 +89,21 @@ export class Feed {
 
   request(): object {
     const { match, every, where, near } = this.view;
-    return { op: "sub", id: this.id, match: match.length === 1 ? match[0] : match, since: this.token, every_ms: every, where, near };
+    return { op: "sub", id: this.id, match: match.length > 1 ? match : match[0], since: this.token, every_ms: every, where, near };
   }
 
   // ---- what happens to it ----
 
-  tell(run: (listener: FeedListener) => void): void {
-    for (const listener of [...this.listeners]) {
-      run(listener);
+  readonly tell: Hear = (event, ...values) => {
+    for (const hear of [...this.handles]) {
+      hear(event, ...values);
     }
-  }
+  };
 
   setState(state: SubscriptionState): void {
     if (state !== this.state) {
       this.state = state;
-      this.tell((listener) => listener.onState());
+      this.tell("state", state);
     }
   }
 
@@ -137,87 +115,82 @@ export class Feed {
   /** Puts an entry in. Says so unless it is only trusted otherwise. */
   put(entry: HeldEntry<Fields>, patch: Fields | undefined): void {
     const previous = this.entries.get(entry.topic);
-    if (previous === entry) {
-      return;
-    }
+    const same = previous?.data === entry.data;
     this.entries.set(entry.topic, entry);
     this.touch();
-    if (previous && previous.seq === entry.seq && previous.data === entry.data && previous.stale === "disconnected") {
+    if (same && previous.seq === entry.seq && previous.stale === "disconnected") {
       return;
     }
     const overdue = entry.stale === "overdue" && previous !== undefined && previous.stale !== "overdue";
-    if (!overdue || previous.data !== entry.data) {
-      this.tell((listener) => listener.onUpdate(entry, { previous, patch }));
+    if (!overdue || !same) {
+      this.tell("update", entry, { previous, patch });
     }
     if (overdue) {
-      this.tell((listener) => listener.onStale(entry));
+      this.tell("stale", entry);
     }
   }
 
   remove(topic: string, why: Why): void {
     const entry = this.entries.get(topic);
-    if (entry && this.entries.delete(topic)) {
+    if (entry) {
+      this.entries.delete(topic);
       this.touch();
-      this.tell((listener) => listener.onRemove(entry, why));
+      this.tell("remove", entry, why);
     }
   }
 
   /** With other subscriptions about, more than the nearest `limit` may have come in. */
   keepNearest(): void {
     const near = this.view.near;
-    if (!near?.limit || this.entries.size <= near.limit) {
-      return;
-    }
-    const far = [...this.entries.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data)).slice(near.limit);
-    for (const { topic } of far) {
-      this.remove(topic, "left");
+    if (near?.limit && this.entries.size > near.limit) {
+      const byDistance = [...this.entries.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data));
+      for (const { topic } of byDistance.slice(near.limit)) {
+        this.remove(topic, "left");
+      }
     }
   }
 
-  /** From here to the next `live` a cut must not resume. */
-  forgetPosition(): void {
-    this.seq = -1;
-    this.#since = undefined;
-  }
-
-  lose(): void {
-    this.sent = false;
-    this.moving = 0;
-    this.moveLater = false;
-    this.againAt = 0;
-    this.resyncFrom = undefined;
+  /** From true to false: the line is gone, and what is held may be old. */
+  trust(trusted: boolean): void {
     for (const [topic, entry] of this.entries) {
-      if (entry.fresh) {
-        this.entries.set(topic, entry.as("disconnected"));
+      if (entry.stale === (trusted ? "disconnected" : false)) {
+        this.entries.set(topic, entry.as(trusted ? false : "disconnected"));
         this.touch();
       }
     }
-    if (this.synced && this.state !== "unsubscribed") {
+  }
+
+  lose(): void {
+    this.sent = this.moving = this.moveLater = false;
+    this.againAt = 0;
+    this.resyncFrom = -1;
+    this.trust(false);
+    if (this.synced) {
       this.setState("behind");
     }
   }
 
-  /** Complete up to `seq`. What was doubted and did not come again is confirmed. */
-  live(epoch: string, seq: number, skipped: number): void {
-    this.epoch = epoch;
+  /** How far it is complete. */
+  reach(epoch: string, seq: number): void {
     this.seq = seq;
+    this.token = `${epoch}-${seq}`;
+  }
+
+  /** Complete. What was doubted and did not come again is confirmed. */
+  live(skipped: number): void {
     this.synced = true;
-    this.resyncFrom = undefined;
-    for (const [topic, entry] of this.entries) {
-      if (entry.stale === "disconnected") {
-        this.entries.set(topic, entry.as(false));
-        this.touch();
-      }
-    }
+    this.resyncFrom = -1;
+    this.error = undefined;
+    this.trust(true);
     this.setState("live");
     this.flush();
-    this.tell((listener) => listener.onSync(skipped));
+    this.tell("sync", this.snapshot, skipped);
   }
 
   flush(): void {
     if (this.#changed) {
       this.#changed = false;
-      this.tell((listener) => listener.onChange());
+      this.tell("change", this.snapshot);
     }
   }
 }

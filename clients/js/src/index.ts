@@ -7,6 +7,7 @@ import type { BuiltInKinds } from "./generated/kinds.js";
 export interface Kinds extends BuiltInKinds {}
 
 export { Client, createClient } from "./client.js";
+export { createReader, Reader } from "./reader.js";
 export { json } from "./codec.js";
 export { AhoraError } from "./error.js";
 export type { ClientCode, ErrorCode, FieldError, ProtocolCode, PublishResult } from "./error.js";

@@ -7,3 +7,4 @@ export * from "./kinds/room.js";
 export * from "./kinds/service.js";
 export * from "./kinds/stock.js";
 export { distanceM } from "./narrow.js";
+export { isPattern, isTopic } from "./name.js";

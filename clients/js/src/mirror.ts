@@ -5,16 +5,17 @@
  * The documents this connection was told of, and the feeds they belong to. The broker sends each document once, whatever number
  * of subscriptions it is for: `set` names it and gives it a number, `patch` comes on top of what was sent, by that number.
  */
+import type { Connection } from "./connection.js";
 import { HeldEntry } from "./entry.js";
 import { errorOf, type Reply } from "./reply.js";
 import { Feed, viewKey, type View } from "./feed.js";
 import { type Fields, freeze, merge } from "./merge.js";
-import { heldFault } from "./name.js";
 import type { Move } from "./types.js";
 
-const RETRY_MS_MAX = 600_000;
 const RETRY_MS = 1_000; // a subscription refused for a passing reason that names no time
 const PASSING = ["draining", "overloaded", "rate_limited", "internal"];
+
+type ReplyOf<K extends Reply["op"]> = Extract<Reply, { op: K }>;
 
 interface Doc {
   readonly topic: string;
@@ -28,141 +29,147 @@ interface Doc {
   asOf: number;
 }
 
-export interface MirrorHooks {
-  now(): number;
-  ticks(): number;
-  epoch(): string;
-  isReady(): boolean;
-  send(message: object): void;
-  nextId(): number;
-  /** the earliest `againAt` may have changed */
-  arm(): void;
-}
-
 export class Mirror {
-  readonly feeds = new Map<number, Feed>();
-  #byKey = new Map<string, Feed>();
-  #byTopic = new Map<string, Set<Feed>>(); // feeds of single topics
-  #open = new Set<Feed>(); // feeds with a star
-  #docs = new Map<string, Doc>();
-  #refs = new Map<number, Doc>();
+  readonly #connection: Connection;
+  readonly #documentsMax: number;
+  readonly #lingerMs: number;
+  readonly #feeds = new Map<number, Feed>();
+  readonly #byKey = new Map<string, Feed>();
+  readonly #byTopic = new Map<string, Set<Feed>>(); // feeds of single topics
+  readonly #open = new Set<Feed>(); // feeds with a star
+  readonly #docs = new Map<string, Doc>();
+  readonly #refs = new Map<number, Doc>();
+  readonly #unsubs = new Set<number>();
+  readonly #lingering = new Map<Feed, () => void>();
+  #cancelResend = () => {};
   #version = 0; // of the set of feeds
   #count = 0; // data messages
-  #unsubs = new Set<number>();
 
-  constructor(
-    private readonly documentsMax: number,
-    private readonly hooks: MirrorHooks,
-  ) {}
+  constructor(connection: Connection, documentsMax = 1_000_000, lingerMs = 250) {
+    this.#connection = connection;
+    this.#documentsMax = documentsMax;
+    this.#lingerMs = lingerMs;
+  }
 
   // ---- feeds come and go ----
 
   find(view: View): Feed {
-    const key = viewKey(view);
-    const found = this.#byKey.get(key);
+    const found = this.#byKey.get(viewKey(view));
     if (found) {
+      this.#stay(found);
       return found;
     }
-    const feed = new Feed(this.hooks.nextId(), key, view);
-    this.#byKey.set(key, feed);
+    const feed = new Feed(this.#connection.nextId(), view);
+    this.#byKey.set(feed.key, feed);
     this.#index(feed, true);
     this.#subscribe(feed);
     return feed;
   }
 
+  #stay(feed: Feed): void {
+    this.#lingering.get(feed)?.();
+    this.#lingering.delete(feed);
+  }
+
+  /** A handle is gone. The last one leaves the feed for a moment: a page that goes from one view to the next often wants the same again. */
+  leave(feed: Feed): void {
+    if (feed.handles.size === 0 && this.#feeds.has(feed.id)) {
+      this.#stay(feed);
+      this.#lingering.set(feed, this.#connection.timer(() => this.#drop(feed), this.#lingerMs));
+    }
+  }
+
+  close(): void {
+    for (const feed of [...this.#feeds.values()]) {
+      feed.setState("unsubscribed");
+      this.#stay(feed);
+      this.#drop(feed);
+    }
+    this.#cancelResend();
+  }
+
   #index(feed: Feed, add: boolean): void {
+    const change = add ? "add" : "delete";
     this.#version++;
     if (add) {
-      this.feeds.set(feed.id, feed);
+      this.#feeds.set(feed.id, feed);
     } else {
-      this.feeds.delete(feed.id);
+      this.#feeds.delete(feed.id);
     }
     for (const pattern of feed.view.match) {
-      if (pattern.includes("*")) {
-        this.#open[add ? "add" : "delete"](feed);
-        continue;
-      }
-      const all = this.#byTopic.get(pattern) ?? new Set();
-      all[add ? "add" : "delete"](feed);
-      if (all.size > 0) {
+      const all = pattern.includes("*") ? this.#open : (this.#byTopic.get(pattern) ?? new Set());
+      all[change](feed);
+      if (all !== this.#open) {
         this.#byTopic.set(pattern, all);
-      } else {
-        this.#byTopic.delete(pattern);
+        if (all.size === 0) {
+          this.#byTopic.delete(pattern);
+        }
       }
     }
   }
 
   #subscribe(feed: Feed): void {
-    if (this.hooks.isReady() && !feed.sent && this.hooks.ticks() >= feed.againAt) {
+    if (this.#connection.isReady && !feed.sent && this.#connection.ticks() >= feed.againAt) {
       feed.sent = true;
-      this.hooks.send(feed.request());
+      this.#connection.send(feed.request());
     }
   }
 
-  drop(feed: Feed): void {
-    if (!this.feeds.has(feed.id)) {
-      return;
-    }
-    this.#forget(feed);
-    if (this.hooks.isReady() && feed.sent) {
-      this.#unsubs.add(feed.id);
-      this.hooks.send({ op: "unsub", id: feed.id });
-    } else {
-      this.#sweepOrphans();
+  #unname(feed: Feed): void {
+    if (this.#byKey.get(feed.key) === feed) {
+      this.#byKey.delete(feed.key);
     }
   }
 
   #forget(feed: Feed): void {
+    this.#lingering.delete(feed);
     this.#index(feed, false);
-    if (this.#byKey.get(feed.key) === feed) {
-      this.#byKey.delete(feed.key);
-    }
+    this.#unname(feed);
   }
 
-  /** Another circle for everybody who shares the feed. Moves are sent one at a time: of those asked for meanwhile the last counts. */
-  move(feed: Feed, to: Move): void {
-    const { near } = feed.view;
-    if (!near) {
-      return;
+  #drop(feed: Feed): void {
+    this.#forget(feed);
+    if (this.#connection.isReady && feed.sent) {
+      this.#unsubs.add(feed.id);
+      this.#connection.send({ op: "unsub", id: feed.id });
     }
-    if (this.#byKey.get(feed.key) === feed) {
-      this.#byKey.delete(feed.key);
+    this.#sweepOrphans();
+  }
+
+  /**
+   * Another circle. Who shares the feed with others gets one of its own, which shows what the former showed until the new circle
+   * is complete. Moves are sent one at a time: of those asked for meanwhile the last counts.
+   */
+  move(feed: Feed, to: Move): Feed {
+    const view = { ...feed.view, since: undefined, near: { radius_m: 0, ...feed.view.near, ...to } };
+    if (feed.handles.size > 1) {
+      const own = this.find(view);
+      if (own.handles.size === 0 && own.entries.size === 0) {
+        feed.entries.forEach((entry, topic) => own.entries.set(topic, entry));
+        own.touch();
+      }
+      return own;
     }
-    feed.view = { ...feed.view, near: { ...near, ...to, radius_m: to.radius_m ?? near.radius_m } };
-    feed.key = viewKey(feed.view);
+    this.#unname(feed);
+    feed.view = view;
+    feed.key = viewKey(view);
+    feed.token = undefined;
     if (!this.#byKey.has(feed.key)) {
       this.#byKey.set(feed.key, feed);
     }
-    feed.forgetPosition();
-    if (!this.hooks.isReady() || !feed.sent) {
-      return;
-    }
-    if (feed.moving > 0) {
-      feed.moveLater = true;
-    } else {
+    feed.moveLater = feed.moving;
+    if (feed.sent && !feed.moving) {
       this.#sendMove(feed);
     }
-  }
-
-  /** A feed of its own for one who moves away from others: it shows what it showed until the new circle is complete. */
-  fork(feed: Feed, to: Move): Feed {
-    const near = { ...feed.view.near, ...to, radius_m: to.radius_m ?? feed.view.near?.radius_m ?? 0 };
-    const forked = this.find({ ...feed.view, since: undefined, near });
-    if (!forked.synced && forked.entries.size === 0) {
-      for (const entry of feed.entries.values()) {
-        forked.entries.set(entry.topic, entry);
-      }
-      forked.touch();
-    }
-    return forked;
+    return feed;
   }
 
   #sendMove(feed: Feed): void {
-    const { lat = 0, lon = 0, radius_m = 0 } = feed.view.near ?? {};
-    feed.moving++;
+    const { limit: _, ...near } = feed.view.near ?? {};
+    feed.moving = true;
     feed.moveLater = false;
     feed.setState("subscribing");
-    this.hooks.send({ op: "move", id: feed.id, near: { lat, lon, radius_m } });
+    this.#connection.send({ op: "move", id: feed.id, near });
   }
 
   // ---- the line ----
@@ -173,61 +180,53 @@ export class Mirror {
         doc.seq = 0; // of another history
       }
     }
-    this.resend();
+    this.#resend();
   }
 
   /** Asks for what is not asked for, as far as its time has come. */
-  resend(): void {
-    for (const feed of [...this.feeds.values()]) {
+  #resend(): void {
+    let next = Infinity;
+    for (const feed of [...this.#feeds.values()]) {
       this.#subscribe(feed);
+      next = feed.sent ? next : Math.min(next, feed.againAt);
     }
-    this.hooks.arm();
-  }
-
-  /** When `resend` wants to be called, in ticks. */
-  get deadline(): number {
-    let at = Infinity;
-    for (const feed of this.feeds.values()) {
-      at = feed.sent ? at : Math.min(at, feed.againAt);
+    this.#cancelResend();
+    if (this.#connection.isReady && next < Infinity) {
+      this.#cancelResend = this.#connection.timer(() => this.#resend(), next - this.#connection.ticks());
     }
-    return at;
   }
 
   lost(): void {
+    this.#cancelResend();
     this.#refs.clear();
     this.#unsubs.clear();
     for (const doc of this.#docs.values()) {
       doc.ref = 0;
     }
-    for (const feed of [...this.feeds.values()]) {
+    for (const feed of [...this.#feeds.values()]) {
       feed.lose();
     }
     this.#sweepOrphans();
   }
 
   flush(): void {
-    for (const feed of [...this.feeds.values()]) {
+    for (const feed of [...this.#feeds.values()]) {
       feed.flush();
     }
   }
 
   /** Documents that no feed holds. Patches may be under way for them until `unsub` is answered. */
   #sweepOrphans(): void {
-    if (this.#unsubs.size > 0) {
-      return;
-    }
-    for (const doc of this.#docs.values()) {
+    for (const doc of this.#unsubs.size > 0 ? [] : this.#docs.values()) {
       if (!this.#feedsOf(doc).some((feed) => feed.entries.has(doc.topic))) {
-        this.#drop(doc);
+        this.#dropDoc(doc);
       }
     }
   }
 
-  #drop(doc: Doc): void {
+  #dropDoc(doc: Doc): void {
     this.#docs.delete(doc.topic);
-    if (this.#refs.get(doc.ref) === doc) {
-      this.#refs.delete(doc.ref);
-    }
+    this.#refs.delete(doc.ref);
   }
 
   // ---- messages ----
@@ -236,23 +235,17 @@ export class Mirror {
   reply(reply: Reply): boolean {
     switch (reply.op) {
       case "set":
-        this.#set(reply);
-        return true;
+        return this.#set(reply);
       case "patch":
-        this.#patch(reply);
-        return true;
+        return this.#patch(reply);
       case "remove":
-        this.#remove(reply);
-        return true;
+        return this.#remove(reply);
       case "subscribed":
-        this.#subscribed(reply);
-        return true;
+        return this.#subscribed(reply);
       case "live":
-        this.#live(reply);
-        return true;
+        return this.#live(reply);
       case "beat":
-        this.#beat(reply);
-        return true;
+        return this.#beat(reply);
       case "ok":
         return this.#ok(reply);
       case "error":
@@ -276,154 +269,152 @@ export class Mirror {
     return doc.feeds;
   }
 
-  #set(reply: Extract<Reply, { op: "set" }>): void {
-    const { topic, seq, at, ref } = reply;
+  #entry(topic: string, reply: ReplyOf<"set" | "patch">, data: Fields): HeldEntry<Fields> {
+    return new HeldEntry(this.#connection.now, topic, reply.seq, reply.at, freeze(data), reply.stale ? "overdue" : false);
+  }
+
+  #set(reply: ReplyOf<"set">): true {
+    const { topic, seq, ref, data } = reply;
     let doc = this.#docs.get(topic);
     const newer = !doc || seq > doc.seq;
-    if (newer) {
-      const stale = reply.stale ? "overdue" : false;
-      const entry = new HeldEntry(this.hooks.now, topic, seq, at, freeze(reply.data), stale);
-      if (doc) {
-        doc.entry = entry;
-        doc.seq = seq;
-      } else {
-        if (heldFault(topic) || this.#docs.size >= this.documentsMax) {
-          throw new RangeError(heldFault(topic) ? "a set of no topic" : "more documents than this client may hold");
-        }
-        doc = { topic, ref: 0, seq, entry, touched: 0, feeds: [], asOf: -1 };
-        this.#docs.set(topic, doc);
+    if (!doc) {
+      if (this.#docs.size >= this.#documentsMax) {
+        throw new RangeError("too many documents");
       }
+      doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };
+      this.#docs.set(topic, doc);
+    } else if (newer) {
+      doc.seq = seq;
+      doc.entry = this.#entry(topic, reply, data);
     }
-    const held = doc as Doc;
-    if (held.ref !== ref) {
-      this.#refs.delete(held.ref);
-      held.ref = ref;
-      this.#refs.set(ref, held);
+    if (doc.ref !== ref) {
+      this.#refs.delete(doc.ref);
+      doc.ref = ref;
     }
-    this.#deliver(held, newer, undefined);
+    this.#refs.set(ref, doc);
+    return this.#deliver(doc, newer);
   }
 
-  #patch(reply: Extract<Reply, { op: "patch" }>): void {
+  #patch(reply: ReplyOf<"patch">): true {
+    const { seq, data } = reply;
     const doc = this.#refs.get(reply.ref);
     if (!doc) {
-      throw new TypeError("a patch of a document that is not held");
+      throw new TypeError("a patch of nothing");
     }
-    const { seq, at, data } = reply;
     const held = doc.entry;
-    const stale = reply.stale ? "overdue" : false;
-    const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && stale !== held.stale);
+    const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
     if (newer) {
-      const merged = data && seq > doc.seq && Object.keys(data).length > 0 ? freeze(merge(held.data, data)) : held.data;
+      const merges = data && seq > doc.seq && Object.keys(data).length > 0;
       doc.seq = seq;
-      doc.entry = new HeldEntry(this.hooks.now, doc.topic, seq, at, merged, stale);
+      doc.entry = this.#entry(doc.topic, reply, merges ? merge(held.data, data) : held.data);
     }
-    this.#deliver(doc, newer, data);
+    return this.#deliver(doc, newer, data);
   }
 
-  #deliver(doc: Doc, newer: boolean, patch: Fields | undefined): void {
-    doc.touched = ++this.#count;
+  #deliver(doc: Doc, newer: boolean, patch?: Fields): true {
+    const { topic, entry } = doc;
     const feeds = this.#feedsOf(doc).filter((feed) => feed.sent);
     const shared = feeds.length + this.#unsubs.size > 1; // of what is unsubscribed something may still be under way
+    doc.touched = ++this.#count;
     for (const feed of feeds) {
-      const held = feed.entries.get(doc.topic);
-      if (shared && feed.isNarrow && !feed.admits(doc.topic, doc.entry.data)) {
-        feed.remove(doc.topic, "left");
+      const held = feed.entries.get(topic);
+      if (shared && !feed.admits(topic, entry.data)) {
+        feed.remove(topic, "left");
       } else if (!held || newer || held.stale === "disconnected") {
-        feed.put(doc.entry, held && newer ? patch : undefined);
+        feed.put(entry, held && newer ? patch : undefined);
         if (shared) {
           feed.keepNearest();
         }
       }
     }
+    return true;
   }
 
-  #remove(reply: Extract<Reply, { op: "remove" }>): void {
-    const doc = this.#docs.get(reply.topic);
-    if (!doc || reply.seq < doc.seq) {
-      return;
-    }
-    for (const feed of this.#feedsOf(doc)) {
-      feed.remove(doc.topic, reply.why);
-    }
-    this.#drop(doc);
-  }
-
-  #subscribed(reply: Extract<Reply, { op: "subscribed" }>): void {
-    const feed = this.feeds.get(reply.id);
-    if (!feed?.sent) {
-      return; // unsubscribed meanwhile
-    }
-    if (!reply.resumed) {
-      feed.resyncFrom = this.#count;
-      feed.forgetPosition();
-    }
-    feed.setState("subscribing");
-  }
-
-  #live(reply: Extract<Reply, { op: "live" }>): void {
-    const feed = this.feeds.get(reply.id);
-    if (!feed?.sent || feed.moving > 0 || feed.moveLater) {
-      return; // one comes after the move, too
-    }
-    if (feed.resyncFrom !== undefined) {
-      for (const topic of [...feed.entries.keys()]) {
-        if ((this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom) {
-          feed.remove(topic, "gone");
-        }
+  #remove({ topic, seq, why }: ReplyOf<"remove">): true {
+    const doc = this.#docs.get(topic);
+    if (doc && seq >= doc.seq) {
+      for (const feed of this.#feedsOf(doc)) {
+        feed.remove(topic, why);
       }
-      this.#sweepOrphans();
+      this.#dropDoc(doc);
     }
-    feed.live(this.hooks.epoch(), reply.seq, reply.skipped ?? 0);
+    return true;
   }
 
-  #beat(reply: Extract<Reply, { op: "beat" }>): void {
-    for (const feed of this.feeds.values()) {
-      if (feed.state === "live" && feed.sent) {
-        feed.seq = Math.max(feed.seq, reply.seq);
+  #subscribed({ id, resumed }: ReplyOf<"subscribed">): true {
+    const feed = this.#feeds.get(id);
+    if (feed?.sent) {
+      if (!resumed) {
+        // From here to the next `live` a cut must not resume
+        feed.resyncFrom = this.#count;
+        feed.token = undefined;
+      }
+      feed.setState("subscribing");
+    }
+    return true;
+  }
+
+  #live({ id, seq, skipped }: ReplyOf<"live">): true {
+    const feed = this.#feeds.get(id);
+    if (feed?.sent && !feed.moving) {
+      // else unsubscribed meanwhile, or one comes after the move, too
+      const gone = [...feed.entries.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
+      gone.forEach((topic) => feed.remove(topic, "gone"));
+      if (gone.length > 0) {
+        this.#sweepOrphans();
+      }
+      feed.reach(this.#connection.epoch, seq);
+      feed.live(skipped ?? 0);
+    }
+    return true;
+  }
+
+  #beat({ seq }: ReplyOf<"beat">): true {
+    for (const feed of this.#feeds.values()) {
+      if (feed.state === "live" && feed.sent && seq > feed.seq) {
+        feed.reach(this.#connection.epoch, seq);
       }
     }
+    return true;
   }
 
-  #ok(reply: Extract<Reply, { op: "ok" }>): boolean {
-    const feed = this.feeds.get(reply.id);
-    if (feed && feed.moving > 0) {
-      feed.moving--;
+  #ok({ id }: ReplyOf<"ok">): boolean {
+    const feed = this.#feeds.get(id);
+    if (feed?.moving) {
+      feed.moving = false;
       if (feed.moveLater) {
         this.#sendMove(feed);
       }
       return true;
     }
-    if (!this.#unsubs.delete(reply.id)) {
-      return false;
-    }
+    const known = this.#unsubs.delete(id);
     this.#sweepOrphans();
-    return true;
+    return known;
   }
 
-  #refused(reply: Extract<Reply, { op: "error" }>): boolean {
-    const feed = this.feeds.get(reply.id ?? 0);
+  #refused(reply: ReplyOf<"error">): boolean {
+    const id = reply.id ?? 0;
+    const feed = this.#feeds.get(id);
     if (!feed?.sent) {
-      return this.#unsubs.delete(reply.id ?? 0);
+      return this.#unsubs.delete(id);
     }
     const error = errorOf(reply);
-    if (feed.moving > 0) {
+    if (feed.moving) {
       // The circle stays where it was on the broker's side; the caller knows, and may move again
-      feed.moving = 0;
+      feed.moving = false;
       feed.setState(feed.synced ? "live" : "subscribing");
-      feed.tell((listener) => listener.onError(error));
-      return true;
-    }
-    const passing = error.retryMs !== undefined || PASSING.includes(error.code);
-    feed.error = error;
-    feed.lose();
-    if (passing) {
-      feed.againAt = this.hooks.ticks() + Math.min(RETRY_MS_MAX, Math.max(RETRY_MS / 10, error.retryMs ?? RETRY_MS));
-      this.hooks.arm();
     } else {
-      this.#forget(feed);
-      feed.setState("unsubscribed");
+      feed.error = error;
+      feed.lose();
+      if (error.retryMs || PASSING.includes(error.code)) {
+        feed.againAt = this.#connection.ticks() + Math.min(600_000, error.retryMs || RETRY_MS);
+        this.#resend();
+      } else {
+        this.#forget(feed);
+        feed.setState("unsubscribed");
+      }
     }
-    feed.tell((listener) => listener.onError(error));
+    feed.tell("error", error);
     return true;
   }
 }

@@ -38,48 +38,56 @@ export type Reply =
   | { op: "bye"; reason?: string; retry_ms: number };
 
 type Check = (value: unknown) => boolean;
-const integer: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const positive: Check = (value) => integer(value) && (value as number) > 0;
-const text: Check = (value) => typeof value === "string";
-const flag: Check = (value) => typeof value === "boolean";
-const list: Check = Array.isArray;
-const item: Check = (value) => isFields(value) && fits(value, ITEM);
-const result: Check = (value) => isFields(value) && (positive(value.seq) || (isFields(value.error) && text(value.error.code)));
-const optional = (check: Check): Check => (value) => value === undefined || check(value);
-const listOf = (check: Check): Check => (value) => list(value) && (value as unknown[]).every(check);
 
-type Shape = Record<string, Check>;
-const ITEM: Shape = { topic: text, seq: positive, at: integer, data: isFields, stale: optional(flag) };
-const WHYS = ["deleted", "expired", "left", "denied"];
+/* Letters of the table below. */
+const CHECKS: Record<string, Check> = {
+  i: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  p: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+  t: (value) => typeof value === "string",
+  b: (value) => typeof value === "boolean",
+  m: isFields,
+  e: (value) => /^[A-Za-z0-9]{1,32}$/.test(value as string),
+  w: (value) => ["deleted", "expired", "left", "denied"].includes(value as string),
+  I: (value) => Array.isArray(value) && value.every((item) => fits(item, ITEM)),
+  R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, "code:t")),
+};
+const ITEM = "topic:t seq:p at:i data:m stale?b";
 
-const SHAPES: Record<string, Shape> = {
-  welcome: { session: text, epoch: (value) => text(value) && /^[A-Za-z0-9]{1,32}$/.test(value as string), beat_ms: positive, seq: integer, now: integer },
-  subscribed: { id: positive, resumed: flag },
-  set: { ...ITEM, ref: positive },
-  patch: { ref: positive, seq: positive, at: integer, data: optional(isFields), stale: optional(flag) },
-  remove: { topic: text, seq: integer, why: (value) => WHYS.includes(value as string) },
-  live: { id: positive, seq: integer, skipped: optional(integer) },
-  beat: { seq: integer, now: integer },
-  snapshot: { id: positive, seq: integer, items: listOf(item) },
-  published: { id: positive, results: listOf(result) },
-  ok: { id: positive },
-  pong: { id: positive, now: integer },
-  error: { code: text },
-  bye: { retry_ms: integer },
+/** What must be there, `key:check`, and what may be, `key?check`. */
+const SHAPES: Record<string, string> = {
+  welcome: "session:t epoch:e beat_ms:p seq:i now:i",
+  subscribed: "id:p resumed:b",
+  set: `ref:p ${ITEM}`,
+  patch: "ref:p seq:p at:i data?m stale?b",
+  remove: "topic:t seq:i why:w",
+  live: "id:p seq:i skipped?i",
+  beat: "seq:i now:i",
+  snapshot: "id:p seq:i items:I",
+  published: "id:p results:R",
+  ok: "id:p",
+  pong: "id:p now:i",
+  error: "code:t",
+  bye: "retry_ms:i",
 };
 
-function fits(value: object, shape: Shape): boolean {
-  return Object.keys(shape).every((key) => (shape[key] as Check)((value as Record<string, unknown>)[key]));
+function fits(value: unknown, shape: string | undefined): boolean {
+  return (
+    shape !== undefined &&
+    isFields(value) &&
+    shape.split(" ").every((part) => {
+      const [key, check] = part.split(/[:?]/) as [string, string];
+      return (part.includes("?") && value[key] === undefined) || CHECKS[check]?.(value[key]);
+    })
+  );
 }
 
 /** Throws what is wrong with it. */
 export function readReply(message: unknown): Reply {
-  const shape = isFields(message) && text(message.op) && Object.hasOwn(SHAPES, message.op as string) ? SHAPES[message.op as string] : undefined;
-  if (!shape || !fits(message as object, shape)) {
-    const op = isFields(message) ? String(message.op).slice(0, 40) : typeof message;
-    throw new TypeError(shape ? `a ${op} that lacks something` : `unknown message: ${op}`);
+  const op = String((message as Reply | null)?.op);
+  if (!Object.hasOwn(SHAPES, op) || !fits(message, SHAPES[op])) {
+    throw new TypeError(`no message: ${op.slice(0, 40)}`);
   }
-  return message as unknown as Reply;
+  return message as Reply;
 }
 
 const CODES =

@@ -3,42 +3,14 @@
 
 /* When a JWT ends, as far as it says so. It is not verified: that is the broker's business. */
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/** base64url as one-byte characters; there is no `atob` everywhere. The claims we want are ASCII. */
-function decode(text: string): string {
-  let out = "";
-  let bits = 0;
-  let held = 0;
-  for (const letter of text.replace(/=+$/, "")) {
-    const value = LETTERS.indexOf(letter);
-    if (value < 0) {
-      return "";
-    }
-    held = ((held << 6) | value) & 0xffff;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out += String.fromCharCode((held >> bits) & 0xff);
-    }
-  }
-  return out;
-}
-
-/** Unix milliseconds of `exp` and `iat`; Infinity: it does not end, or does not say. */
-export function tokenLife(token: string): { from: number | undefined; until: number } {
+/** Unix milliseconds of `exp`; Infinity: it does not end, or does not say, or there is no `atob` here to read it with. */
+export function tokenEnd(token: string | undefined): number {
   try {
-    const claims = JSON.parse(decode(token.split(".")[1] ?? "")) as { exp?: unknown; iat?: unknown };
-    return {
-      from: typeof claims.iat === "number" ? claims.iat * 1000 : undefined,
-      until: typeof claims.exp === "number" ? claims.exp * 1000 : Infinity,
-    };
+    const { atob } = globalThis as unknown as { atob: (text: string) => string };
+    const base64 = token?.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/");
+    const { exp } = JSON.parse(atob(base64 as string)) as { exp?: unknown };
+    return typeof exp === "number" ? exp * 1000 : Infinity;
   } catch {
-    return { from: undefined, until: Infinity };
+    return Infinity;
   }
-}
-
-/** How long before its end a token is renewed: a quarter of its life, a minute at most. */
-export function renewAheadMs(from: number, until: number): number {
-  return Math.min(60_000, Math.max(0, until - from) / 4);
 }

@@ -279,7 +279,6 @@ test("what the other side is not", async () => {
     ["bad_frame", (env) => (env.line.open(), env.line.say({ ...WELCOME, epoch: "e 1" }))],
     ["bad_frame", (env) => (env.line.open(), env.line.say(WELCOME, WELCOME))],
     ["bad_frame", (env) => (env.line.open(), env.line.say(set("stock/1/a", 1, 1, {})))],
-    ["bad_frame", (env) => (env.line.open(), env.line.say(WELCOME, set("stock", 1, 1, {})))],
     ["bad_frame", (env) => (env.line.open(), env.line.say(WELCOME, patch(7, 1, {})))],
     ["bad_frame", (env) => (env.line.open(), env.line.say(WELCOME, { op: "party" }))],
     ["bad_frame", (env) => (env.line.open(), env.line.events.frame(`${JSON.stringify(WELCOME)}\n${"[".repeat(200_000)}`))],
@@ -342,9 +341,12 @@ test("close ends everything, leaves no timer, and says so to who comes later", a
   const { sub } = follow("stock/1/*");
   await connect();
   const waiting = client.set("stock/1/a", { available: 1 });
+  env.line.waiting = 2_000_000;
+  const unsent = client.set("stock/1/b", { available: 1 });
   client.close();
   assert.equal(sub.state, "unsubscribed");
-  await assert.rejects(waiting, { code: "closed", sent: true });
+  await assert.rejects(waiting, { code: "disconnected", sent: true });
+  await assert.rejects(unsent, { code: "closed", sent: false });
   assert.equal(env.timers, 0);
   assert.equal(env.page, undefined);
   assert.throws(() => client.subscribe("stock/1/*"), { code: "closed" });
@@ -711,13 +713,8 @@ test("refused for a passing reason: again when the broker says", async () => {
   assert.equal(sub.error, undefined);
 });
 
-test("what no broker would take is thrown at once", () => {
+test("only what has a circle can move", () => {
   const { client } = scene();
-  for (const match of ["stock", "", "a//b", "a/**/b", [], Array.from({ length: 65 }, (_, i) => `a/${i}`)]) {
-    assert.throws(() => client.subscribe(match), { code: "bad_pattern" });
-  }
-  assert.throws(() => client.subscribe("a/b", { near: { lat: 91, lon: 0, radius_m: 1 } }), { code: "invalid" });
-  assert.throws(() => client.subscribe("a/b", { every: 0.5 }), { code: "invalid" });
   assert.throws(() => client.subscribe("a/b").move({ lat: 0, lon: 0 }), { code: "invalid" });
 });
 
@@ -771,6 +768,7 @@ test("a loop over events skips versions when it is slow, and ends on the newest"
   })();
   await settle();
   live(false, 1, set("stock/1/a", 1, 1, {}));
+  await settle();
   for (let seq = 2; seq <= 500; seq++) {
     env.line.say(patch(1, seq, { available: seq }));
   }

@@ -136,15 +136,21 @@ test("one document", () => {
   assert.equal(result?.isMissing, false);
 });
 
-test("refused, and a pattern that is none", () => {
+test("refused", () => {
   const { env, greet, mount } = scene();
-  const refused = topics("nothing/1/*");
-  const wrong = topics("nothing");
-  mount(createElement("div", null, createElement(refused.Show), createElement(wrong.Show)));
+  const { Show, last } = topics("nothing/1/*");
+  mount(createElement(Show));
   act(greet);
   act(() => env.line.say({ op: "error", id: env.line.last("sub")?.id, code: "unknown_kind", detail: "x" }));
-  assert.deepEqual([refused.last().status, refused.last().isError, refused.last().error?.code], ["error", true, "unknown_kind"]);
-  assert.deepEqual([wrong.last().status, wrong.last().error?.code], ["error", "bad_pattern"]);
+  assert.deepEqual([last().status, last().isError, last().error?.code], ["error", true, "unknown_kind"]);
+});
+
+test("a client that was closed is an error like any other", () => {
+  const { client, mount } = scene();
+  client.close();
+  const { Show, last } = topics("stock/1/*");
+  mount(createElement(Show));
+  assert.deepEqual([last().status, last().error?.code], ["error", "closed"]);
 });
 
 test("not enabled: nothing is asked for", () => {

@@ -4,17 +4,18 @@
  */
 
 /*
- * Follows the branches of a product and says where it is in stock, until Ctrl-C.
+ * Follows the branches of a product and says where it is in stock, until Ctrl-C. A cut is survived, and what is held is called old as
+ * long as it lasts.
  *
- *     cc -I. clients/c/examples/watch_stock.c build/libahora.a -luv -lcrypto -lmsgpackc -ljansson -lxxhash -o watch_stock
- *     ./watch_stock 4711
+ *     cc subscribe.c $(pkg-config --cflags --libs ahora libuv) -o subscribe
+ *     ./subscribe 4711
  */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
-#include "include/ahora/ahora.h"
+#include <ahora/ahora.h>
 
 static void on_event(struct ahora_sub *sub, const struct ahora_event *event, void *user) {
     (void)user;
@@ -25,6 +26,10 @@ static void on_event(struct ahora_sub *sub, const struct ahora_event *event, voi
                (long long)available);
     } else if (event->kind == AHORA_EVENT_REMOVE) {
         printf("%.*s: no longer sold\n", (int)event->topic.bytes, (const char *)event->topic.data);
+    } else if (event->kind == AHORA_EVENT_BEHIND) {
+        puts("-- the line is lost; what stands above may be old");
+    } else if (event->kind == AHORA_EVENT_REFUSED) {
+        printf("-- refused: %s\n", ahora_code_name(event->code));
     } else if (event->kind == AHORA_EVENT_LIVE) {
         printf("-- that is all; changes follow (token %s)\n", ahora_sub_token(sub));
     }
@@ -49,7 +54,7 @@ int main(int argc, char **argv) {
     char pattern[AHORA_TOPIC_BYTES_MAX + 1];
     snprintf(pattern, sizeof(pattern), "stock/%s/*", argc > 1 ? argv[1] : "4711");
     signal(SIGPIPE, SIG_IGN);
-    struct ahora_options options = {.url = getenv("AHORA_URL"), .name = "watch-stock/1", .on_line = on_line};
+    struct ahora_options options = {.url = getenv("AHORA_URL"), .name = "subscribe-example/1", .on_line = on_line};
     const char *detail = NULL;
     struct ahora *client = ahora_open(uv_default_loop(), &options, &detail);
     struct ahora_view view = {.match = {pattern}, .match_count = 1};

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The ahora authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Checks the types and runs the tests whose names hold one of the words given, all without. Skipped where node or its packages cannot be had.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    echo "js: skipped, node or npm is not installed"
+    exit 0
+fi
+if [ ! -d node_modules/typescript ] && ! npm ci --no-audit --no-fund >/dev/null 2>&1; then
+    echo "js: skipped, its packages cannot be installed"
+    exit 0
+fi
+npm run --silent check
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+code=0
+npm test --silent -- "$@" >"$log" 2>&1 || code=$?
+cat "$log"
+[ "$code" -eq 0 ] && echo "$(sed -n 's/^# pass //p' "$log") passed"
+exit "$code"

@@ -192,7 +192,7 @@ const struct config_key config_keys[] = {
     KEY("websocket", "receive_bytes", CONFIG_BYTES, receive_bytes, 4 * KIB, MIB,
         "what is read from a WebSocket at once, into a buffer of which every loop has one"),
     KEY("websocket", "notsent_lowat_bytes", CONFIG_BYTES, notsent_lowat_bytes, KIB, 16 * MIB,
-        "TCP_NOTSENT_LOWAT: what a slow reader may have waiting in the kernel"),
+        "TCP_NOTSENT_LOWAT of every connection: what a slow reader may have waiting in the kernel"),
     KEY("websocket", "messages_bytes_max", CONFIG_BYTES, messages_bytes_max, KIB, 1024 * GIB,
         "of all messages that have not arrived in full; the newest is refused beyond it"),
     KEY("websocket", "idle_frames_rate_max", CONFIG_NUMBER, idle_frames_rate_max, 0, MANY,

@@ -120,7 +120,7 @@ step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
-step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens"
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens foreign"
 step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
 
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke

@@ -17,7 +17,7 @@ SANITIZE := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-s
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DAHORA_VERSION='"$(VERSION)"' -I. -g $(OPTIMIZE) $(SANITIZE) -fno-strict-aliasing \
               -fstack-protector-strong -fPIC -pthread $(WARNINGS) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANITIZE) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -luv -lwebsockets -ljwt -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
+LIBS := -luv -ljwt -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 

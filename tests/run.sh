@@ -93,6 +93,8 @@ done
 
 step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
 step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: 3,000 mangled (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    MANGLE_ROUNDS=3000 "$build/tests/hostile/mangle"
 step "hostile: a siege of 5,000" env AHORAD="$build/ahorad" SIEGE_SECONDS=2 "$build/tests/hostile/siege"
 step "hostile: a siege of 500 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 SIEGE_FOES=500 SIEGE_GOOD=50 \
     SIEGE_SECONDS=2 "$build/tests/hostile/siege"
@@ -120,8 +122,9 @@ step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
-step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property"
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens"
 step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
+
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

@@ -207,10 +207,11 @@ static void slowest_end(struct exchange *exchange) {
 static void on_disconnected(struct exchange *exchange, struct inquiry *inquiry) {
     char text[64];
     int bytes = snprintf(text, sizeof text, "{\"disconnected\":%" PRIu64 "}\n", inquiry->count);
+    char subject[AUDIT_PLAIN_BYTES];
+    audit_plain(subject, sizeof subject, span_of_text(inquiry->filter.subject));
     audit_note(exchange, "disconnect",
                "session=s%" PRIu64 " subject=\"%s\" has_address=%d match=\"%s\" result=ok count=%" PRIu64,
-               inquiry->filter.number, inquiry->filter.subject, inquiry->filter.has_address, inquiry->filter.match_text,
-               inquiry->count);
+               inquiry->filter.number, subject, inquiry->filter.has_address, inquiry->filter.match_text, inquiry->count);
     exchange_answer(exchange, &(struct answer){200, "application/json", no_store, span_of(text, (size_t)bytes)});
 }
 

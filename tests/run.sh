@@ -120,9 +120,19 @@ step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
 step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
 
+step "libahora and programs, installed" make --no-print-directory BUILD="$build" check-install
+
+step "command line at a terminal" make --no-print-directory BUILD="$build" check-cli
+
+step "examples written from the protocol" make --no-print-directory BUILD="$build" check-examples
+
+step "scenarios with libahora (asan)" make --no-print-directory BUILD="$build/asan" SAN=address scenarios-c
+
+step "libahora against the broker (asan)" make --no-print-directory BUILD="$build/asan" SAN=address check-client
+
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
-step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens"
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens foreign"
 step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
 
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke

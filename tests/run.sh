@@ -122,8 +122,9 @@ step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
-step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property"
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens"
 step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
+
 step "bench, every scenario for a moment" make --no-print-directory BUILD="$build" bench-smoke
 
 step "traces" make --no-print-directory BUILD="$build" check-traces

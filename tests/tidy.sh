@@ -83,7 +83,7 @@ third_party 'msgpack' proto tests/support tests/unit
 third_party 'jansson' proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
 third_party 'lmdb' broker/store
 third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
-third_party 'libwebsockets' broker/net clients/c
+third_party 'libwebsockets' bench/peers
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
 third_party 'openssl' broker/net clients/c clients/cli tests/unit tests/tunnel

@@ -144,6 +144,18 @@ static long processor_ticks(const struct broker_process *broker) {
 #define DESCRIPTORS 100
 #define CROWD 300
 
+static int count_in_log(const struct broker_process *broker, const char *text) {
+    char line[4096];
+    int count = 0;
+    FILE *file = fopen(broker->log, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        count += strstr(line, text) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
 /* The broker may have at most DESCRIPTORS open files: far fewer than the crowd that comes. */
 static void check_without_descriptors(struct broker_process *broker) {
     struct wire wire;
@@ -167,6 +179,8 @@ static void check_without_descriptors(struct broker_process *broker) {
         assert_true(scene_clock_ms() < deadline_ms);
         scene_sleep(10);
     }
+    assert_in_range(count_in_log(broker, "accept-failed"), 0, 4); /* once in ten seconds, not for each that came */
+    assert_in_range(count_in_log(broker, "connection-refused"), 0, 4);
     wire_fini(&wire);
 }
 

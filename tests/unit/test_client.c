@@ -341,6 +341,26 @@ static void other_refusals_are_tried_again(void **state) {
     rig_fini(&rig);
 }
 
+/* Whole seconds are the same for many, so within the next one they spread. */
+static void a_refusal_may_say_when_to_come_back(void **state) {
+    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n";
+    static const char dated[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\n";
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    client_on_connected(&rig.client, rig.now);
+    rig_bytes(&rig, busy, sizeof(busy) - 1);
+    expect_events(&rig, "lost\n");
+    assert_in_range(client_deadline(&rig.client) - rig.now, 7000, 7999);
+    rig_wait(&rig, 6999);
+    assert_false(rig.opened);
+    rig_wait(&rig, 1000);
+    assert_true(rig.opened);
+    client_on_connected(&rig.client, rig.now);
+    rig_bytes(&rig, dated, sizeof(dated) - 1); /* as if it had said nothing */
+    assert_in_range(client_deadline(&rig.client) - rig.now, 0, 2000);
+    rig_fini(&rig);
+}
+
 static void lines_that_never_hold_wait_longer(void **state) {
     struct rig rig;
     int64_t longest = 0;
@@ -421,6 +441,7 @@ int main(void) {
         BOTH(opening_that_takes_too_long_is_given_up),
         BOTH(refused_token_is_not_tried_again),
         BOTH(other_refusals_are_tried_again),
+        BOTH(a_refusal_may_say_when_to_come_back),
         BOTH(lines_that_never_hold_wait_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

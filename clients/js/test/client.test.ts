@@ -512,6 +512,19 @@ test("a merge patch is RFC 7396, and takes no prototype", async () => {
   assert.equal(({} as Fields).polluted, undefined);
 });
 
+test("a version that is not newer is not told again, and nothing goes back", async () => {
+  const { env, connect, follow, live } = scene();
+  const { sub, told } = follow("stock/1/*");
+  await connect();
+  live(false, 5, set("stock/1/a", 1, 5, { available: 5 }), set("stock/1/a", 1, 5, { available: 5 }), set("stock/1/a", 1, 4, { available: 4 }));
+  const entry = sub.get("stock/1/a");
+  env.line.say(patch(1, 5, { available: 1 }), patch(1, 3, { available: 2 }), { op: "remove", topic: "stock/1/a", seq: 4, why: "deleted" });
+  assert.equal(sub.get("stock/1/a"), entry);
+  assert.deepEqual(told, ["stock/1/a@5", "live", "sync"]);
+  env.line.say({ op: "remove", topic: "stock/1/a", seq: 5, why: "left" }, set("stock/1/a", 2, 5, { available: 5 }));
+  assert.deepEqual(told.slice(3), ["stock/1/a left", "stock/1/a@5"], "what left may come back as it was");
+});
+
 test("the same twice is one subscription on the wire", async () => {
   const { env, client, connect, live } = scene();
   const one = client.subscribe("stock/1/*", { where: { available: { gte: 1 }, price: { eq: "1" } } });
@@ -776,7 +789,12 @@ test("a loop over events skips versions when it is slow, and ends on the newest"
     await settle();
   }
   assert.deepEqual(seen, ["update 1", "sync", "update 500"]);
-  env.line.say({ op: "remove", topic: "stock/1/a", seq: 501, why: "deleted" });
+  env.line.say(set("stock/1/b", 2, 601, {}), set("stock/1/c", 3, 602, {}), patch(2, 603, { available: 1 }));
+  for (let i = 0; i < 10; i++) {
+    await settle();
+  }
+  assert.deepEqual(seen.slice(3), ["update 602", "update 603"], "in the order of the newest");
+  env.line.say({ op: "remove", topic: "stock/1/a", seq: 604, why: "deleted" });
   sub.unsubscribe();
   await loop;
   assert.equal(seen.at(-1), "remove 500");

@@ -99,6 +99,20 @@ test("changes that come fast are rendered together, and the last one is shown", 
   assert.ok(seen.length - renders <= 2 * 4, `${seen.length - renders} renders`); // strict mode renders twice
 });
 
+test("while changes come fast, most of them are rendered by those that follow", () => {
+  const { env, greet, live, mount } = scene();
+  const { Show, seen } = topics("stock/1/*", { throttle: 60_000 });
+  const tree = mount(createElement(Show));
+  act(greet);
+  act(() => live(set("stock/1/a", 1, 4, { available: 1 })));
+  const renders = seen.length;
+  for (let seq = 5; seq < 55; seq++) {
+    act(() => env.line.say({ op: "patch", ref: 1, seq, at: seq, data: { available: seq } }));
+  }
+  assert.equal(seen.length, renders);
+  act(() => tree.unmount());
+});
+
 test("another pattern is another subscription; another circle is a move", () => {
   const { env, greet, live, mount, client } = scene();
   const { Show, last } = topics("service/bike/**", { near: { lat: 1, lon: 1, radius_m: 500 } });

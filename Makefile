@@ -17,7 +17,7 @@ SANITIZE := $(if $(filter address,$(SAN)),-fsanitize=address$(,)undefined -fno-s
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DAHORA_VERSION='"$(VERSION)"' -I. -g $(OPTIMIZE) $(SANITIZE) -fno-strict-aliasing \
               -fstack-protector-strong -fPIC -pthread $(WARNINGS) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANITIZE) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -luv -lwebsockets -ljwt -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
+LIBS := -luv -ljwt -lssl -lcrypto -lmsgpackc -ljansson -llmdb -linih -lxxhash -lz -lm
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 
@@ -97,8 +97,9 @@ format: ## format every C file
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 .PHONY: tidy
-tidy: $(BUILD)/libcore.a $(BUILD)/ahora $(BUILD)/man/keys ## check formatting, folder arrows, third-party headers, banned calls, stale files
+tidy: $(BUILD)/libcore.a $(BUILD)/ahorad $(BUILD)/ahora $(BUILD)/man/keys ## check formatting, folder arrows, third-party headers, banned calls, stale files
 	@BUILD=$(BUILD) tests/tidy.sh
+	@BUILD=$(BUILD) tests/limits.sh
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

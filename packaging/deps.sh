@@ -8,8 +8,8 @@ set -eu
 # Why each: the README, "Built on"; curl is for "Five minutes" there; nodejs and npm make the pages, and `make` does without them.
 run="gcc libc6-dev libuv1-dev libwebsockets-dev libmsgpack-dev liblmdb-dev libjansson-dev libinih-dev libxxhash-dev libjwt-dev libssl-dev zlib1g-dev ca-certificates curl scdoc"
 command -v npm >/dev/null || run="$run nodejs npm" # or another node that is there
-test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps chromium man-db pkg-config"
-screenshots="$run chromium fonts-inter"
+test="$run libcmocka-dev clang clang-format libclang-rt-14-dev binutils git procps chromium man-db pkg-config openssl nginx haproxy"
+screenshots="$run chromium fonts-inter pngquant" # what `make screenshots` draws with, and makes small
 
 # What `make bench-peers` compares with (docs/benchmarks.md). Their services are not started: the bench starts its own.
 peers="nginx libnginx-mod-nchan mosquitto nats-server redis-server"
@@ -17,7 +17,10 @@ command -v npm >/dev/null || peers="$peers npm"
 
 case "${1:-run}" in
 run) wanted=$run ;;
-test) wanted=$test ;;
+test)
+    wanted=$test
+    export RUNLEVEL=1 # invoke-rc.d starts nothing in single-user mode: the tests start nginx and HAProxy themselves
+    ;;
 screenshots) wanted=$screenshots ;;
 peers)
     wanted=$peers

@@ -26,3 +26,5 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libstore.a $(BUILD)/
 	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ -Wl,--start-group $^ -Wl,--end-group $(LIBS)
 
 $(BUILD)/tests/fuzz/fuzz_frame: $(BUILD)/obj/broker/net/frame.o
+
+$(BUILD)/tests/fuzz/fuzz_client: $(BUILD)/libahora.a

@@ -15,8 +15,14 @@ $(BUILD)/tests/hostile/siege: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/h
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
 
+$(BUILD)/tests/hostile/mangle: $(addprefix $(BUILD)/obj/tests/hostile/,mangle.o frame_script.o raw_peer.o) \
+		$(BUILD)/obj/tests/integration/scene.o $(BUILD)/libsupport.a
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
+
 .PHONY: hostile
-hostile: all $(BUILD)/tests/hostile/rfc6455 $(BUILD)/tests/hostile/siege ## build the hostile peers
+hostile: all $(addprefix $(BUILD)/tests/hostile/,rfc6455 siege mangle) ## build the hostile peers
 
 .PHONY: hostile-suites
 hostile-suites: $(BUILD)/ahorad ## suites of other people against the broker: JSON, MessagePack, naughty names (needs node and npm)

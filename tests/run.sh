@@ -93,6 +93,8 @@ done
 
 step "hostile: RFC 6455" env AHORAD="$build/ahorad" "$build/tests/hostile/rfc6455"
 step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 "$build/tests/hostile/rfc6455"
+step "hostile: 3,000 mangled (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+    MANGLE_ROUNDS=3000 "$build/tests/hostile/mangle"
 step "hostile: a siege of 5,000" env AHORAD="$build/ahorad" SIEGE_SECONDS=2 "$build/tests/hostile/siege"
 step "hostile: a siege of 500 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 SIEGE_FOES=500 SIEGE_GOOD=50 \
     SIEGE_SECONDS=2 "$build/tests/hostile/siege"
@@ -117,6 +119,16 @@ step "hostile tokens (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS
 step "kinds against ajv" make --no-print-directory BUILD="$build" ajv
 
 step "web: the pages in Chromium" make --no-print-directory BUILD="$build" web
+
+step "libahora and programs, installed" make --no-print-directory BUILD="$build" check-install
+
+step "command line at a terminal" make --no-print-directory BUILD="$build" check-cli
+
+step "examples written from the protocol" make --no-print-directory BUILD="$build" check-examples
+
+step "scenarios with libahora (asan)" make --no-print-directory BUILD="$build/asan" SAN=address scenarios-c
+
+step "libahora against the broker (asan)" make --no-print-directory BUILD="$build/asan" SAN=address check-client
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 

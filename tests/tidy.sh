@@ -43,9 +43,10 @@ arrows() {
     clients/cli) echo "include proto clients/c" ;;
     tests/support) echo "" ;;
     tests/traces | tests/integration | tests/tokens) echo "include tests/support" ;;
+    tests/client) echo "include tests/support" ;;
     tests/hostile) echo "include tests/support tests/integration" ;;
     tests/unit) echo "include proto broker/base broker/core broker/store broker/net clients/c clients/cli tests/sim bench" ;;
-    tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net tests/sim" ;;
+    tests/fuzz) echo "include proto broker/base broker/core broker/store broker/net clients/c tests/sim" ;;
     tests/shards) echo "include proto broker/base broker/core tests/sim" ;;
     tests/*) echo "include proto broker/base broker/core broker/store broker/net" ;;
     docs/man) echo "include proto broker/base broker/core broker/store broker/net" ;;
@@ -80,13 +81,13 @@ third_party() { # header pattern, then the folders that may
     done < <(grep -nE "^#include <$pattern" $c_files)
 }
 third_party 'msgpack' proto tests/support tests/unit
-third_party 'jansson' proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
+third_party 'jansson' tests/scenarios tests/client proto bench tests/support tests/traces tests/integration tests/tokens tests/unit tests/fuzz
 third_party 'lmdb' broker/store
-third_party 'uv\.h' broker/net clients/c clients/c/examples clients/cli
-third_party 'libwebsockets' broker/net clients/c
+third_party 'uv\.h' tests/scenarios tests/client broker/net clients/c clients/c/examples clients/cli
+third_party 'libwebsockets' bench/peers
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
-third_party 'openssl' broker/net clients/c clients/cli tests/unit tests/tunnel
+third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel
 third_party 'jwt\.h' broker/net clients/cli
 
 # ---- banned calls ----

@@ -8,7 +8,7 @@ web: $(BUILD)/ahorad ## the pages in Chromium (WEB="demo line": only cases with 
 	@tests/web/run.sh $(BUILD)/ahorad $(WEB)
 
 .PHONY: screenshots
-screenshots: ## draw the pictures of the README anew, docs/img/*.png (installs chromium and a font)
+screenshots: ## draw the pictures of the README anew, docs/img/*.png (installs chromium, a font and pngquant)
 	@packaging/deps.sh screenshots
 	@$(MAKE) --no-print-directory -j2 all
 	@cd tests/web && npm ci --ignore-scripts --no-audit --no-fund >/dev/null

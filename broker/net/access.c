@@ -21,8 +21,9 @@
 #include "broker/net/tls.h"
 #include "proto/pack.h"
 
-/* Tokens judged in one turn: a signature costs up to 100 us, and whoever is in shall not wait for those who come. */
-#define JUDGED_A_TURN 64
+/* Tokens are judged for so long in one round of a turn: a signature costs up to half a millisecond, and whoever is in shall not wait for
+   those who come. */
+#define JUDGE_NS UINT64_C(2000000)
 
 #define REVOKED_BYTES_MAX ((size_t)16 << 20)
 
@@ -352,11 +353,9 @@ static enum refusal judge(struct broker *broker, struct span text, struct rights
 
 bool access_judge_sessions(struct broker *broker) {
     struct span token;
-    for (int i = 0; i < JUDGED_A_TURN; i++) {
-        struct session *session = core_next_token(broker->core, &token);
-        if (session == NULL) {
-            return false;
-        }
+    struct session *session;
+    const uint64_t start_ns = uv_hrtime();
+    while ((session = core_next_token(broker->core, &token)) != NULL) {
         struct rights *rights;
         const enum refusal refusal = judge(broker, token, &rights);
         session_judge(broker->core, session,
@@ -364,8 +363,11 @@ bool access_judge_sessions(struct broker *broker) {
                       : refusal == REFUSAL_MEMORY ? AHORA_OVERLOADED
                                                   : AHORA_UNAUTHORIZED,
                       rights);
+        if (uv_hrtime() - start_ns >= JUDGE_NS) {
+            return true;
+        }
     }
-    return true;
+    return false;
 }
 
 struct rights *access_of_subject(struct broker *broker, struct span subject) {
@@ -437,6 +439,7 @@ static bool refuse(struct exchange *exchange, enum refusal refusal) {
         exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
         return false;
     }
+    exchange->connection->keep_alive = false; /* guessing takes a connection for each guess, and these are bounded */
     exchange_problem(exchange, &(struct problem){.code = AHORA_UNAUTHORIZED,
                                                  .detail = "the credentials are not valid",
                                                  .headers = "WWW-Authenticate: Bearer\r\n"});

@@ -115,8 +115,9 @@ static void revoke_whom(struct exchange *exchange, struct span body) {
         return;
     }
     const enum ahora_code code = access_revoke(exchange->broker, &revocation, &detail);
-    audit_note(exchange, "revoke", "%s=\"%.*s\" result=%s", revocation.kind == REVOKE_ID ? "id" : "subject",
-               (int)revocation.value.bytes, (const char *)revocation.value.data, ahora_code_name(code));
+    char whom[AUDIT_PLAIN_BYTES];
+    audit_note(exchange, "revoke", "%s=\"%s\" result=%s", revocation.kind == REVOKE_ID ? "id" : "subject",
+               audit_plain(whom, sizeof whom, revocation.value), ahora_code_name(code));
     if (code != AHORA_OK) {
         exchange_refuse(exchange, code, detail);
         return;

@@ -49,6 +49,9 @@ static bool read_number(struct span text, uint64_t *number) {
 
 static bool read_address(struct span text, struct session_filter *filter) {
     char words[INET6_ADDRSTRLEN + 8];
+    if (text.bytes == 0) {
+        return false;
+    }
     snprintf(words, sizeof words, "%s%.*s", memchr(text.data, ':', text.bytes) == NULL ? "::ffff:" : "", (int)text.bytes,
              (const char *)text.data);
     filter->has_address = text.bytes < INET6_ADDRSTRLEN && inet_pton(AF_INET6, words, &filter->address) == 1;
@@ -65,7 +68,7 @@ static bool read_subject(struct span text, struct session_filter *filter) {
 }
 
 static bool read_match(struct span text, struct session_filter *filter) {
-    if (text.bytes >= sizeof filter->match_text) {
+    if (text.bytes == 0 || text.bytes >= sizeof filter->match_text) {
         return false;
     }
     memcpy(filter->match_text, text.data, text.bytes);
@@ -204,10 +207,11 @@ static void slowest_end(struct exchange *exchange) {
 static void on_disconnected(struct exchange *exchange, struct inquiry *inquiry) {
     char text[64];
     int bytes = snprintf(text, sizeof text, "{\"disconnected\":%" PRIu64 "}\n", inquiry->count);
+    char subject[AUDIT_PLAIN_BYTES];
+    audit_plain(subject, sizeof subject, span_of_text(inquiry->filter.subject));
     audit_note(exchange, "disconnect",
                "session=s%" PRIu64 " subject=\"%s\" has_address=%d match=\"%s\" result=ok count=%" PRIu64,
-               inquiry->filter.number, inquiry->filter.subject, inquiry->filter.has_address, inquiry->filter.match_text,
-               inquiry->count);
+               inquiry->filter.number, subject, inquiry->filter.has_address, inquiry->filter.match_text, inquiry->count);
     exchange_answer(exchange, &(struct answer){200, "application/json", no_store, span_of(text, (size_t)bytes)});
 }
 

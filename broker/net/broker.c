@@ -17,13 +17,13 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-/* Descriptors that are not connections: the journal and its next segment, LMDB, the loop, listening sockets, a spare one, the library. */
+/* Descriptors that are not connections: the journal and its next segment, LMDB, the loop, listening sockets, a spare one. */
 #define DESCRIPTORS_RESERVED 64
 #define DESCRIPTORS_DEFAULT 65536
 
 /*
- * How many connections there may be, after the limit of open files was raised (or lowered) to what they need. Not more than asked for: with
- * every close, libwebsockets walks a table as long as the limit, 65,536 entries in about 40 us and a million in about 600 us.
+ * How many connections there may be, after the limit of open files was raised (or lowered) to what they need. Not more than asked for: each
+ * costs memory, ours and the kernel's.
  */
 static size_t set_descriptors(struct broker *broker, size_t wanted) {
     struct rlimit limit;
@@ -248,7 +248,6 @@ static void fini(struct broker *broker) {
     if (broker->store != NULL) {
         store_close(broker->store);
     }
-    log_take_lws(NULL);
 }
 
 int broker_run(struct broker *broker) {

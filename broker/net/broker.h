@@ -70,7 +70,7 @@ struct broker {
     size_t bodies_bytes;     /* of whole bodies being collected */
     int64_t drain_until_ms;
     struct backup *backup; /* that was asked for here and is under way; NULL: none */
-    struct log_limit refused_log, accept_log, load_log, tls_log;
+    struct log_limit refused_log, accept_log, load_log, tls_log, audit_log;
 };
 
 /* Runs until drained. The exit code of the process. */
@@ -82,7 +82,7 @@ int broker_run(struct broker *broker);
 struct broker *broker_create_follower(const struct broker *first, size_t index);
 void broker_destroy_follower(struct broker *broker); /* NULL is fine */
 
-/* Its loop, and the library on it. False: the loop, or the library on it, would not start. */
+/* Its loop, and what lives on it. False: the loop would not start, or there is no memory. */
 bool broker_open_loop(struct broker *broker);
 
 /* Until lifecycle_stop; then the loop is closed. */

@@ -7,16 +7,26 @@
 
 #include "broker/core/budget.h"
 #include "broker/net/connection.h"
+#include "broker/net/listen_address.h"
+#include "broker/net/tls.h"
 #include "broker/net/websocket_internal.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+/* OpenSSL 3.0 on Debian 12: an idle connection after its handshake, whose record buffers are given back. */
+#define OPENSSL_BYTES 13800
+#define HANDSHAKE_BYTES 44000 /* under way, at most */
 
 static const struct budget_item net_items[] = {
     {"WebSocket", "struct websocket", "net/websocket_internal.h", BUDGET_ALLOCATED(sizeof(struct websocket))},
     {"WebSocket", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
     {"HTTP connection, idle", "struct connection", "net/connection.h", BUDGET_ALLOCATED(sizeof(struct connection))},
     {"HTTP connection, idle", "struct transport", "net/transport.h", BUDGET_ALLOCATED(sizeof(struct transport))},
+    {"TLS, on top", "SSL, its session, keys (measured)", "OpenSSL", OPENSSL_BYTES},
+    {"TLS, on top", "what struct tls has more", "net/tls.h", sizeof(struct tls) - sizeof(struct transport)},
+    {"TLS, on top, busy", "a record being read (at most)", "OpenSSL", BUDGET_ALLOCATED(16384 + 344)},
+    {"TLS, on top, busy", "a record being written (at most)", "OpenSSL", BUDGET_ALLOCATED(16384 + 96)},
 };
 
 #define NET_ITEMS (sizeof net_items / sizeof net_items[0])
@@ -69,6 +79,11 @@ static void print_limits(const struct config *config, FILE *out) {
     print_bound(out, "limits.sources_max", (int64_t)config->core.sources_max, core_sum("source"));
     print_bound(out, "limits.connections_max (0: 65,472), idle", config->connections_max > 0 ? config->connections_max : 65472,
                 budget_connection_bytes());
+    if (listen_has_tls(config)) {
+        print_bound(out, "the same, if all have TLS, on top", config->connections_max > 0 ? config->connections_max : 65472,
+                    sum_of(net_items, NET_ITEMS, "TLS, on top"));
+        print_bound(out, "tls.handshakes_max", config->handshakes_max, HANDSHAKE_BYTES);
+    }
     print_bound(out, "http.bodies_bytes_max", config->bodies_bytes_max, 1);
     print_bound(out, "websocket.messages_bytes_max", config->messages_bytes_max, 1);
     print_bound(out, "http.listed_topics_max", config->listed_topics_max, sizeof(void *));

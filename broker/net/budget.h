@@ -5,7 +5,7 @@
 
 /*
  * `ahorad --budget`: what each thing the broker keeps costs in bytes, struct by struct, and what that comes to at the limits of a
- * configuration. Sizes of our structs are as compiled; those of libwebsockets and libuv were measured (massif) and are marked.
+ * configuration. Sizes are those of our structs as compiled.
  */
 #ifndef NET_BUDGET_H
 #define NET_BUDGET_H

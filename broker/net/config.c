@@ -7,6 +7,7 @@
 
 #include "broker/net/config_kinds.h"
 #include "broker/net/config_promise.h"
+#include "broker/net/forwarded.h"
 #include "broker/net/listen_address.h"
 
 #include <assert.h>
@@ -314,6 +315,9 @@ static void check_listening(struct config *config, FILE *errors) {
     check_word(config, errors, "tls.min_version", config->tls_min_version, (const char *const[]){"1.2", "1.3"});
     check_word(config, errors, "tls.client_certificates", config->tls_client_certificates,
                (const char *const[]){"required", "optional"});
+    if (!forwarded_check(config->trusted_proxies, why, sizeof why)) {
+        report(config, errors, "listen.trusted_proxies", 0, why);
+    }
     if (!listen_check(config, why, sizeof why)) {
         config->errors++;
         fprintf(errors, "%s\n", why);

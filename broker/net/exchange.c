@@ -7,6 +7,7 @@
 
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
+#include "broker/net/forwarded.h"
 #include "broker/net/origin.h"
 #include "broker/net/route.h"
 
@@ -196,8 +197,11 @@ static bool role_admits(struct exchange *exchange) {
     if (exchange->connection->transport->role != LISTENER_PUBLIC || route_is_public(exchange->handler)) {
         return true;
     }
+    static const char admin[] = "/v1/admin/";
+    struct span path = buffer_span(&exchange->path);
+    bool is_admin = path.bytes >= sizeof admin - 1 && memcmp(path.data, admin, sizeof admin - 1) == 0;
     exchange->broker->metrics.roles_refused++;
-    if (method == HTTP_GET || method == HTTP_HEAD) {
+    if (is_admin || method == HTTP_GET || method == HTTP_HEAD) {
         exchange_refuse(exchange, AHORA_NOT_FOUND, "there is nothing at this path");
     } else {
         exchange_refuse(exchange, AHORA_FORBIDDEN, "nothing is published at this address");
@@ -237,8 +241,8 @@ void exchange_begin(struct exchange *exchange, struct span head) {
         return;
     }
     origin_read(exchange);
-    if (has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) || !origin_admit(exchange) ||
-        !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
+    if (!forwarded_admit(exchange) || has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) ||
+        !origin_admit(exchange) || !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
         return;
     }
     if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {

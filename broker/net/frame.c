@@ -211,7 +211,8 @@ static struct frame_event begin_data(struct frame_reader *reader, struct frame_i
     reader->message_bytes += head->payload_bytes;
     memcpy(reader->mask, head->mask, MASK_BYTES);
     input->at += head->bytes;
-    return take_piece(reader, input);
+    bool is_there = reader->left == 0 || input->at < input->end;
+    return is_there ? take_piece(reader, input) : (struct frame_event){.kind = FRAME_MORE};
 }
 
 struct frame_event frame_next(struct frame_reader *reader, struct frame_input *input, size_t message_bytes_max) {

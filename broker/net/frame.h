@@ -38,7 +38,7 @@ enum frame_opcode {
 
 enum frame_kind {
     FRAME_MORE,  /* nothing more can be taken until more has arrived */
-    FRAME_PIECE, /* of a message, in order; may be empty */
+    FRAME_PIECE, /* of a message, in order; empty only if its frame is */
     FRAME_PING,
     FRAME_PONG,
     FRAME_CLOSE,

@@ -152,6 +152,31 @@ void connection_limits_leave(struct connection_limits *limits, struct address_co
     pthread_mutex_unlock(&limits->mutex);
 }
 
+static bool move(struct connection_limits *limits, struct address_count **count, const struct sockaddr *address) {
+    struct address_count *to = NULL;
+    if (address != NULL && (limits->limit_loopback || !sockaddr_is_loopback(address))) {
+        uint64_t key[2];
+        address_key(address, key);
+        to = find_or_add(limits, key);
+        if (to == NULL || (to != *count && to->connections >= limits->connections_per_address_max)) {
+            return false;
+        }
+        to->connections++;
+    }
+    if (*count != NULL && --(*count)->connections == 0) {
+        forget(limits, *count);
+    }
+    *count = to;
+    return true;
+}
+
+bool connection_limits_move(struct connection_limits *limits, struct address_count **count, const struct sockaddr *address) {
+    pthread_mutex_lock(&limits->mutex);
+    bool moved = move(limits, count, address);
+    pthread_mutex_unlock(&limits->mutex);
+    return moved;
+}
+
 size_t connection_limits_count(struct connection_limits *limits) {
     pthread_mutex_lock(&limits->mutex);
     size_t count = limits->connections;

@@ -47,6 +47,9 @@ enum admission connection_limits_enter(struct connection_limits *limits, const s
                                        struct address_count **count);
 void connection_limits_leave(struct connection_limits *limits, struct address_count *count);
 
+/* Counts a connection for another address from now on; `address` NULL: for none. False: that one has its share, and nothing has changed. */
+bool connection_limits_move(struct connection_limits *limits, struct address_count **count, const struct sockaddr *address);
+
 /* Connections now. */
 size_t connection_limits_count(struct connection_limits *limits);
 

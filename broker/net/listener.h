@@ -4,7 +4,7 @@
  */
 
 /*
- * Listening sockets: accept, admission, and what to do when descriptors run out. Sockets are accepted here and not by libwebsockets, so
+ * Listening sockets: accept, admission, and what to do when descriptors run out. Sockets are accepted here and not by a library, so
  * that limits, deadlines and a full table of files are handled before anything is spent on a connection. Loop thread.
  *
  * When the kernel gives no descriptor, accepting would fail again at once and for ever, because the listening socket stays readable. A spare

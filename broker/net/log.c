@@ -6,7 +6,6 @@
 #include "broker/net/log.h"
 
 #include <assert.h>
-#include <libwebsockets.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,10 +15,6 @@
 #define LOG_LINE_BYTES_MAX 1024
 
 static const char *const level_names[LOG_LEVELS] = {"error", "warn", "info", "debug"};
-
-/* libwebsockets gives its log callback no argument. What it complains of is mostly the doing of peers, so it is kept short. */
-static const struct log *lws_log;
-static struct log_limit lws_limit;
 
 const char *log_level_name(enum log_level level) {
     assert(level < LOG_LEVELS);
@@ -86,25 +81,4 @@ void log_event_limited(const struct log *log, struct log_limit *limit, int64_t n
     write_line(level, event, fields, limit->quiet);
     limit->next_ms = now_ms + LOG_LIMIT_MS;
     limit->quiet = 0;
-}
-
-/* Adopting a socket whose first bytes were already read is reported by the library at its error level; it is no error. */
-static bool is_noise(const char *line) {
-    return strstr(line, "calling service") != NULL || strstr(line, "deferring handling ah") != NULL;
-}
-
-static void on_lws_line(int level, const char *line) {
-    if (lws_log == NULL || is_noise(line)) {
-        return;
-    }
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int bytes = (int)strcspn(line, "\n");
-    log_event_limited(lws_log, &lws_limit, (int64_t)now.tv_sec * 1000, level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets",
-                      "text=\"%.*s\"", bytes, line);
-}
-
-void log_take_lws(const struct log *log) {
-    lws_log = log;
-    lws_set_log_level(log != NULL ? LLL_ERR | LLL_WARN : 0, on_lws_line);
 }

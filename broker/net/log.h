@@ -5,7 +5,7 @@
 
 /*
  * The log: one line per event on stderr, `time level event key=value …`, for an operator who was not there. Nothing per message.
- * A line may be written from any thread. Lines of libwebsockets (warnings and errors) come through log_take_lws.
+ * A line may be written from any thread.
  */
 #ifndef NET_LOG_H
 #define NET_LOG_H
@@ -40,9 +40,5 @@ void log_event(const struct log *log, enum log_level level, const char *event, c
 
 void log_event_limited(const struct log *log, struct log_limit *limit, int64_t now_ms, enum log_level level, const char *event,
                        const char *format, ...) __attribute__((format(printf, 6, 7)));
-
-/* Sends what libwebsockets logs through `log`; with NULL it is silent. The one place of the program that needs a static. Not for several
-   threads that use the library: it makes its lines in a static buffer of its own. */
-void log_take_lws(const struct log *log);
 
 #endif

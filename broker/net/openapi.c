@@ -61,10 +61,10 @@ static void put_references(struct buffer *out, const char *names, const char *fo
 }
 
 /* Topics hold slashes, which stand in the path as they are: more than OpenAPI can say. */
-static void put_parameters(struct buffer *out, const struct operation *operation) {
+static void put_parameters(struct buffer *out, const struct operation *operation, bool has_rest) {
     describe_put_key(out, false, "parameters");
     buffer_put_text(out, "[");
-    if (operation->rest != NULL) {
+    if (has_rest) {
         bool topic = strcmp(operation->rest, "topic") == 0;
         buffer_put_text(out, "{\"in\":\"path\",\"required\":true");
         describe_put_pair(out, false, "name", operation->rest);
@@ -73,7 +73,7 @@ static void put_parameters(struct buffer *out, const struct operation *operation
         buffer_put_text(out, topic ? ",\"allowReserved\":true,\"schema\":{\"$ref\":\"#/components/schemas/Topic\"}}"
                                    : ",\"schema\":{\"type\":\"string\"}}");
     }
-    put_references(out, operation->parameters, "parameters", operation->rest == NULL);
+    put_references(out, operation->parameters, "parameters", !has_rest);
     buffer_put_text(out, "]");
 }
 
@@ -187,10 +187,28 @@ static void put_codes(struct buffer *out, uint64_t codes) {
     buffer_put_text(out, "]");
 }
 
-static void put_operation(struct buffer *out, const struct operation *operation, enum http_method method) {
+/* A prefix, with something behind it (route.c). */
+static bool has_rest(const struct route *route) {
+    size_t bytes = strlen(route->path);
+    return bytes > 1 && route->path[bytes - 1] == '/';
+}
+
+/* A handler of several paths is several operations: the first has its name, the others the first word of their path besides. */
+static void put_id(struct buffer *out, const struct operation *operation, const struct route *route, enum http_method method) {
+    char id[96];
+    const char *word = "";
+    for (size_t i = 0; route_at(i) != route; i++) {
+        word = route_at(i)->handlers[method] == operation->handler ? route->path + 1 : word;
+    }
+    snprintf(id, sizeof id, "%s%s%.*s", operation->id, word[0] == '\0' ? "" : "_", (int)strcspn(word, "/"), word);
+    describe_put_pair(out, true, "operationId", id);
+}
+
+static void put_operation(struct buffer *out, const struct operation *operation, const struct route *route,
+                          enum http_method method) {
     put_method(out, method);
     buffer_put_text(out, "{");
-    describe_put_pair(out, true, "operationId", operation->id);
+    put_id(out, operation, route, method);
     describe_put_pair(out, false, "summary", operation->summary);
     if (operation->description != NULL) {
         describe_put_pair(out, false, "description", operation->description);
@@ -199,7 +217,7 @@ static void put_operation(struct buffer *out, const struct operation *operation,
     buffer_put_text(out, "[");
     json_put_text(out, span_of_text(operation->tag));
     buffer_put_text(out, "]");
-    put_parameters(out, operation);
+    put_parameters(out, operation, has_rest(route));
     put_body(out, operation);
     put_responses(out, operation);
     put_codes(out, operation->codes);
@@ -216,7 +234,7 @@ static void put_path(struct buffer *out, const struct route *route, bool first) 
     bool first_method = true;
     for (int method = 0; method < HTTP_METHODS && rest == NULL; method++) {
         const struct operation *operation = described(route, (enum http_method)method);
-        rest = operation != NULL ? operation->rest : NULL;
+        rest = operation != NULL && has_rest(route) ? operation->rest : NULL;
     }
     snprintf(path, sizeof path, "%s%s%s%s%s", route->path, rest != NULL ? "{" : "", rest != NULL ? rest : "",
              rest != NULL ? "}" : "", route->suffix != NULL ? route->suffix : "");
@@ -226,7 +244,7 @@ static void put_path(struct buffer *out, const struct route *route, bool first) 
         const struct operation *operation = described(route, (enum http_method)method);
         if (operation != NULL) {
             buffer_put_text(out, first_method ? "" : ",");
-            put_operation(out, operation, (enum http_method)method);
+            put_operation(out, operation, route, (enum http_method)method);
             first_method = false;
         }
     }

@@ -96,14 +96,16 @@ bool origin_host_is_known(struct span host, const char *allowed) {
     return host.bytes > 0 && !is_domain(without_port(host));
 }
 
-/* Without a Host (HTTP/1.0) it is no browser. */
-static bool is_host_known(const struct exchange *exchange, struct span host) {
-    const struct config *config = &exchange->broker->config;
-    return config->insecure_open || host.data == NULL || origin_host_is_known(host, config->allowed_origins);
-}
-
 static bool is_secure(const struct exchange *exchange) {
     return transport_is_secure(exchange->connection->transport);
+}
+
+/* Without a Host (HTTP/1.0) it is no browser. Over TLS the certificate has told the browser whose name it is; and where everybody shows who they
+   are, a foreign page has nothing to show. */
+static bool is_host_known(const struct exchange *exchange, struct span host) {
+    const struct config *config = &exchange->broker->config;
+    return config->insecure_open || host.data == NULL || is_secure(exchange) || access_is_controlled(config) ||
+           origin_host_is_known(host, config->allowed_origins);
 }
 
 /* No browser says it twice; who does may mean to be understood in two ways. */

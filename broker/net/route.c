@@ -55,9 +55,10 @@ bool route_works_while_loading(const struct handler *handler) {
 }
 
 bool route_is_public(const struct handler *handler) {
-    static const struct handler *const handlers[] = {&api_websocket, &api_stream, &api_topics_list, &api_topic_get,
-                                                     &api_kinds,     &api_kind,   &api_livez,       &api_readyz,
-                                                     &api_demo,      &api_page,   &api_page_script};
+    static const struct handler *const handlers[] = {
+        &api_websocket, &api_stream, &api_topics_list, &api_topic_get,   &api_kinds,   &api_kind,     &api_livez,
+        &api_readyz,    &api_demo,   &api_page,        &api_page_script, &api_openapi, &api_asyncapi,
+    };
     for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
         if (handlers[i] == handler) {
             return true;

@@ -4,7 +4,7 @@
  */
 
 /*
- * Shards: several loops in one process, each on a thread of its own with its own listening sockets (SO_REUSEPORT), its own library context,
+ * Shards: several loops in one process, each on a thread of its own with its own listening sockets (SO_REUSEPORT), its own poller,
  * connections and sessions. The first also has the ledger and the store; the others follow it (core/follow.h).
  *
  *   first                                                       each other one

@@ -10,7 +10,7 @@
  *                  │                           │ (for the peer)   (for its turn)
  *                  └───────────────────────────┴──────── tls.handshake_ms over, or it fails: closed, counted
  *
- * A handshake costs much: some 40 KB, and a millisecond of computing. So there are never more than tls.handshakes_max of them under way, who comes
+ * A handshake costs much: some 44 KB, and a millisecond of computing. So there are never more than tls.handshakes_max of them under way, who comes
  * later waits in order of arrival and costs no more than a socket; and a turn of the loop goes no more than tls.handshake_steps_max steps,
  * those who came first first, so that a crowd at the door does not make those wait who are inside. The deadline counts from accept, and no
  * byte moves it.

@@ -6,6 +6,7 @@
 #include "broker/net/transport.h"
 
 #include "broker/net/broker.h"
+#include "broker/net/forwarded.h"
 #include "broker/net/tls.h"
 
 #include <arpa/inet.h>
@@ -141,6 +142,12 @@ struct transport *transport_open(struct broker *broker, const struct listener *l
     transport->role = listener->role;
     transport->count = count;
     set_address(&transport->address, address);
+    if (broker->config.trusted_proxies[0] != '\0' &&
+        forwarded_is_trusted(&transport->address.sin6_addr, broker->config.trusted_proxies)) {
+        transport->is_proxied = true;
+        connection_limits_move(&broker->shards->limits, &transport->count,
+                               NULL); /* it is counted for those who are behind it */
+    }
     return transport;
 }
 

@@ -63,7 +63,8 @@ struct transport {
     int wanted; /* enum transport_events: what the owner waits for */
     bool closing;
     enum listener_role role;
-    struct sockaddr_in6 address; /* of the peer; IPv4 is mapped */
+    bool is_proxied;             /* the peer is one of listen.trusted_proxies */
+    struct sockaddr_in6 address; /* of the peer, or of who is behind it; IPv4 is mapped */
     struct address_count *count; /* its place in the limit per address; NULL: exempt */
 };
 

@@ -177,6 +177,26 @@ static size_t file_bytes(const char *directory) {
     return stat(name, &status) == 0 ? (size_t)status.st_size : 0;
 }
 
+/* LMDB reads its file as memory. One that was cut short would end the process by SIGBUS, wherever a missing page is first looked at; filled up it
+   reads as zeros, which are no page, and that is told. Pages that were allocated and given back before they were written may be missing in a
+   file that is sound, so a short file alone is no damage. */
+static enum result fill_up(const struct checkpoint *checkpoint, const char *directory) {
+    char name[PATH_MAX + 16];
+    MDB_envinfo info;
+    MDB_stat stat;
+    int code = mdb_env_info(checkpoint->env, &info);
+    code = code == 0 ? mdb_env_stat(checkpoint->env, &stat) : code;
+    if (code != 0) {
+        return result_of_mdb(code);
+    }
+    if (info.me_last_pgno >= checkpoint->map_bytes / stat.ms_psize) {
+        return file_bytes(directory) < checkpoint->map_bytes ? RESULT_DAMAGED : RESULT_OK;
+    }
+    size_t wanted = (info.me_last_pgno + 1) * stat.ms_psize;
+    snprintf(name, sizeof name, "%s/data.mdb", directory);
+    return file_bytes(directory) >= wanted || truncate(name, (off_t)wanted) == 0 ? RESULT_OK : result_of_errno(errno);
+}
+
 enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
                             int64_t key_keep_ms) {
     *checkpoint = (struct checkpoint){.map_bytes_max = bytes_max, .removals_max = removals_max, .key_keep_ms = key_keep_ms};
@@ -192,6 +212,7 @@ enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, siz
     checkpoint->map_bytes = MAP_BYTES_FIRST < bytes_max ? MAP_BYTES_FIRST : bytes_max;
     checkpoint->map_bytes = checkpoint->map_bytes < stored ? stored : checkpoint->map_bytes;
     enum result result = open_env(checkpoint, directory);
+    result = result == RESULT_OK ? fill_up(checkpoint, directory) : result;
     result = result == RESULT_OK ? read_meta(checkpoint) : result;
     if (result != RESULT_OK) {
         checkpoint_close(checkpoint);

@@ -398,6 +398,10 @@ void ahora_unsubscribe(struct ahora_sub *sub) {
     settle_soon(ahora);
 }
 
+int64_t ahora_now_ms(const struct ahora *ahora) {
+    return ahora->core.knows_clock ? now_ms(ahora) + ahora->core.clock_ahead : 0;
+}
+
 bool ahora_give_token(struct ahora *ahora, const char *token) {
     bool given = !ahora->closing && client_give_token(&ahora->core, token);
     settle_soon(ahora);

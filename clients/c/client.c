@@ -318,6 +318,11 @@ static void refuse_upgrade(struct client *client) {
     int status = client->framing.status;
     snprintf(text, sizeof(text), "the upgrade was answered with HTTP %d", status);
     /* A proxy's 404 or 502 may pass; rights do not come by themselves. */
+    if (client->framing.retry_s > 0) { /* whole seconds are the same for many: within the next one they spread */
+        uint64_t bits = 0;
+        random_bits(client, &bits);
+        client->hint_ms = client->framing.retry_s * 1000 + (int64_t)(bits % 1000);
+    }
     if (status == 401 && client->options.asks_token) {
         client->token_refused = true;
         client_fail(client, AHORA_FAULT_TOKEN, 0, text);

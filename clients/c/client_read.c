@@ -250,6 +250,7 @@ static void take_live(struct client *client, const struct reply *reply) {
 }
 
 static void take_beat(struct client *client, const struct reply *reply) {
+    client->clock_ahead = reply->now - client->now;
     for (unsigned i = 0; i < AHORA_SUBS_MAX; i++) {
         struct ahora_sub *sub = client->subs[i];
         if (sub != NULL && sub->state == AHORA_LIVE && reply->seq > sub->seq) {

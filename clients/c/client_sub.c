@@ -241,6 +241,9 @@ bool client_sub_matches(const struct ahora_sub *sub, struct span topic) {
 
 static void sub_send(struct client *client, struct ahora_sub *sub) {
     struct request request = {.op = REQUEST_SUB, .id = sub->id, .match = sub->match, .every_ms = sub->every_ms};
+    if (sub->pattern_count == 1) { /* the text alone: without the list's head, which is one byte */
+        request.match = span_of(sub->match.data + 1, sub->match.bytes - 1);
+    }
     const char *token = client_sub_token(sub);
     if (token[0] != '\0') {
         request.since = span_of_text(token);

@@ -217,12 +217,35 @@ static int status_of(struct span head) {
     return status;
 }
 
+/* RFC 9110 section 10.2.3: seconds, or a date, which is passed over. */
+static int64_t retry_after(struct span head) {
+    static const char name[] = "\r\nretry-after:";
+    for (size_t at = 0; at + sizeof name - 1 <= head.bytes; at++) {
+        if (!span_is_nocase(span_of(head.data + at, sizeof name - 1), name)) {
+            continue;
+        }
+        const uint8_t *rest = head.data + at + sizeof name - 1;
+        const uint8_t *line_end = memmem(rest, (size_t)(head.data + head.bytes - rest), "\r\n", 2);
+        struct span value = trim(span_of(rest, (size_t)((line_end == NULL ? head.data + head.bytes : line_end) - rest)));
+        int64_t seconds = 0;
+        for (size_t i = 0; i < value.bytes; i++) {
+            if (value.data[i] < '0' || value.data[i] > '9' || seconds > 1000000) {
+                return 0;
+            }
+            seconds = seconds * 10 + (value.data[i] - '0');
+        }
+        return seconds;
+    }
+    return 0;
+}
+
 static enum framing_step read_upgrade(struct framing *framing, struct span head) {
     framing->status = status_of(head);
     if (framing->status == 0) {
         return fault(framing, AHORA_CLOSE_PROTOCOL_ERROR, "the answer is not HTTP");
     }
     if (framing->status != 101) {
+        framing->retry_s = retry_after(head);
         framing->done = true;
         return FRAMING_REFUSED;
     }

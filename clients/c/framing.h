@@ -45,6 +45,7 @@ struct framing {
     bool joining;
     char key[25]; /* Sec-WebSocket-Key, base64 of 16 bytes */
     int status;
+    int64_t retry_s;     /* of Retry-After, if the upgrade was refused; 0: it was not said in seconds */
     uint16_t close_code; /* 0: the Close frame held none */
     char reason[124];    /* of a Close frame, terminated */
     const char *fault;

@@ -130,9 +130,9 @@ static bool keep_text(struct ahora_publisher *publisher, const char **text) {
 static bool keep_options(struct ahora_publisher *publisher, const struct ahora_options *options) {
     struct ahora_options *kept = &publisher->options;
     *kept = *options;
-    bool good = keep_text(publisher, &kept->url) & keep_text(publisher, &kept->token) & keep_text(publisher, &kept->name) &
-                keep_text(publisher, &kept->source) & keep_text(publisher, &kept->ca_file) &
-                keep_text(publisher, &kept->certificate) & keep_text(publisher, &kept->certificate_key);
+    bool good = keep_text(publisher, &kept->url) && keep_text(publisher, &kept->token) && keep_text(publisher, &kept->name) &&
+                keep_text(publisher, &kept->source) && keep_text(publisher, &kept->ca_file) &&
+                keep_text(publisher, &kept->certificate) && keep_text(publisher, &kept->certificate_key);
     kept->on_line = on_line;
     kept->on_token = options->on_token != NULL ? on_token : NULL;
     kept->user = publisher;

@@ -75,6 +75,14 @@ static const struct command commands[] = {
     {"key", "make NAME RIGHT=VALUE... | secret", "make an API key, or a secret for HS256",
      "The line for the broker's file goes to standard output, the key itself, shown this once, to standard error.\n",
      "ahora key make backoffice 'pub=stock/**,room/**' 'sub=**' >>api_keys\n", OPTION_SERVER, 1, -1, command_key},
+    {"admin", "VERB [NAME=VALUE...]", "look after a broker",
+     "VERB is sessions (session= subject= address= match= limit= after=), slowest (the same), disconnect (session=\n"
+     "subject= address= match= retry_ms=), revoke (subject= before_s=, or id=), drain, reload, or backup (name=).\n"
+     "A word without = is the session, limit, subject or name. It takes the right `admin`.\n",
+     "ahora admin sessions match=stock/4711/lyon\n"
+     "ahora admin disconnect s12 retry_ms=60000\n"
+     "ahora admin backup nightly\n",
+     OPTION_SERVER | OPTION_RAW, 1, 16, command_admin},
     {"status", "", "print the broker's status", NULL, "ahora status\n", OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

@@ -22,6 +22,7 @@ int command_sub(struct cli *cli);
 int command_replay(struct cli *cli);
 int command_status(struct cli *cli);
 int command_top(struct cli *cli);   /* top.c */
+int command_admin(struct cli *cli); /* admin.c */
 int command_range(struct cli *cli); /* range.c */
 int command_token(struct cli *cli); /* token.c */
 int command_key(struct cli *cli);   /* key.c */

@@ -6,7 +6,7 @@
 /*
  * `ahora top`: what the broker does, as it does it.
  *
- * Figures come from /v1/status (and /v1/admin/sessions, where the broker has it), asked by a thread of the pool so that keys are heard
+ * Figures come from /v1/status (and /v1/admin/sessions/slowest, where the broker has it), asked by a thread of the pool so that keys are heard
  * meanwhile; the hottest topics from a subscription. A round is: ask, draw, wait.
  */
 #include <stdio.h>
@@ -50,7 +50,7 @@ struct top {
 static void ask(uv_work_t *work) {
     struct top *top = work->data;
     const struct http_question status = {.path = "/v1/status", .token = top->token};
-    const struct http_question sessions = {.path = "/v1/admin/sessions", .token = top->token};
+    const struct http_question sessions = {.path = "/v1/admin/sessions/slowest?limit=64", .token = top->token};
     const char *why = "";
     top->sessions_code = 0;
     top->status_code = http_ask(&top->cli->options, &status, &top->status, &why);
@@ -80,13 +80,14 @@ static void take_sessions(struct top *top, struct span packed) {
     for (uint32_t i = 0; i < count && i < SCREEN_SESSIONS_MAX; i++) {
         struct span session = pack_skip(&reader);
         struct span name = find_text(session, "session");
-        struct span client = find_text(session, "client");
+        struct span subject = find_text(session, "subject");
         struct span address = find_text(session, "address");
         snprintf(top->picture.sessions[top->picture.session_count++].text, sizeof(top->picture.sessions[0].text),
-                 "%-16.*s %-22.*s %-24.*s %6lld subs %8lld behind %10lld skipped", (int)name.bytes, (const char *)name.data,
-                 (int)address.bytes, (const char *)address.data, (int)client.bytes, (const char *)client.data,
-                 (long long)find_int(session, "subscriptions"), (long long)find_int(session, "behind"),
-                 (long long)find_int(session, "skipped"));
+                 "%-8.*s %-20.*s %-16.*s %4lld subs %8lld behind %8lld skipped %8lld B unsent", (int)name.bytes,
+                 (const char *)name.data, (int)address.bytes, (const char *)address.data, (int)subject.bytes,
+                 (const char *)subject.data, (long long)find_int(session, "subscriptions"),
+                 (long long)find_int(session, "behind"), (long long)find_int(session, "skipped"),
+                 (long long)find_int(session, "unsent_bytes"));
     }
 }
 

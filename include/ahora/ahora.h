@@ -159,6 +159,10 @@ struct ahora *ahora_open(struct uv_loop_s *loop, const struct ahora_options *opt
    callbacks are not called any more; what a callback was given is gone when it calls this. `on_closed`, if not NULL, is called from the loop when the memory is free. */
 void ahora_close(struct ahora *client, void (*on_closed)(void *user), void *user);
 
+/* The broker's clock now, as far as its last beat told: what the age of a document (`at`) is measured by, since ours may be wrong. 0: not
+   known yet. */
+int64_t ahora_now_ms(const struct ahora *client);
+
 /* The token that on_token wanted, copied; or another one unasked, for a user who has other rights now: the session goes on under it. NULL:
    there is none now, ask again later. False if it has more than 16,384 bytes, or without memory: that counts as none. */
 bool ahora_give_token(struct ahora *client, const char *token);

@@ -149,6 +149,9 @@ static bool hear_data(struct naive *naive, size_t payload, uint64_t count, struc
         say(heard, FRAME_FAULT, false, AHORA_CLOSE_TOO_BIG);
         return false;
     }
+    if (payload == naive->bytes && count > 0) {
+        return false; /* nothing of it has come */
+    }
     if ((first & 15) != 0) {
         naive->is_text = (first & 15) == 1;
         say(heard, FRAME_PIECE, naive->is_text, 0);

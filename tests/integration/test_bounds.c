@@ -103,6 +103,81 @@ static void bytes_count_too(void **state) {
     }
 }
 
+static void a_session_from_the_public_may_send_less(void **state) {
+    struct broker_process other;
+    char address[32];
+    struct broker_process *broker = scene_prepare(state);
+    assert_true(broker_process_init(&other, "port")); /* for its port */
+    struct broker_process public = {.port = other.port};
+    broker_process_fini(&other);
+    snprintf(address, sizeof address, "127.0.0.1:%u", public.port);
+    scene_configure("LISTEN_PUBLIC", address);
+    scene_configure("LIMITS_PUBLIC_MESSAGE_RATE_MAX", "3");
+    scene_configure("LIMITS_PUBLIC_RECEIVE_RATE_MAX", "64K");
+    assert_true(broker_process_start(broker, NULL));
+    FOR_BOTH(codec) {
+        struct wire wire;
+        struct wire office;
+        scene_open(&wire, &public, codec);
+        scene_open(&office, broker, codec);
+        assert_true(ping_until_refused(&wire) > 0);
+        for (int i = 1; i <= 50; i++) { /* inside, nothing is bounded */
+            json_t *answer = scene_ask(&office, "{'op':'ping','id':%d}", i);
+            assert_string_equal(wire_text(answer, "op"), "pong");
+            json_decref(answer);
+        }
+        wire_fini(&wire);
+        wire_fini(&office);
+    }
+    scene_problem(&public, "GET", "/v1/admin/sessions", NULL, NULL, 404, "not_found");
+    scene_problem(&public, "POST", "/v1/admin/drain", NULL, "{}", 403, "forbidden");
+}
+
+/* What a subscription may ask for, each a little too much. */
+static void what_a_subscription_asks_for_has_bounds(void **state) {
+    scene_configure("LIMITS_PATTERNS_MAX", "2");
+    scene_configure("LIMITS_EVERY_MS_MAX", "1s");
+    scene_configure("LIMITS_WHERE_CONDITIONS_MAX", "2");
+    scene_configure("LIMITS_WHERE_VALUES_MAX", "2");
+    scene_configure("LIMITS_WHERE_BYTES_MAX", "64");
+    scene_configure("LIMITS_NEAR_LIMIT_MAX", "3");
+    scene_configure("LIMITS_GET_ITEMS_MAX", "2");
+    struct broker_process *broker = scene_start(state);
+    static const char *const cases[][3] = {
+        {"'match':['order/1','order/2']", "'match':['order/1','order/2','order/3']", "too_many"},
+        {"'match':'order/*','every_ms':1000", "'match':'order/*','every_ms':1001", "invalid"},
+        {"'match':'order/*','where':{'a':{'gt':1,'lt':5}}", "'match':'order/*','where':{'a':{'gt':1,'lt':5},'b':{'eq':1}}",
+         "invalid"},
+        {"'match':'order/*','where':{'a':{'in':[1,2]}}", "'match':'order/*','where':{'a':{'in':[1,2,3]}}", "invalid"},
+        {"'match':'order/*','where':{'a':{'eq':'short'}}",
+         "'match':'order/*','where':{'a':{'eq':'much too long, much too long, much too long, much too long'}}", "invalid"},
+        {"'match':'service/*','near':{'lat':1,'lon':2,'radius_m':3,'limit':3}",
+         "'match':'service/*','near':{'lat':1,'lon':2,'radius_m':3,'limit':4}", "invalid"},
+    };
+    FOR_BOTH(codec) {
+        struct wire wire;
+        scene_open(&wire, broker, codec);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            double before = scene_metric(broker, "ahora_errors_total");
+            scene_say(&wire, "{'op':'sub','id':1,%s}", cases[i][1]);
+            scene_expect_error(&wire, cases[i][2], 1);
+            assert_int_equal((int)(scene_metric(broker, "ahora_errors_total") - before), 1);
+            scene_say(&wire, "{'op':'sub','id':1,%s}", cases[i][0]);
+            json_decref(scene_hear_op(&wire, "live"));
+            scene_say(&wire, "{'op':'unsub','id':1}");
+            json_decref(scene_hear_op(&wire, "ok"));
+        }
+        for (int i = 0; i < 3; i++) {
+            scene_apply(&wire, "{'op':'set','topic':'order/%d','data':{}}", i);
+        }
+        json_t *snapshot = scene_ask(&wire, "{'op':'get','id':2,'match':'order/*'}");
+        assert_int_equal(json_array_size(json_object_get(snapshot, "items")), 2);
+        assert_true(scene_bool(snapshot, "more"));
+        json_decref(snapshot);
+        wire_fini(&wire);
+    }
+}
+
 static void patterns_of_one_session_are_limited_in_sum(void **state) {
     scene_configure("LIMITS_SESSION_VIEWS_MAX", "3");
     struct broker_process *broker = scene_start(state);
@@ -445,6 +520,8 @@ int main(void) {
         CASE(a_session_that_sends_too_fast_is_told_to_wait),
         CASE(one_that_does_not_wait_is_ended),
         CASE(bytes_count_too),
+        CASE(a_session_from_the_public_may_send_less),
+        CASE(what_a_subscription_asks_for_has_bounds),
         CASE(patterns_of_one_session_are_limited_in_sum),
         CASE(topics_of_a_kind_are_limited),
         CASE(bytes_of_a_kind_are_limited),

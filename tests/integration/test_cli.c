@@ -330,6 +330,40 @@ static void a_named_feed_takes_its_documents_with_it(void **state) {
     bytes_fini(&out);
 }
 
+static void admin_looks_after_the_broker(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct bytes out = {0};
+    struct wire wire;
+    char arguments[256];
+    set_url(broker);
+    json_t *welcome = wire_open_session(&wire, broker->port, CODEC_JSON);
+    json_decref(scene_ask(&wire, "{'op':'sub','id':1,'match':'order/*/a'}"));
+    run(&out, FINE, "admin sessions 'match=order/*/a' limit=5");
+    json_t *session = json_loads(bytes_text(&out), 0, NULL);
+    assert_string_equal(wire_text(session, "session"), wire_text(welcome, "session"));
+    json_decref(session);
+    run(&out, FINE, "admin slowest 3 --json");
+    expect_words(&out, "\"follows\":[\"order/*/a\"]");
+    run(&out, FINE, "admin backup nightly");
+    expect_words(&out, "nightly");
+    run(&out, FINE, "admin reload");
+    expect_words(&out, "\"reloaded\":true");
+    snprintf(arguments, sizeof arguments, "admin disconnect %s retry_ms=1234", wire_text(welcome, "session"));
+    run(&out, FINE, arguments);
+    json_t *bye = scene_hear_op(&wire, "bye");
+    assert_int_equal(scene_int(bye, "retry_ms"), 1234);
+    json_decref(bye);
+    json_decref(welcome);
+    wire_fini(&wire);
+    run(&out, 1, "admin nonsense");
+    run(&out, 3, "admin disconnect session=nobody");
+    expect_words(&out, "bad_message");
+    run(&out, FINE, "admin drain");
+    assert_int_equal(scene_wait_end(broker), 0);
+    run(&out, 2, "admin sessions");
+    bytes_fini(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(documents_are_put_patched_adjusted_got_and_deleted),
@@ -340,6 +374,7 @@ int main(void) {
         CASE(status_tells_what_the_broker_holds),
         CASE(replay_plays_traces_plain_and_packed),
         CASE(sub_comes_back_after_a_restart_and_resumes),
+        CASE(admin_looks_after_the_broker),
         CASE(an_unknown_option_is_told_in_our_name),
         CASE(a_named_feed_takes_its_documents_with_it),
     };

@@ -49,12 +49,14 @@ static void a_public_address_offers_reading(void **state) {
 static void what_is_internal_is_not_there(void **state) {
     struct broker_process public;
     struct broker_process *broker = start_two(state, &public);
-    static const char *const targets[] = {"/metrics", "/v1/status", "/", "/page.js", "/nothing"};
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+    static const char *const targets[] = {"/metrics", "/v1/status", "/v1/admin/sessions", "/", "/nothing"};
+    const size_t count = sizeof targets / sizeof targets[0];
+    for (size_t i = 0; i < count; i++) {
         scene_problem(&public, "GET", targets[i], NULL, NULL, 404, "not_found");
-        assert_int_equal(http_status(broker->port, targets[i]), i < 4 ? 200 : 404);
+        assert_int_equal(http_status(broker->port, targets[i]), i < count - 1 ? 200 : 404);
     }
-    assert_true(scene_metric(broker, "ahora_http_roles_refused_total") >= 4);
+    scene_problem(&public, "POST", "/v1/admin/drain", NULL, NULL, 404, "not_found");
+    assert_true(scene_metric(broker, "ahora_http_roles_refused_total") >= 5);
 }
 
 static void nothing_is_published_there_over_http(void **state) {

@@ -494,6 +494,34 @@ static void the_client_follows_over_wss(void **state) {
     bytes_fini(&out);
 }
 
+#define IDLE 150
+
+/* The budget's figure, with the same allowance as test_budget. Buffers for records would be 34 KB more. */
+static void an_idle_connection_costs_what_the_budget_says(void **state) {
+    static struct wire wires[2 * IDLE];
+    struct broker_process *broker = scene_start(state);
+    struct bytes out = {0};
+    int64_t before = 0;
+    assert_int_equal(
+        scene_run(&out,
+                  "'%s' --budget | awk '/^TLS, on top /{tls=$NF} /^connection, subscribed/{plain=$NF} END {print plain+tls}'",
+                  scene_broker_path()),
+        0);
+    int64_t budget = strtoll(bytes_text(&out), NULL, 10);
+    bytes_fini(&out);
+    assert_true(budget > 10000);
+    for (int i = 0; i < 2 * IDLE; i++) {
+        before = i == IDLE ? scene_memory_kb(broker) : before;
+        scene_open(&wires[i], broker, CODEC_MSGPACK);
+    }
+    int64_t each = (scene_memory_kb(broker) - before) * 1024 / IDLE;
+    for (int i = 0; i < 2 * IDLE; i++) {
+        wire_fini(&wires[i]);
+    }
+    print_message("  with TLS: budget %lld bytes, taken %lld\n", (long long)budget, (long long)each);
+    assert_true(each < budget * 3 / 2);
+}
+
 static void sessions_end_with_a_word_when_the_broker_stops(void **state) {
     struct broker_process *broker = scene_start(state);
     struct wire wire;
@@ -529,6 +557,7 @@ int main(void) {
         CASE(a_slow_reader_gets_the_newest),
         CASE(events_and_lines_go_through),
         CASE(the_client_follows_over_wss),
+        CASE(an_idle_connection_costs_what_the_budget_says),
         CASE(sessions_end_with_a_word_when_the_broker_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

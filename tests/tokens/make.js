@@ -22,6 +22,17 @@ const pem = (key) => key.export({ type: "spki", format: "pem" });
 writeFileSync(`${directory}/keys/shop.hs256`, secret);
 writeFileSync(`${directory}/keys/bank.rs256.pem`, pem(rsa.publicKey));
 writeFileSync(`${directory}/keys/phone.es256.pem`, pem(ec.publicKey));
+const jwk = async (key, more) => ({ ...(await jose.exportJWK(key)), ...more });
+writeFileSync(
+  `${directory}/keys.json`,
+  JSON.stringify({
+    keys: [
+      { kty: "oct", k: Buffer.from(secret).toString("base64url"), kid: "shop", alg: "HS256" },
+      await jwk(rsa.publicKey, { kid: "bank", use: "sig", alg: "RS256" }),
+      await jwk(ec.publicKey, { kid: "phone", use: "sig" }),
+    ],
+  }),
+);
 
 const now = Math.floor(Date.now() / 1000);
 const rights = { sub: ["stock/**"], pub: ["stock/**"] };

@@ -21,4 +21,5 @@ made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 node make.js "$made"
 "$program" "$made"
+"$program" "$made" --set
 echo "1 passed"

@@ -21,7 +21,7 @@ static struct ahora_sub *start_live(struct rig *rig, void **state) {
                  "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"n\":1,\"m\":{\"k\":1}}}\n"
                  "{\"op\":\"set\",\"topic\":\"stock/a/y\",\"ref\":2,\"seq\":4,\"at\":7,\"data\":{\"n\":2}}\n"
                  "{\"op\":\"live\",\"id\":1,\"seq\":10}");
-    expect_heard(rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"]}\n");
+    expect_heard(rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\"}\n");
     expect_events(rig, "connected\n1 subscribed whole\n1 set stock/a/x#3 {\"n\":1,\"m\":{\"k\":1}}\n"
                        "1 set stock/a/y#4 {\"n\":2}\n1 live 10\n");
     assert_int_equal(sub->state, AHORA_LIVE);
@@ -90,7 +90,7 @@ static void moved_circle_drops_the_token_until_it_is_live(void **state) {
     rig_say(&rig, "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
                   "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":3,\"at\":7,\"data\":{\"n\":1}}\n"
                   "{\"op\":\"live\",\"id\":1,\"seq\":10}");
-    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"where\":{\"n\":{\"gte\":1}},"
+    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\",\"where\":{\"n\":{\"gte\":1}},"
                              "\"near\":{\"lat\":1.5,\"lon\":2.5,\"radius_m\":100.5,\"limit\":3}}\n");
     assert_string_equal(client_sub_token(sub), "E-10");
     assert_true(client_move(sub, &(struct ahora_near){.lat = 1.5, .lon = 3.5, .radius_m = 100.5}));
@@ -110,7 +110,7 @@ static void moved_circle_drops_the_token_until_it_is_live(void **state) {
     rig_cut(&rig);
     come_back(&rig, "E");
     expect_heard(&rig,
-                 HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"since\":\"E-12\",\"where\":{\"n\":{\"gte\":1}},"
+                 HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\",\"since\":\"E-12\",\"where\":{\"n\":{\"gte\":1}},"
                        "\"near\":{\"lat\":1.5,\"lon\":3.5,\"radius_m\":100.5,\"limit\":3}}\n");
     rig_fini(&rig);
 }
@@ -164,7 +164,7 @@ static void refused_subscription_is_tried_again_when_told_when(void **state) {
     rig_wait(&rig, 499);
     expect_heard(&rig, "");
     rig_wait(&rig, 1);
-    expect_heard(&rig, "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"]}\n");
+    expect_heard(&rig, "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\"}\n");
     rig_fini(&rig);
 }
 
@@ -177,7 +177,7 @@ static void resumes_with_the_token_of_the_last_beat(void **state) {
     rig_cut(&rig);
     expect_events(&rig, "lost\n1 behind\n");
     come_back(&rig, "E");
-    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"since\":\"E-15\"}\n");
+    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\",\"since\":\"E-15\"}\n");
     rig_say(&rig, "{\"op\":\"subscribed\",\"id\":1,\"resumed\":true}\n"
                   "{\"op\":\"remove\",\"topic\":\"stock/a/y\",\"seq\":17,\"why\":\"deleted\"}\n"
                   "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":9,\"seq\":16,\"at\":7,\"data\":{\"n\":6}}\n"
@@ -192,7 +192,7 @@ static void token_of_the_caller_is_used_at_first(void **state) {
     rig_init(&rig, encoding_of(state));
     rig_follow(&rig, "stock/a/*", "E-5");
     rig_welcome(&rig, "E");
-    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"],\"since\":\"E-5\"}\n");
+    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\",\"since\":\"E-5\"}\n");
     rig_fini(&rig);
 }
 
@@ -221,7 +221,7 @@ static void cut_within_a_snapshot_asks_for_the_whole_again(void **state) {
     buffer_clear(&rig.heard, 65536);
     buffer_clear(&rig.events, 65536);
     come_back(&rig, "E");
-    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":[\"stock/a/*\"]}\n");
+    expect_heard(&rig, HELLO "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\"}\n");
     rig_say(&rig, "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
                   "{\"op\":\"set\",\"topic\":\"stock/a/x\",\"ref\":1,\"seq\":12,\"at\":7,\"data\":{\"n\":5}}\n"
                   "{\"op\":\"live\",\"id\":1,\"seq\":20}");
@@ -341,6 +341,26 @@ static void other_refusals_are_tried_again(void **state) {
     rig_fini(&rig);
 }
 
+/* Whole seconds are the same for many, so within the next one they spread. */
+static void a_refusal_may_say_when_to_come_back(void **state) {
+    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n";
+    static const char dated[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\n";
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    client_on_connected(&rig.client, rig.now);
+    rig_bytes(&rig, busy, sizeof(busy) - 1);
+    expect_events(&rig, "lost\n");
+    assert_in_range(client_deadline(&rig.client) - rig.now, 7000, 7999);
+    rig_wait(&rig, 6999);
+    assert_false(rig.opened);
+    rig_wait(&rig, 1000);
+    assert_true(rig.opened);
+    client_on_connected(&rig.client, rig.now);
+    rig_bytes(&rig, dated, sizeof(dated) - 1); /* as if it had said nothing */
+    assert_in_range(client_deadline(&rig.client) - rig.now, 0, 2000);
+    rig_fini(&rig);
+}
+
 static void lines_that_never_hold_wait_longer(void **state) {
     struct rig rig;
     int64_t longest = 0;
@@ -421,6 +441,7 @@ int main(void) {
         BOTH(opening_that_takes_too_long_is_given_up),
         BOTH(refused_token_is_not_tried_again),
         BOTH(other_refusals_are_tried_again),
+        BOTH(a_refusal_may_say_when_to_come_back),
         BOTH(lines_that_never_hold_wait_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

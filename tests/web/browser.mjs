@@ -13,12 +13,16 @@ export async function launch() {
 // What Chromium itself says of a line that is down; cases that cut it expect that.
 const LINE_DOWN = /net::ERR_|WebSocket connection to|Failed to load resource: the server responded with a status of 503/;
 
+// And of what a token does not allow.
+const REFUSED = /Failed to load resource: the server responded with a status of 40[13]/;
+
 export class Viewer {
   constructor(browser) {
     this.browser = browser;
     this.contexts = [];
     this.complaints = [];
     this.expectsCuts = false;
+    this.expectsRefusals = false;
   }
 
   async context(options = {}) {
@@ -39,6 +43,7 @@ export class Viewer {
     page.on("console", (message) => {
       if (message.type() !== "error" && message.type() !== "warning") return;
       if (this.expectsCuts && LINE_DOWN.test(message.text())) return;
+      if (this.expectsRefusals && REFUSED.test(message.text())) return;
       this.complaints.push(`${url}: console: ${message.text()}`);
     });
     await page.goto(url);

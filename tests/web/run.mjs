@@ -23,7 +23,7 @@ for (const file of files) {
     const notes = [];
     let timer;
     try {
-      broker = await Broker.start(ahorad, settings);
+      broker = await Broker.start(ahorad, typeof settings === "function" ? await settings() : settings);
       const late = new Promise((_, fail) => (timer = setTimeout(() => fail(new Error(`not done after ${CASE_MS} ms`)), CASE_MS)));
       await Promise.race([run({ broker, viewer, browser, note: (text) => notes.push(text) }), late]);
       await viewer.close();
@@ -42,4 +42,4 @@ for (const file of files) {
 }
 await browser.close();
 console.log(`${passed} passed${failed > 0 ? `, ${failed} failed` : ""}`);
-process.exit(failed > 0 ? 1 : 0);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -3,7 +3,7 @@
 //
 // The pictures of the README, of the made-up town that `make run` shows. Usage: node screenshots.mjs BUILD OUT (from anywhere; paths as they are)
 // It runs packaging/demo.sh, waits until there is something to see, and ends it.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -40,6 +40,7 @@ async function picture(page, name) {
   await page.mouse.move(0, 0);
   await page.waitForTimeout(1200);
   await page.screenshot({ path: file });
+  execFileSync("pngquant", ["--force", "--skip-if-larger", "--strip", "--quality=80-98", "--output", file, file]);
   const { size } = await stat(file);
   if (size > BYTES_MAX) throw new Error(`${name}.png has ${size} bytes`);
   console.log(`${name}.png ${size} bytes`);
@@ -47,7 +48,7 @@ async function picture(page, name) {
 
 const followers = ["stock/4711/*", "stock/4711/*", "order/*", "room/central/**", "service/courier/**"].map((pattern) =>
   spawn(path.join(build, "ahora"), ["sub", "-s", url, pattern], { stdio: "ignore" }));
-const DESK = { width: 1360, height: 1180 };
+const DESK = { width: 1360, height: 1330 };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 try {
@@ -62,7 +63,7 @@ try {
   await picture(dashboard, "dashboard-phone");
   await dashboard.context().close();
 
-  const town = await open("/demo", { viewport: { width: 1360, height: 1000 }, colorScheme: "light" });
+  const town = await open("/demo", { viewport: { width: 1360, height: 1130 }, colorScheme: "light" });
   await town.locator(".nearest li").nth(3).waitFor();
   await picture(town, "demo");
   await town.click("#plug");

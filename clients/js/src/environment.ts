@@ -9,6 +9,7 @@ interface SocketLike {
   binaryType: string;
   readonly protocol: string;
   readonly bufferedAmount: number;
+  readonly readyState?: number;
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: unknown }) => void) | null;
@@ -52,7 +53,11 @@ function open(Socket: SocketClass | undefined, url: string, protocol: string, ev
   };
   socket.onclose = ({ code, reason }) => events.close(code, String(reason || (fault ?? "")));
   return {
-    send: (frame: unknown) => socket.send(frame),
+    send(frame: unknown) {
+      if ((socket.readyState ?? 1) === 1) {
+        socket.send(frame); // a socket that is closing would only complain
+      }
+    },
     close(code: number) {
       try {
         // Pages may close with 1000 and 3000 to 4999 only

@@ -24,7 +24,7 @@ function token(claims, seconds = 3600) {
   return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
 }
 
-const all = { sub: "operator", ahora: { sub: ["**", "order/**", "$demand/**"], pub: ["**", "order/**"] } };
+const all = { sub: "operator", ahora: { sub: ["**", "order/**", "$demand/**"], pub: ["**", "order/**"], admin: true } };
 const reader = { sub: "reader", ahora: { sub: ["**", "order/**", "$demand/**"] } };
 
 async function give(page, text) {
@@ -39,12 +39,14 @@ export const cases = {
   "a token is asked for, and kept for the tab": {
     settings,
     run: async ({ broker, viewer }) => {
+      viewer.expectsCuts = true; // a line that is being opened is given up for the new token
       await fill(broker);
       const context = await viewer.context();
       const page = await viewer.open(broker.url, { context });
       await give(page, token(all));
       await live(page);
       await page.locator(".topic-row:visible").first().waitFor();
+      await page.locator("#sessions .name", { hasText: "127.0.0.1" }).first().waitFor();
       await page.goto(`${broker.url}/demo`);
       await live(page);
       await page.locator(".branches li").first().waitFor();
@@ -55,7 +57,9 @@ export const cases = {
   "who may only read is told so": {
     settings,
     run: async ({ broker, viewer }) => {
+      viewer.expectsCuts = true; // a line that is being opened is given up for the new token
       await fill(broker);
+      viewer.expectsRefusals = true;
       const page = await viewer.open(`${broker.url}/demo`);
       await give(page, token(reader));
       await live(page);
@@ -63,6 +67,7 @@ export const cases = {
       await page.locator("#product .told", { hasText: "may only look" }).waitFor();
       await page.goto(broker.url);
       await live(page);
+      assert.ok(await page.locator("#sessions").isHidden());
       await page.fill("#publish-topic", "stock/77/dom");
       await page.click("#publish button[type=submit]");
       await page.locator("#publish .result", { hasText: "forbidden" }).waitFor();
@@ -73,6 +78,7 @@ export const cases = {
   "a token that ends is asked for again, and nothing is silently old meanwhile": {
     settings: { ...settings, AUTH_SKEW_MS: "0" },
     run: async ({ broker, viewer }) => {
+      viewer.expectsCuts = true; // a line that is being opened is given up for the new token
       await fill(broker);
       const page = await viewer.open(`${broker.url}/demo`);
       await give(page, token(all, 4));

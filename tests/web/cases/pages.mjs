@@ -5,6 +5,9 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { request } from "node:http";
+import { freePort } from "../broker.mjs";
+import { live } from "../browser.mjs";
+import { town } from "../town.mjs";
 
 /** Not fetch: that would undo the encoding. */
 function ask(url, headers = {}) {
@@ -72,6 +75,21 @@ export const cases = {
       await page.locator("#state[data-state=connected]").waitFor();
     }
     assert.deepEqual([...asked], [broker.url]);
+  },
+
+  "on a public listener stands the demo, which may look, and not the dashboard": {
+    settings: async () => ({ LISTEN_PUBLIC: `127.0.0.1:${await freePort()}` }),
+    run: async ({ broker, viewer }) => {
+      await broker.publish(town());
+      const url = `http://${broker.settings.LISTEN_PUBLIC}`;
+      for (const path of ["/", "/v1/status", "/metrics", "/v1/admin/sessions/slowest"]) assert.equal((await ask(url + path, HTML)).status, 404, path);
+      for (const path of ["/demo", "/ahora.js", "/page/demo.js"]) assert.equal((await ask(url + path)).status, 200, path);
+      const page = await viewer.open(`${url}/demo`);
+      await live(page);
+      await page.locator("#product button.primary:enabled").click();
+      await page.locator("#product .told", { hasText: "may only look" }).waitFor();
+      assert.equal((await broker.get("stock/4711/markt")).data.available, 1);
+    },
   },
 
   "what is not there is 404": async ({ broker }) => {

@@ -52,7 +52,7 @@ function timeOf(plot: uPlot, tick: number, stepS: number): string {
 function axes(card: ChartCard): uPlot.Axis[] {
   const common: uPlot.Axis = {
     stroke: () => colour("soft"),
-    font: "11px system-ui, sans-serif",
+    font: "11px Inter, system-ui, sans-serif",
     ticks: { show: false },
     grid: { stroke: () => colour("grid"), width: 1 },
     border: { show: false },

@@ -47,6 +47,10 @@ function showConnection(connection: ConnectionState): void {
 }
 client.on("state", (connection) => {
   showConnection(connection);
+  if (connection.state === "connected") {
+    void sessions.refresh();
+    void learnKinds();
+  }
   if (connection.reason?.code === "unauthorized") access.ask();
 });
 showConnection(client.connection);
@@ -98,7 +102,7 @@ async function learnKinds(): Promise<void> {
 
 startColours();
 whileSeen(STATUS_MS, () => void measure());
-whileSeen(SESSIONS_MS, () => void sessions.refresh());
+whileSeen(SESSIONS_MS, () => {
+  if (client.connection.state === "connected") void sessions.refresh();
+});
 void measure();
-void sessions.refresh();
-void learnKinds();

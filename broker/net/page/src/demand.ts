@@ -3,7 +3,7 @@
 //
 // Who watches what: the broker's own topics below $demand, as a panel, and as a count for each topic.
 import type { Client, Demand } from "@ahora/client";
-import { byId, make, oncePerFrame, say } from "./dom.ts";
+import { byId, make, oncePerFrame, say, whileSeen } from "./dom.ts";
 import { count, duration } from "./format.ts";
 import { selects } from "./pattern.ts";
 
@@ -29,6 +29,7 @@ export class Watchers {
       this.changed();
       paint();
     });
+    whileSeen(5000, paint); // for how long
     demand.on("error", () => say(this.total, "not told here"));
     paint();
   }

@@ -33,15 +33,20 @@ export class Sessions {
   private readonly total = make("span", { class: "count" });
   private readonly list = make("ul", { class: "bars" });
 
+  private refusedToken: string | null | undefined; // asking again would get the same answer
+
   constructor(private readonly access: Access) {
     byId("sessions").append(make("header", {}, make("h2", { id: "sessions-title" }, "Slowest sessions"), this.total), this.list);
   }
 
   async refresh(): Promise<void> {
     const card = byId("sessions");
+    const { token } = this.access;
+    if (token === this.refusedToken) return;
     try {
       const response = await fetch(`/v1/admin/sessions/slowest?limit=${SHOWN}`, { headers: this.access.headers, cache: "no-store", signal: AbortSignal.timeout(10_000) });
       card.hidden = !response.ok;
+      this.refusedToken = response.status === 401 || response.status === 403 || response.status === 404 ? token : undefined;
       if (response.ok) this.show(((await response.json()) as { sessions: Session[] }).sessions);
     } catch {
       // the line is told of elsewhere
@@ -49,8 +54,8 @@ export class Sessions {
   }
 
   private show(sessions: Session[]): void {
-    const late = sessions.filter(({ behind, choked }) => behind > 0 || choked).length;
-    say(this.total, late > 0 ? count(late, "behind", "behind") : "all up to date");
+    const choked = sessions.filter((session) => session.choked).length; // to be behind for a moment is nothing: it may be paced
+    say(this.total, choked > 0 ? count(choked, "held up", "held up") : "none held up");
     const most = Math.max(1, ...sessions.map(({ behind }) => behind));
     this.list.replaceChildren(...sessions.map((session) => {
       const bar = make("span", { class: "bar", "aria-hidden": true });
@@ -59,12 +64,12 @@ export class Sessions {
         session.follows[0] === undefined ? "follows nothing" : session.follows[0] + (session.follows.length > 1 ? ` and ${session.follows.length - 1} more` : ""),
         session.skipped > 0 ? `${short(session.skipped)} skipped` : null,
         session.unsent_bytes > 0 ? `${bytes(session.unsent_bytes)} unsent` : null,
-        `${(session.rtt_us / 1000).toFixed(session.rtt_us < 10_000 ? 1 : 0)} ms away`,
+        session.rtt_us < 100 ? null : `${(session.rtt_us / 1000).toFixed(session.rtt_us < 10_000 ? 1 : 0)} ms away`,
         `for ${duration(session.age_ms)}`,
       ];
       return make("li", {},
         make("span", { class: "mono name", title: session.session }, session.source ?? `${session.session} · ${session.address}`),
-        make("span", { class: session.behind > 0 || session.choked ? "value bad" : "value" }, state(session)),
+        make("span", { class: session.choked ? "value bad" : "value" }, state(session)),
         make("span", { class: "small" }, facts.filter((fact) => fact !== null).join(" · ")),
         bar);
     }));

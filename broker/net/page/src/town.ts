@@ -45,7 +45,7 @@ function shapeOf(sort: Sort): SVGElement {
 }
 
 function stateOf(data: Service, sort: Sort): string {
-  if (sort === "dock") return `dock, ${data.num_available ?? 0} of ${data.capacity ?? 0} bikes`;
+  if (sort === "dock") return `dock, ${data.num_available ?? 0} of ${data.capacity ?? 0}`;
   const words: Record<string, string> = { available: "free", on_trip: "on a trip", reserved: "reserved" };
   return (words[data.state ?? ""] ?? data.state ?? "") + (sort === "taxi" && data.state === "available" ? `, about ${data.travel_cost} €` : "");
 }
@@ -198,7 +198,8 @@ export class Town {
       })
       .sort((a, b) => a.away - b.away);
     const free = near.filter(({ entry }) => entry.stale === false && entry.data.state === "available").length;
-    say(this.total, `${free} free of ${near.length} within ${RADIUS_M} m`);
+    const isCut = entries.some((entry) => entry.stale === "disconnected");
+    say(this.total, isCut ? `${near.length} were within ${RADIUS_M} m` : `${free} free of ${near.length} within ${RADIUS_M} m`);
     const wanted = near.filter(({ entry }) => sortOf(entry.topic) !== "courier").slice(0, LISTED_MAX);
     while (this.nearest.childElementCount > wanted.length) this.nearest.lastElementChild?.remove();
     wanted.forEach(({ entry, away }, index) => {
@@ -217,6 +218,7 @@ export class Town {
       const data = entry.data;
       mark(sign, "busy", data.state !== undefined && data.state !== "available");
       mark(sign, "stale", entry.stale === "overdue");
+      mark(sign, "unknown", entry.stale === "disconnected");
       mark(row, "stale", entry.stale === "overdue");
       say(name, nameOf(entry.topic));
       say(far, distance(away));

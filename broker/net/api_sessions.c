@@ -49,6 +49,9 @@ static bool read_number(struct span text, uint64_t *number) {
 
 static bool read_address(struct span text, struct session_filter *filter) {
     char words[INET6_ADDRSTRLEN + 8];
+    if (text.bytes == 0) {
+        return false;
+    }
     snprintf(words, sizeof words, "%s%.*s", memchr(text.data, ':', text.bytes) == NULL ? "::ffff:" : "", (int)text.bytes,
              (const char *)text.data);
     filter->has_address = text.bytes < INET6_ADDRSTRLEN && inet_pton(AF_INET6, words, &filter->address) == 1;
@@ -65,7 +68,7 @@ static bool read_subject(struct span text, struct session_filter *filter) {
 }
 
 static bool read_match(struct span text, struct session_filter *filter) {
-    if (text.bytes >= sizeof filter->match_text) {
+    if (text.bytes == 0 || text.bytes >= sizeof filter->match_text) {
         return false;
     }
     memcpy(filter->match_text, text.data, text.bytes);

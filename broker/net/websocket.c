@@ -228,6 +228,7 @@ void websocket_begin(struct websocket *websocket, struct span answer, uint8_t *b
 bool websockets_init(struct broker *broker) {
     struct websockets *all = &broker->websockets;
     list_init(&all->open);
+    list_init(&all->unfinished);
     buffer_init(&all->answer, ANSWER_BYTES_MAX);
     all->receive = malloc(FRAME_REST_BYTES_MAX + (size_t)broker->config.receive_bytes);
     all->digest = upgrade_digest_create();

@@ -38,12 +38,13 @@ struct websocket;
 
 /* Of one loop. */
 struct websockets {
-    uint8_t *receive;      /* receive_bytes, with room for the rest of a frame in front */
-    uint64_t turn;         /* that `turn_left` belongs to */
-    size_t turn_left;      /* to be read in it */
-    size_t messages_bytes; /* of unfinished messages */
-    struct link open;      /* struct websocket.link */
-    struct buffer answer;  /* to an upgrade */
+    uint8_t *receive;       /* receive_bytes, with room for the rest of a frame in front */
+    uint64_t turn;          /* that `turn_left` belongs to */
+    size_t turn_left;       /* to be read in it */
+    size_t messages_bytes;  /* of unfinished messages */
+    struct link unfinished; /* struct held.link, the first to begin first */
+    struct link open;       /* struct websocket.link */
+    struct buffer answer;   /* to an upgrade */
     struct evp_md_ctx_st *digest;
 };
 

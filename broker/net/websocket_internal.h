@@ -17,6 +17,8 @@
 
 /* What has arrived of a message or a frame that is not complete. */
 struct held {
+    struct websocket *owner;
+    struct link link;      /* in websockets.unfinished, if some of a message has arrived */
     struct buffer message; /* its pieces, unmasked */
     uint8_t rest_bytes;
     uint8_t rest[FRAME_REST_BYTES_MAX]; /* of a frame, as received */

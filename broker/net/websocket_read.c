@@ -19,10 +19,16 @@ static struct broker *broker_of(const struct websocket *websocket) {
 
 /* ---- what is not complete ---- */
 
+static void forget_message(struct websocket *websocket) {
+    struct held *held = websocket->held;
+    broker_of(websocket)->websockets.messages_bytes -= held->message.bytes;
+    link_remove(&held->link);
+}
+
 void websocket_drop_held(struct websocket *websocket) {
     struct held *held = websocket->held;
     if (held != NULL) {
-        broker_of(websocket)->websockets.messages_bytes -= held->message.bytes;
+        forget_message(websocket);
         buffer_fini(&held->message);
         free(held);
         websocket->held = NULL;
@@ -36,16 +42,16 @@ void websocket_drop_message(struct websocket *websocket) {
         websocket_drop_held(websocket);
         return;
     }
-    broker_of(websocket)->websockets.messages_bytes -= held->message.bytes;
+    forget_message(websocket);
     buffer_clear(&held->message, 0);
 }
 
 static struct held *hold(struct websocket *websocket) {
     if (websocket->held == NULL) {
-        struct held *held = malloc(sizeof *held);
+        struct held *held = calloc(1, sizeof *held);
         if (held != NULL) {
+            held->owner = websocket;
             buffer_init(&held->message, core_limits(broker_of(websocket)->core)->message_bytes_max);
-            held->rest_bytes = 0;
         }
         websocket->held = held;
     }
@@ -72,15 +78,38 @@ static void refuse_message(struct websocket *websocket, int code, const char *re
 
 /* ---- messages ---- */
 
-/* What is held of messages that are not complete is bounded in sum. The newest piece goes, and its session with it. */
-static bool keep_piece(struct websocket *websocket, struct span piece) {
+static void note_kick(struct websocket *websocket);
+
+/* What is held of messages that are not complete is bounded in sum, and has no deadline. Whoever begins many and ends none would keep all others
+   from sending anything long, so the one that began first makes room, and its session goes. False: that is this one. */
+static bool make_room(struct websocket *websocket, size_t bytes) {
     struct broker *broker = broker_of(websocket);
-    size_t held_bytes = broker->websockets.messages_bytes;
+    struct websockets *all = &broker->websockets;
+    while (all->messages_bytes + bytes > (size_t)broker->config.messages_bytes_max) {
+        if (list_is_empty(&all->unfinished)) {
+            return false;
+        }
+        struct websocket *first = CONTAINER_OF(all->unfinished.next, struct held, link)->owner;
+        if (first == websocket) {
+            return false;
+        }
+        refuse_message(first, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));
+        note_kick(first);
+        broker->loop.dirty = true;
+    }
+    return true;
+}
+
+static bool keep_piece(struct websocket *websocket, struct span piece) {
+    struct websockets *all = &broker_of(websocket)->websockets;
     struct held *held = hold(websocket);
-    if (held != NULL && held_bytes + piece.bytes <= (size_t)broker->config.messages_bytes_max) {
+    if (held != NULL && make_room(websocket, piece.bytes)) {
         buffer_put_span(&held->message, piece);
         if (!held->message.failed) {
-            broker->websockets.messages_bytes += piece.bytes;
+            all->messages_bytes += piece.bytes;
+            if (!link_is_listed(&held->link)) {
+                list_append(&all->unfinished, &held->link);
+            }
             return true;
         }
     }

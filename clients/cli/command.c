@@ -65,17 +65,6 @@ static const struct command commands[] = {
      "ahora top 'stock/**' --every 500\n"
      "ahora top --count 1\n",
      OPTIONS_LINE | OPTION_TOP, 0, AHORA_PATTERNS_MAX, command_top},
-    {"admin", "VERB [NAME=VALUE...]", "look after a broker",
-     "ahora admin sessions [session=|subject=|address=|match=|limit=|after=]   who is there, and what they follow\n"
-     "ahora admin slowest [LIMIT]                                              those most behind\n"
-     "ahora admin disconnect SESSION | subject=|address=|match= [retry_ms=]    they are told when to come back\n"
-     "ahora admin revoke SUBJECT [before_s=] | id=                             their credentials are good no more\n"
-     "ahora admin drain                                                        as SIGTERM\n"
-     "ahora admin reload                                                       as SIGHUP, and says what came of it\n"
-     "ahora admin backup NAME                                                  a copy of the store in its folder `backups`\n",
-     "ahora admin sessions match=stock/4711/lyon\n"
-     "ahora admin disconnect s12 retry_ms=60000\n",
-     OPTION_SERVER | OPTION_RAW, 1, 16, command_admin},
     {"token", "make KEYFILE CLAIM=VALUE... | show | check KEYFILE", "make, print or check a token",
      "KEYFILE: KID.hs256 holds a secret, KID.rs256.pem, KID.es256.pem or KID.pem a key; to make takes the private one.\n"
      "A claim is NAME=TEXT or NAME:=JSON, of rights ahora.NAME=VALUE,VALUE; without exp the token is good for an hour.\n"
@@ -86,6 +75,14 @@ static const struct command commands[] = {
     {"key", "make NAME RIGHT=VALUE... | secret", "make an API key, or a secret for HS256",
      "The line for the broker's file goes to standard output, the key itself, shown this once, to standard error.\n",
      "ahora key make backoffice 'pub=stock/**,room/**' 'sub=**' >>api_keys\n", OPTION_SERVER, 1, -1, command_key},
+    {"admin", "VERB [NAME=VALUE...]", "look after a broker",
+     "VERB is sessions (session= subject= address= match= limit= after=), slowest (the same), disconnect (session=\n"
+     "subject= address= match= retry_ms=), revoke (subject= before_s=, or id=), drain, reload, or backup (name=).\n"
+     "A word without = is the session, limit, subject or name. It takes the right `admin`.\n",
+     "ahora admin sessions match=stock/4711/lyon\n"
+     "ahora admin disconnect s12 retry_ms=60000\n"
+     "ahora admin backup nightly\n",
+     OPTION_SERVER | OPTION_RAW, 1, 16, command_admin},
     {"status", "", "print the broker's status", NULL, "ahora status\n", OPTION_SERVER | OPTION_RAW, 0, 0, command_status},
 };
 

@@ -33,8 +33,8 @@ static const char *const requests[] = {
     "DELETE /v1/topics/stock/1/a" HOST "\r\n",
     "POST /v1/topics/stock/1/a/adjust" HOST JSON "Content-Length: 15\r\n\r\n{\"available\":2}",
     "POST /v1/publish" HOST JSON "Transfer-Encoding: "
-                                 "chunked\r\n\r\n4a;x=y\r\n{\"atomic\":true,\"changes\":[{\"op\":\"set\",\"topic\":\"stock/1/"
-                                 "b\",\"data\":{\"a\":1}}]}\r\n0\r\nA: b\r\n\r\n",
+    "chunked\r\n\r\n4a;x=y\r\n{\"atomic\":true,\"changes\":[{\"op\":\"set\",\"topic\":\"stock/1/"
+    "b\",\"data\":{\"a\":1}}]}\r\n0\r\nA: b\r\n\r\n",
     "POST /v1/publish?ack=applied" HOST "Content-Type: application/x-ndjson\r\nContent-Length: 84\r\n\r\n"
     "{\"op\":\"set\",\"topic\":\"stock/1/c\",\"data\":{}}\n{\"op\":\"touch\",\"topic\":\"stock/1/c\",\"at\":1}\n",
     "POST /v1/range" HOST JSON "Content-Length: 131\r\n\r\n"

@@ -4,6 +4,7 @@
  */
 
 /* Who may do what, from tokens to what is seen, over WebSocket, HTTP and Server-Sent Events. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -709,6 +710,50 @@ static void api_keys_are_principals_with_rights(void **state) {
     scene_problem(broker, "GET", "/v1/topics/order/1", bearer_of(API_KEY), NULL, 403, "forbidden");
 }
 
+/* ---- the command line ---- */
+
+/* $A is the program. */
+static void expect_run(const char *directory, const char *command, int code, const char *expected) {
+    struct bytes out = {0};
+    const int got = scene_run(&out, "cd %s && %s", directory, command);
+    if (got != code || strstr(bytes_text(&out), expected) == NULL) {
+        fail_msg("%s: exit code %d: %s", command, got, bytes_text(&out));
+    }
+    bytes_fini(&out);
+}
+
+/* What `ahora key` and `ahora token` make is what the broker takes, and nothing of it stands on a command line. */
+static void what_the_command_line_makes_is_taken(void **state) {
+    struct broker_process *broker = prepare(state);
+    const char *directory = broker->directory;
+    char path[PATH_MAX];
+    assert_non_null(realpath(scene_client_path(), path));
+    setenv("A", path, 1);
+    expect_run(directory, "$A key secret >keys/desk.hs256", 0, "");
+    expect_run(directory, "$A key make erp 'sub=**,order/**' 'pub=stock/**' >>api_keys 2>erp.key && cat api_keys", 0,
+               "erp sha256:");
+    expect_run(directory,
+               "$A token make keys/desk.hs256 sub=anna exp=1h 'ahora.sub=stock/{shops}/*' 'shops:=[\"s1\"]' >anna.token", 0,
+               "");
+    expect_run(directory, "$A token check keys/desk.hs256 --token-file anna.token", 0, "\"shops\":[\"s1\"]");
+    expect_run(directory, "$A token check keys/shop.hs256 --token-file anna.token", 3,
+               "not valid: its `kid` names another key");
+    expect_run(directory, "$A token make keys/desk.hs256 sub=anna exp=1 | $A token check keys/desk.hs256", 3, "it has expired");
+    expect_run(directory, "$A token make keys/desk.hs256 exp=1h", 1, "sub=SUBJECT");
+    expect_run(directory, "$A token make keys/none.hs256 sub=anna", 1, "cannot be read");
+    expect_run(directory, "printf a.b.c | $A token show", 3, "not valid");
+    assert_true(broker_process_start(broker, NULL));
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", broker->port);
+    setenv("AHORA_URL", url, 1);
+    expect_run(directory, "$A put --token-file erp.key stock/s1/a '{\"available\":3}'", 0, "");
+    expect_run(directory, "$A get --token-file anna.token 'stock/s1/*'", 0, "stock/s1/a");
+    expect_run(directory, "$A get --token-file anna.token 'stock/**'", 3, "forbidden");
+    expect_run(directory, "$A put --token-file anna.token stock/s1/a '{}'", 3, "forbidden");
+    expect_run(directory, "$A get stock/s1/a", 3, "unauthorized");
+    unsetenv("AHORA_URL");
+}
+
 /* ---- what must not start ---- */
 
 static void expect_no_start(void **state, const char *reason) {
@@ -765,6 +810,7 @@ int main(void) {
         CASE(keys_are_read_again),
         CASE(what_is_revoked_ends),
         CASE(api_keys_are_principals_with_rights),
+        CASE(what_the_command_line_makes_is_taken),
         CASE(a_weak_secret_is_no_key),
         CASE(a_public_key_is_no_secret),
         CASE(a_mistake_in_rights_is_found_at_the_start),

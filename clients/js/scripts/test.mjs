@@ -9,11 +9,10 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const out = join(root, ".test");
+const out = join(root, ".test", String(process.pid)); // below the package, so that its dependencies are found
 const words = process.argv.slice(2);
 const names = readdirSync(join(root, "test")).filter((name) => name.endsWith(".test.ts") && (words.length === 0 || words.some((word) => name.includes(word))));
 
-rmSync(out, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
   entryPoints: [...names.map((name) => `test/${name}`), "test/support/driver.ts"],
@@ -26,8 +25,8 @@ await build({
   packages: "external",
   sourcemap: "inline",
   logLevel: "warning",
-  banner: { js: "" },
 });
 const files = names.map((name) => join(out, name.replace(/\.ts$/, ".js")));
 const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-concurrency=2", ...files], { stdio: "inherit", cwd: root });
+rmSync(out, { recursive: true, force: true });
 process.exit(run.status ?? 1);

@@ -289,6 +289,9 @@ export class Connection {
     const line = this.#line;
     this.#heardAt = this.#env.ticks();
     this.#probeBy = Infinity;
+    if (this.takesCalls) {
+      this.#lastError = this.#hintMs = undefined; // the session went on
+    }
     try {
       for (const message of this.#codec.decode(frame)) {
         this.#reply(readReply(message));

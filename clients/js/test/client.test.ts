@@ -153,6 +153,18 @@ test("bye is obeyed", async () => {
   assert.equal(env.lines.length, 2);
 });
 
+test("an error that the session survived is not why it is lost later", async () => {
+  const { env, client, connect, errors } = scene();
+  await connect();
+  env.line.say({ op: "error", code: "bad_message", detail: "x", retry_ms: 90_000 });
+  assert.equal(errors[0]?.code, "bad_message");
+  env.pass(10_000);
+  env.line.say({ op: "beat", seq: 5, now: env.now() });
+  env.line.events.close(1006, "");
+  assert.equal(client.connection.reason?.code, "disconnected");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 250);
+});
+
 test("after bye the broker has 5 s to close", async () => {
   const { env, client, connect } = scene();
   await connect();

@@ -144,9 +144,10 @@ export { available, any, named, demand, status, both };
 });
 
 test("one dependency, exact versions, and a lock without hosts of our own", () => {
-  const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { dependencies: object; devDependencies: object; sideEffects: boolean };
+  const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { version: string; dependencies: object; devDependencies: object; sideEffects: boolean };
   assert.deepEqual(Object.keys(manifest.dependencies), ["@msgpack/msgpack"]);
   assert.equal(manifest.sideEffects, false);
+  assert.ok(readFileSync("src/connection.ts", "utf8").includes(`"ahora-js/${manifest.version}"`), "what hello says");
   for (const version of Object.values({ ...manifest.dependencies, ...manifest.devDependencies })) {
     assert.match(version as string, /^\d+\.\d+\.\d+$/);
   }

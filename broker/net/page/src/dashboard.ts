@@ -47,7 +47,10 @@ function showConnection(connection: ConnectionState): void {
 }
 client.on("state", (connection) => {
   showConnection(connection);
-  if (connection.state === "connected") void sessions.refresh();
+  if (connection.state === "connected") {
+    void sessions.refresh();
+    void learnKinds();
+  }
   if (connection.reason?.code === "unauthorized") access.ask();
 });
 showConnection(client.connection);
@@ -103,4 +106,3 @@ whileSeen(SESSIONS_MS, () => {
   if (client.connection.state === "connected") void sessions.refresh();
 });
 void measure();
-void learnKinds();

@@ -11,7 +11,7 @@ export async function launch() {
 }
 
 // What Chromium itself says of a line that is down; cases that cut it expect that.
-const LINE_DOWN = /net::ERR_|WebSocket connection to|Failed to load resource: the server responded with a status of 503/;
+const LINE_DOWN = /net::ERR_|WebSocket connection to|WebSocket is already in CLOSING or CLOSED|Failed to load resource: the server responded with a status of 503/;
 
 // And of what a token does not allow.
 const REFUSED = /Failed to load resource: the server responded with a status of 40[13]/;

@@ -697,7 +697,8 @@ static bool must_ask(struct core *core, struct session *session, const struct re
     }
     bool enters = request->op == REQUEST_HELLO && !session->greeted && request->source.data != NULL &&
                   source_fault(core, request) == NULL && !session->is_public && may_be_source(core, session, request);
-    bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request);
+    bool reads = (request->op == REQUEST_SUB || request->op == REQUEST_GET) && session->greeted && asks_demand(request) &&
+                 rights_touch_demand(session->rights);
     if (!enters && !reads) {
         return false;
     }

@@ -125,6 +125,15 @@ bool rights_cover(const struct rights *rights, const struct kinds *kinds, const 
     return rights == NULL || grants_cover(rights->subs, rights->sub_count, kinds, pattern);
 }
 
+bool rights_touch_demand(const struct rights *rights) {
+    for (uint32_t i = 0; rights != NULL && i < rights->sub_count; i++) {
+        if (rights->subs[i].text[rights->subs[i].starts[0]] == '$') {
+            return true;
+        }
+    }
+    return rights == NULL;
+}
+
 bool rights_allow_change(const struct rights *rights, const struct kinds *kinds, const struct name *topic, enum change_op op) {
     return rights == NULL || ((rights->ops >> op & 1) != 0 && grants_cover(rights->pubs, rights->pub_count, kinds, topic));
 }

@@ -73,6 +73,9 @@ const char *rights_principal(const struct rights *rights);
 /* May every topic that the pattern can ever select be read? */
 bool rights_cover(const struct rights *rights, const struct kinds *kinds, const struct name *pattern);
 
+/* Is anything of the broker's own topics granted? Else nobody need be asked for them. */
+bool rights_touch_demand(const struct rights *rights);
+
 /* May the topic be written so? */
 bool rights_allow_change(const struct rights *rights, const struct kinds *kinds, const struct name *topic, enum change_op op);
 

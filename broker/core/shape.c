@@ -90,7 +90,7 @@ static void put_document(struct buffer *out, struct span document, const struct 
     buffer_cut(out, 0);
     pack_put_map(out, count);
     uint32_t left = pack_read_map(&reader);
-    if (!has_one(written)) {
+    if (left > 0 && !has_one(written)) {
         pack_put_raw(out, span_of(reader.at, (size_t)(reader.end - reader.at)));
         left = 0;
     }

@@ -224,6 +224,11 @@ static bool start(struct broker *broker) {
         log_event(&broker->log, LOG_INFO, "listening", "address=%s role=%s tls=%s", listener->name, roles[listener->role],
                   listener->is_secure ? "yes" : "no");
     }
+    if (!access_is_controlled(&broker->config)) {
+        log_event(
+            &broker->log, LOG_WARN, "access-open",
+            "who=\"whoever reaches the addresses above\" may=\"read and write everything their roles offer\" see=auth.keys");
+    }
     return shards_start(broker->shards) || fail_start(broker, "no thread for a shard");
 }
 

@@ -106,6 +106,8 @@ static void arm_timer(struct broker *broker) {
     due = listen_due < due ? listen_due : due;
     int64_t gate_due = gate_next_due(broker);
     due = gate_due < due ? gate_due : due;
+    int64_t tls_due = tls_next_due(broker);
+    due = tls_due < due ? tls_due : due;
     if (due >= loop->timer_due_ms || broker->phase == PHASE_STOPPED) {
         return; /* it will fire early enough, and then be armed anew */
     }

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define SILENT_MS 1000 /* a round trip, with time to compute, is shorter */
+
 static struct tls *tls_of(struct transport *transport) {
     return CONTAINER_OF(transport, struct tls, transport);
 }
@@ -202,7 +204,9 @@ static void finish(struct tls *tls) {
 }
 
 static void wait_for_peer(struct tls *tls, int uv_events) {
-    list_in(tls, &tls->transport.broker->tls.shaking);
+    struct broker *broker = tls->transport.broker;
+    list_in(tls, tls->has_slot ? &broker->tls.shaking : &broker->tls.mute);
+    tls->silent_since_ms = broker->now_ms;
     transport_poll(&tls->transport, uv_events);
 }
 
@@ -285,12 +289,32 @@ static bool has_room(const struct broker *broker) {
     return broker->tls.handshakes < (size_t)broker->config.handshakes_max;
 }
 
+static bool is_crowded(const struct broker *broker) {
+    return !has_room(broker) && !list_is_empty(&broker->tls.waiting) && !list_is_empty(&broker->tls.shaking);
+}
+
+int64_t tls_next_due(const struct broker *broker) {
+    const struct link *first = broker->tls.shaking.next;
+    return is_crowded(broker) ? CONTAINER_OF((struct link *)(uintptr_t)first, struct tls, link)->silent_since_ms + SILENT_MS
+                              : INT64_MAX;
+}
+
+/* Half handshakes hold a slot as long as nobody else wants it, and a second beyond that. */
+static void make_room(struct broker *broker) {
+    while (is_crowded(broker) && tls_next_due(broker) <= broker->now_ms) {
+        struct tls *tls = CONTAINER_OF(broker->tls.shaking.next, struct tls, link);
+        broker->metrics.timeouts_handshake++;
+        transport_close(&tls->transport);
+    }
+}
+
 /* Those who began are served first: their memory is what the others wait for. */
 bool tls_work(struct broker *broker) {
     struct tls_queues *queues = &broker->tls;
     int64_t left = broker->config.handshake_steps_max;
     struct link *link;
     tell_unread(broker);
+    make_room(broker);
     for (; left > 0 && (link = list_pop(&queues->stepping)) != NULL; left--) {
         step(CONTAINER_OF(link, struct tls, link));
     }
@@ -302,6 +326,7 @@ bool tls_work(struct broker *broker) {
 }
 
 void tls_queues_init(struct tls_queues *queues) {
+    list_init(&queues->mute);
     list_init(&queues->waiting);
     list_init(&queues->shaking);
     list_init(&queues->stepping);
@@ -316,6 +341,7 @@ static void close_all(struct link *list) {
 }
 
 void tls_close_handshakes(struct broker *broker) {
+    close_all(&broker->tls.mute);
     close_all(&broker->tls.waiting);
     close_all(&broker->tls.shaking);
     close_all(&broker->tls.stepping);

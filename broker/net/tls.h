@@ -11,7 +11,7 @@
  *                  └───────────────────────────┴──────── tls.handshake_ms over, or it fails: closed, counted
  *
  * A handshake costs much: some 44 KB, and a millisecond of computing. So there are never more than tls.handshakes_max of them under way, who comes
- * later waits in order of arrival and costs no more than a socket; and a turn of the loop goes no more than tls.handshake_steps_max steps,
+ * later waits in order of arrival and costs no more than a socket, and takes the slot of who has been silent for a second; and a turn of the loop goes no more than tls.handshake_steps_max steps,
  * those who came first first, so that a crowd at the door does not make those wait who are inside. The deadline counts from accept, and no
  * byte moves it.
  *
@@ -31,6 +31,7 @@ struct tls {
     struct ssl_st *ssl;         /* NULL: it waits for a slot */
     struct link link;           /* in one of the lists of struct tls_queues */
     struct deadline deadline;   /* of the handshake */
+    int64_t silent_since_ms;    /* in the handshake */
     ssize_t end;                /* 0, or what reading gives from now on: TRANSPORT_END, TRANSPORT_BROKEN */
     bool has_slot;
     bool established;
@@ -40,9 +41,10 @@ struct tls {
 
 /* Of one shard. */
 struct tls_queues {
-    struct link waiting;
-    struct link shaking;
-    struct link stepping;
+    struct link mute;     /* nothing came yet */
+    struct link waiting;  /* for a slot */
+    struct link shaking;  /* have one, and wait for the peer; the longest silent first */
+    struct link stepping; /* for their turn */
     struct link unread;
     size_t handshakes; /* that have a slot */
 };
@@ -54,6 +56,9 @@ void tls_start(struct transport *transport);
 
 /* This turn's share of handshakes, and unread bytes. True: more is to be done at once. */
 bool tls_work(struct broker *broker);
+
+/* When somebody who waits for a slot may take that of one who is silent; INT64_MAX: nobody waits. */
+int64_t tls_next_due(const struct broker *broker);
 
 /* Handshakes that are not done, for draining and stopping. */
 void tls_close_handshakes(struct broker *broker);

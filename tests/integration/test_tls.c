@@ -228,6 +228,25 @@ static void half_handshakes_hold_up_nobody_for_long(void **state) {
     }
 }
 
+/* They have a minute, but not while somebody wants their slot. */
+static void who_is_silent_gives_its_slot_to_who_waits(void **state) {
+    scene_configure("TLS_HANDSHAKES_MAX", "16");
+    scene_configure("TLS_HANDSHAKE_MS", "60m");
+    struct broker_process *broker = scene_start(state);
+    int fds[48];
+    for (size_t i = 0; i < 48; i++) {
+        fds[i] = http_connect(broker->secure_port, 0);
+        assert_true(send(fds[i], hello_begun, sizeof hello_begun - 1, MSG_NOSIGNAL) > 0);
+    }
+    for (int64_t until_ms = scene_clock_ms() + PATIENCE_MS; http_status(broker->port, "/readyz") != 200;) {
+        assert_true(scene_clock_ms() < until_ms);
+    }
+    wait_metric(broker, "ahora_timeouts_handshake_total", 1);
+    for (size_t i = 0; i < 48; i++) {
+        close(fds[i]);
+    }
+}
+
 static void a_handshake_that_goes_away_half_way_is_forgotten(void **state) {
     struct broker_process *broker = scene_start(state);
     for (size_t i = 0; i < 200; i++) {
@@ -547,6 +566,7 @@ int main(void) {
         CASE(a_byte_now_and_then_does_not_extend_the_handshake),
         CASE(who_says_nothing_is_let_go),
         CASE(half_handshakes_hold_up_nobody_for_long),
+        CASE(who_is_silent_gives_its_slot_to_who_waits),
         CASE(a_handshake_that_goes_away_half_way_is_forgotten),
         CASE(sessions_stay_when_the_certificate_is_read_again),
         CASE(what_does_not_load_changes_nothing),

@@ -182,7 +182,9 @@ static void let_go(struct client *client) {
     const int code = session_close_code(client->session, &reason);
     const struct sim *sim = client->sim;
     const bool late = !client->hello_handled && sim->mono_ms >= client->opened_ms + sim->limits.hello_ms;
-    const bool right = (code == AHORA_CLOSE_BAD_MESSAGE && client->expects_close) || (code == AHORA_CLOSE_NO_HELLO && late) ||
+    const int nonsense = client->encoding == ENCODING_JSON ? AHORA_CLOSE_NOT_UTF8 : AHORA_CLOSE_BAD_MESSAGE;
+    const bool unheard = !client->hello_handled && code == AHORA_CLOSE_BAD_MESSAGE;
+    const bool right = ((code == nonsense || unheard) && client->expects_close) || (code == AHORA_CLOSE_NO_HELLO && late) ||
                        (code == AHORA_CLOSE_GOING_AWAY && sim->draining) ||
                        (code == AHORA_CLOSE_TRY_AGAIN_LATER && sim->draining && !client->hello_handled) ||
                        (code == AHORA_CLOSE_TOO_MANY && client->sent.count > 0);

@@ -110,6 +110,19 @@ static const char *sent(struct rig *rig) {
         }                                                                                                                      \
     } while (0)
 
+/* Nothing of the producer's is in it, and yet it is not empty. */
+static void an_empty_document_gets_what_follows_from_nothing(void **state) {
+    struct rig *rig = *state;
+    static const char text[] = "{\"properties\":{\"p\":{}},\"x-ahora\":{\"address\":[\"thing/{a}\"],"
+                               "\"derive\":[{\"field\":\"p\",\"rules\":[{\"value\":1}]}]}}";
+    struct violations errors;
+    assert_int_equal(kinds_add(rig->kinds, span_of_text("thing"), span_of_text(text), &errors), RESULT_OK);
+    APPLY("set", "thing/a", "{}");
+    HOLDS("thing/a", "{\"p\":1}");
+    APPLY("set", "thing/a", "{\"q\":2}");
+    HOLDS("thing/a", "{\"q\":2,\"p\":1}");
+}
+
 /* ---- stock ---- */
 
 static void stock_says_whether_it_is_there(void **state) {
@@ -437,6 +450,7 @@ static void the_same_input_gives_the_same_bytes(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        CASE(an_empty_document_gets_what_follows_from_nothing),
         CASE(stock_says_whether_it_is_there),
         CASE(a_producers_word_for_it_loses),
         CASE(words_that_stay_stay),

@@ -663,6 +663,7 @@ static void a_get_may_be_narrowed(void **state) {
 static uint64_t looks_with_circles(struct rig *rig, int count) {
     rig->limits.nears_max = 1000000;
     rig->limits.subscriptions_max = 1000000;
+    rig->limits.session_views_max = 1000000;
     restart(rig);
     struct session *session = greet(rig);
     char text[256];
@@ -693,6 +694,7 @@ static void a_change_costs_the_circles_it_touches(void **state) {
 
 static uint64_t looks_with_conditions(struct rig *rig, int count) {
     rig->limits.subscriptions_max = 1000000;
+    rig->limits.session_views_max = 1000000;
     restart(rig);
     struct session *session = greet(rig);
     char text[256];

@@ -209,6 +209,7 @@ static void test_private_kinds_must_be_named(void **state) {
     assert_false(covers(all, kinds, "**")); /* it would select orders */
     assert_false(covers(all, kinds, "*/4711"));
     assert_false(covers(all, kinds, "$demand/**"));
+    assert_false(rights_touch_demand(all));
     rights_unref(all);
     struct rights *named = rights_of("{\"ahora\":{\"sub\":[\"**\",\"order/*\",\"order/a/**\"]}}");
     assert_true(covers(named, kinds, "order/4711"));
@@ -226,6 +227,7 @@ static void test_private_kinds_must_be_named(void **state) {
 static void test_open_access_covers_everything(void **state) {
     assert_true(covers(NULL, *state, "**"));
     assert_true(covers(NULL, *state, "$demand/**"));
+    assert_true(rights_touch_demand(NULL));
     assert_true(rights_allow_source(NULL, span_of_text("x")));
     assert_string_equal(rights_principal(NULL), "anonymous");
 }

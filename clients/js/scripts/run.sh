@@ -10,6 +10,10 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     echo "js: skipped, node or npm is not installed"
     exit 0
 fi
+if ! node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 14) ? 0 : 1)'; then
+    echo "js: skipped, node is $(node --version), older than 20.14"
+    exit 0
+fi
 if [ ! -d node_modules/typescript ] && ! npm ci --no-audit --no-fund >/dev/null 2>&1; then
     echo "js: skipped, its packages cannot be installed"
     exit 0

@@ -141,6 +141,8 @@ static const struct target targets[] = {
      .version = "-h"},
 };
 
+_Static_assert(sizeof targets / sizeof targets[0] <= TARGETS_MAX, "a list of all of them has room");
+
 const struct target *target_at(size_t index) {
     return index < sizeof targets / sizeof targets[0] ? &targets[index] : NULL;
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TARGETS_MAX 8
+#define TARGETS_MAX 16
 
 /* What a scenario asks of a target. */
 enum ability {

@@ -211,7 +211,9 @@ static inline void rig_frame(struct rig *rig, uint8_t first, struct span payload
         frame[3] = (uint8_t)payload.bytes;
         head = 4;
     }
-    memcpy(frame + head, payload.data, payload.bytes);
+    if (payload.bytes > 0) {
+        memcpy(frame + head, payload.data, payload.bytes);
+    }
     rig_bytes(rig, frame, head + payload.bytes);
 }
 

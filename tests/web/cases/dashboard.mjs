@@ -116,6 +116,7 @@ export const cases = {
     const page = await viewer.open(broker.url);
     await live(page);
     await page.locator("#topics .count", { hasText: "10,000 topics" }).waitFor();
+    await page.locator('#topic-list [aria-setsize="10000"]').first().waitFor(); // the list is put into order a little later
     await page.focus("#topic-list");
     await page.keyboard.press("End");
     await page.locator(".detail h3", { hasText: "stock/19999/markt" }).waitFor();

@@ -32,7 +32,7 @@ run: deps-run ## install what is missing, build, start the broker with a live de
 	@packaging/demo.sh $(BUILD)
 
 .PHONY: test
-test: deps-test ## install what is missing, build, run every test (about 20 minutes on 2 cores)
+test: deps-test ## install what is missing, build, run every test (about 35 minutes on 2 cores)
 	@BUILD=$(BUILD) tests/run.sh
 
 .PHONY: deps-run

@@ -272,7 +272,7 @@ static void subscriber_follow_plan(struct audience *audience, struct subscriber 
         subscriber->returns_at = share + plan->gap;
         subscriber_cut(subscriber);
     }
-    if (!audience->is_load_over) {
+    if (share > 0 && !audience->is_load_over) { /* before the load all shall be complete at one moment: nobody walks */
         subscriber_walk(subscriber);
     }
     poll_set(audience, subscriber, !is_stalled(audience, subscriber, share));
@@ -335,6 +335,15 @@ size_t audience_behind(const struct audience *audience, int64_t seq) {
         count += subscriber_fd(subscriber) >= 0 && !follower_is_complete(&subscriber->follower, seq);
     }
     return count;
+}
+
+void audience_print_behind(const struct audience *audience, int64_t seq) {
+    for (size_t i = 0; i < audience->count; i++) {
+        const struct subscriber *subscriber = &audience->subscribers[i];
+        if (subscriber_fd(subscriber) < 0 || !follower_is_complete(&subscriber->follower, seq)) {
+            printf("  %s: %s\n", subscriber->name, subscriber_fd(subscriber) < 0 ? "not connected" : "not complete");
+        }
+    }
 }
 
 struct audience_totals audience_totals(const struct audience *audience) {

@@ -46,6 +46,9 @@ size_t audience_complete(const struct audience *audience, int64_t seq);
 /* How many lag behind `seq` with a line open: in the middle of catching up. */
 size_t audience_behind(const struct audience *audience, int64_t seq);
 
+/* Says who it is that lags behind `seq`, or has no line. */
+void audience_print_behind(const struct audience *audience, int64_t seq);
+
 struct audience_totals {
     uint64_t deliveries, removes, skipped, resumed, resyncs, cuts, repeats, violations, bytes, moves;
 };

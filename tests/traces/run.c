@@ -110,7 +110,7 @@ bool run_until(struct run *run, bool (*is_done)(struct run *)) {
         progress_print(run, now_ms, began_ms, acked_before);
         printed_ms = now_ms;
         struct audience_totals totals = audience_totals(run->audience);
-        uint64_t mark_now = totals.bytes + crew_acked(&run->crew);
+        uint64_t mark_now = totals.deliveries + crew_acked(&run->crew); /* not bytes: beats come for ever */
         moved_ms = mark_now != mark ? now_ms : moved_ms;
         mark = mark_now;
         if (!broker_process_is_running(&run->broker)) {
@@ -121,6 +121,7 @@ bool run_until(struct run *run, bool (*is_done)(struct run *)) {
             return run_check(run, false, "every published change gets a seq");
         }
         if (now_ms - moved_ms > STUCK_MS) {
+            audience_print_behind(run->audience, crew_seq_max(&run->crew));
             return run_check(run, false, "the run moves on");
         }
     }

@@ -273,6 +273,9 @@ int main(int argc, char **argv) {
     run_fini(&run);
     printf("check-traces: %s in %.0f s (seed %" PRIu64 ")\n", run.failed == 0 ? "passed" : "FAILED",
            (double)(run_clock_ms() - began_ms) / 1000, run.seed);
+    if (run.first_failure[0] != '\0') {
+        printf("check-traces: first failure: %s\n", run.first_failure);
+    }
     printf("%d passed, %d failed\n", run.passed, run.failed);
     return run.failed == 0 ? 0 : 1;
 }

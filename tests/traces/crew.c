@@ -7,7 +7,9 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <time.h>
 
+#define SETTLE_ROUNDS 8
 #define AHEAD_SHARE 0.01 /* of its trace that a producer may be ahead of the slowest */
 
 void crew_add(struct crew *crew, struct trace *trace, enum producer_way way, const char *ack) {
@@ -41,6 +43,14 @@ size_t crew_acked(struct crew *crew) {
         acked += atomic_load(&crew->producers[i].acked);
     }
     return acked;
+}
+
+/* A round reads at most 64 KB of each: more than the answers to a full window. */
+void crew_settle(struct crew *crew) {
+    const size_t rounds = atomic_load(&crew->rounds) + SETTLE_ROUNDS;
+    while (atomic_load(&crew->rounds) < rounds) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 int64_t crew_seq_max(struct crew *crew) {
@@ -110,6 +120,7 @@ static void *crew_run(void *context) {
             producer_work(&crew->producers[i], crew->port, front);
         }
         crew_wait(crew);
+        atomic_fetch_add(&crew->rounds, 1);
     }
     for (size_t i = 0; i < crew->count; i++) {
         producer_close(&crew->producers[i]);

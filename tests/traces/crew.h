@@ -22,6 +22,7 @@ struct crew {
     size_t count;
     uint16_t port;
     atomic_bool is_stopping;
+    atomic_size_t rounds; /* of serving all producers */
     pthread_t thread;
 };
 
@@ -35,6 +36,9 @@ void crew_fini(struct crew *crew);
 void crew_allow(struct crew *crew, double share, bool only_repeatable);
 bool crew_is_done(struct crew *crew); /* all that was allowed is acknowledged */
 size_t crew_acked(struct crew *crew);
+
+/* Returns once every producer has read what a killed broker had left in its socket. */
+void crew_settle(struct crew *crew);
 int64_t crew_seq_max(struct crew *crew); /* the newest seq any of them was told */
 size_t crew_total(const struct crew *crew);
 const char *crew_failure(struct crew *crew); /* NULL: none */

@@ -25,6 +25,11 @@ bool run_check(struct run *run, bool is_good, const char *what) {
     fflush(stdout);
     run->passed += is_good;
     run->failed += !is_good;
+    if (!is_good && run->first_failure[0] == '\0') {
+        const char *said = crew_failure(&run->crew);
+        snprintf(run->first_failure, sizeof run->first_failure, "%s%s%s", what, said != NULL ? ": " : "",
+                 said != NULL ? said : "");
+    }
     return is_good;
 }
 
@@ -50,6 +55,8 @@ bool run_kill_and_restart(struct run *run, const char *when) {
     run_note_memory(run);
     broker_process_kill(&run->broker);
     audience_broker_killed(run->audience);
+    crew_settle(&run->crew);
+    const int64_t seq_told = crew_seq_max(&run->crew); /* now: with the broker back, producers go on at once */
     if (!broker_process_start(&run->broker, NULL)) {
         return run_check(run, false, "the broker starts again after kill -9");
     }
@@ -61,7 +68,7 @@ bool run_kill_and_restart(struct run *run, const char *when) {
     bool is_kept = broker_ask_epoch(run, epoch, sizeof epoch, &seq) && strcmp(epoch, run->epoch) == 0;
     snprintf(text, sizeof text, "kill -9 %s, restart: the epoch is kept", when);
     run_check(run, is_kept, text);
-    return run_check(run, seq >= crew_seq_max(&run->crew), "the restarted broker knows every seq it acknowledged");
+    return run_check(run, seq >= seq_told, "the restarted broker knows every seq it acknowledged");
 }
 
 bool run_compare_listings(struct run *run, const char *when, bool with_patterns) {

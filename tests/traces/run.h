@@ -37,6 +37,7 @@ struct run {
     size_t life;
     int passed;
     int failed;
+    char first_failure[640]; /* said again at the very end, after reports and the broker's log */
 };
 
 int64_t run_clock_ms(void);

@@ -354,8 +354,19 @@ static void a_start_without_its_files_is_refused(void **state) {
 
 /* ---- who shows a certificate ---- */
 
-static struct broker_process *start_mutual(void **state, const char *kind) {
+static void write_lines(const struct broker_process *broker, const char *name, const char *lines) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", broker->directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(lines, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* `lines`: of the file of API keys; NULL: access is open. */
+static struct broker_process *start_mutual(void **state, const char *kind, const char *lines) {
     static char ca[192];
+    static char keys[192];
     struct broker_process *broker = scene_prepare(state);
     snprintf(ca, sizeof ca, "%s/ca.pem", broker->directory);
     assert_true(certificate_make(broker->directory, "ca") && certificate_make(broker->directory, "stranger"));
@@ -363,6 +374,11 @@ static struct broker_process *start_mutual(void **state, const char *kind) {
     assert_true(certificate_make_signed(broker->directory, "fake", "stranger", "/O=Hotel/CN=till", 1));
     scene_configure("TLS_CLIENT_CA", ca);
     scene_configure("TLS_CLIENT_CERTIFICATES", kind);
+    if (lines != NULL) {
+        snprintf(keys, sizeof keys, "%s/api_keys", broker->directory);
+        write_lines(broker, "api_keys", lines);
+        scene_configure("AUTH_API_KEYS", keys);
+    }
     assert_true(broker_process_spawn(broker, NULL));
     return broker;
 }
@@ -390,7 +406,7 @@ static void wait_for_status(const struct broker_process *broker, const char *cer
 }
 
 static void where_a_certificate_is_required_nobody_else_gets_in(void **state) {
-    struct broker_process *broker = start_mutual(state, "required");
+    struct broker_process *broker = start_mutual(state, "required", NULL);
     struct bytes out = {0};
     wait_for_status(broker, "till");
     assert_int_equal(status_with(broker, &out, NULL), 2);
@@ -403,12 +419,66 @@ static void where_a_certificate_is_required_nobody_else_gets_in(void **state) {
 }
 
 static void a_certificate_may_be_optional_but_not_wrong(void **state) {
-    struct broker_process *broker = start_mutual(state, "optional");
+    struct broker_process *broker = start_mutual(state, "optional", NULL);
     struct bytes out = {0};
     wait_for_status(broker, "till");
     assert_int_equal(status_with(broker, &out, NULL), 0);
     assert_int_equal(status_with(broker, &out, "fake"), 2);
     assert_int_equal(http_status(broker->port, "/readyz"), 200);
+    bytes_fini(&out);
+}
+
+/* What curl is answered that shows this certificate: status and body. `request`: its last arguments, behind the address. */
+static void expect_curl(const struct broker_process *broker, const char *certificate, const char *request, const char *words) {
+    struct bytes out = {0};
+    scene_run(&out,
+              "cd '%s' && curl -sS --max-time 60 -w ' %%{http_code}' --cacert broker.pem --cert %s.pem --key %s.key "
+              "https://localhost:%u%s 2>&1",
+              broker->directory, certificate, certificate, broker->secure_port, request);
+    if (strstr(bytes_text(&out), words) == NULL) {
+        fail_msg("%s%s: no \"%s\" in %s", certificate, request, words, bytes_text(&out));
+    }
+    bytes_fini(&out);
+}
+
+#define TILLS_LINE "till cert:\"CN=till,O=Hotel\" sub=stock/** pub=stock/a/*\n"
+#define SET(topic) "/v1/publish --json '{\"changes\":[{\"op\":\"set\",\"topic\":\"" topic "\",\"data\":{\"on_hand\":3}}]}'"
+
+/* The same root vouches for all of them; what each may do is said by the line with its subject, and by none but that. */
+static void a_certificate_has_the_rights_of_its_subjects_line(void **state) {
+    struct broker_process *broker = start_mutual(state, "required", TILLS_LINE);
+    assert_true(certificate_make_signed(broker->directory, "guest", "ca", "/O=Hotel/CN=guest", 1));
+    wait_for_status(broker, "till");
+    expect_curl(broker, "till", SET("stock/a/1"), "\"seq\":1");
+    expect_curl(broker, "till", SET("stock/b/1"), "forbidden");
+    expect_curl(broker, "till", "/v1/topics/stock/a/1", " 200");
+    expect_curl(broker, "till", "/v1/topics/room/h/r/2027-01-01", " 403");
+    expect_curl(broker, "guest", SET("stock/a/1"), " 401");
+    expect_curl(broker, "guest", "/v1/topics/stock/a/1", " 401");
+
+    /* Its line is gone: so are its rights, on a connection that is new. */
+    write_lines(broker, "api_keys", "guest cert:\"CN=guest,O=Hotel\" sub=stock/**\n");
+    kill(broker->pid, SIGHUP);
+    wait_log(broker, "credentials-reloaded");
+    expect_curl(broker, "till", "/v1/topics/stock/a/1", " 401");
+    expect_curl(broker, "guest", "/v1/topics/stock/a/1", " 200");
+}
+
+/* A WebSocket says `hello` without a token: its certificate speaks for it. */
+static void a_certificate_speaks_for_a_websocket(void **state) {
+    struct broker_process *broker = start_mutual(state, "required", TILLS_LINE);
+    struct bytes out = {0};
+    wait_for_status(broker, "till");
+    expect_curl(broker, "till", SET("stock/a/1"), "\"seq\":1");
+    scene_run(&out,
+              "export AHORA_URL=wss://localhost:%u; ahora='%s'; dir='%s'; "
+              "tls=\"--ca $dir/broker.pem --cert $dir/till.pem --cert-key $dir/till.key\"; "
+              "timeout 60 $ahora sub $tls --until-live 'stock/**' 2>&1 | grep -c stock/a/1; "
+              "timeout 60 $ahora sub $tls --until-live 'room/**' 2>&1 | grep -c forbidden",
+              broker->secure_port, scene_client_path(), broker->directory);
+    if (strcmp(bytes_text(&out), "1\n1\n") != 0) {
+        fail_msg("%s", bytes_text(&out));
+    }
     bytes_fini(&out);
 }
 
@@ -573,6 +643,8 @@ int main(void) {
         CASE(a_start_without_its_files_is_refused),
         CASE(where_a_certificate_is_required_nobody_else_gets_in),
         CASE(a_certificate_may_be_optional_but_not_wrong),
+        CASE(a_certificate_has_the_rights_of_its_subjects_line),
+        CASE(a_certificate_speaks_for_a_websocket),
         CASE(documents_of_any_size_go_through),
         CASE(a_slow_reader_gets_the_newest),
         CASE(events_and_lines_go_through),

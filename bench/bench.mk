@@ -11,7 +11,7 @@ bench_objects := $(filter-out %/raw.o,$(call objects,bench))
 
 $(BUILD)/ahora-bench: $(bench_objects) $(BUILD)/libproto.a
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm -lssl -lcrypto
 
 $(BUILD)/ahora-bench-raw: $(BUILD)/obj/bench/raw.o
 	@echo "  LINK  $@"
@@ -32,7 +32,7 @@ $(BUILD)/tests/unit/test_histogram $(BUILD)/tests/unit/test_bench: $(BUILD)/libb
 $(BUILD)/tests/unit/test_bench_%: $(BUILD)/obj/tests/unit/test_bench_%.o $(BUILD)/libbench.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm -lcmocka
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson -lz -lm -lssl -lcrypto -lcmocka
 
 .PHONY: bench-programs
 bench-programs: $(BUILD)/ahorad $(BUILD)/ahora-bench $(BUILD)/ahora-bench-raw $(BUILD)/peers/bun_server.js $(BUILD)/peers/lws_server ## build the broker, the bench and its yardstick

@@ -5,6 +5,8 @@
 
 #include "bench/connection.h"
 
+#include "bench/secure.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -66,6 +68,12 @@ bool connection_open(struct connection *connection, int epoll_fd, const struct s
         errno = error;
         return false;
     }
+    if (connection->is_secure && (connection->secure = secure_open(connection->fd)) == NULL) {
+        close(connection->fd);
+        connection->fd = -1;
+        errno = ENOMEM;
+        return false;
+    }
     connection->epoll_fd = epoll_fd;
     connection->connected = false;
     connection->upgraded = false;
@@ -84,6 +92,8 @@ void connection_close(struct connection *connection) {
     if (connection->fd < 0) {
         return;
     }
+    secure_close(connection->secure);
+    connection->secure = NULL;
     close(connection->fd);
     connection->fd = -1;
     buffer_fini(&connection->out);
@@ -99,17 +109,22 @@ static void end(struct connection *connection, const char *why) {
 
 /* ---- writing ---- */
 
+static ssize_t send_some(const struct connection *connection, const struct buffer *out) {
+    return connection->secure != NULL ? secure_write(connection->secure, out->data, out->bytes)
+                                      : send(connection->fd, out->data, out->bytes, MSG_NOSIGNAL);
+}
+
 void connection_flush(struct connection *connection) {
     struct buffer *out = &connection->out;
     if (!connection->connected || !connection_is_open(connection)) {
         return;
     }
     while (out->bytes > 0) {
-        ssize_t sent = send(connection->fd, out->data, out->bytes, MSG_NOSIGNAL);
+        ssize_t sent = send_some(connection, out);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
-        if (sent < 0) {
+        if (sent <= 0) {
             break;
         }
         if ((size_t)sent == out->bytes) {
@@ -122,7 +137,8 @@ void connection_flush(struct connection *connection) {
         buffer_fini(out); /* thousands of connections send nothing more than a subscription */
         buffer_init(out, OUT_BYTES_MAX);
     }
-    watch(connection, (connection->events & EPOLLIN) | (out->bytes > 0 ? EPOLLOUT : 0));
+    const bool waits = connection->secure != NULL && secure_waits_for_peer(connection->secure);
+    watch(connection, (connection->events & EPOLLIN) | (out->bytes > 0 && !waits ? EPOLLOUT : 0));
 }
 
 void connection_set_reading(struct connection *connection, bool reading) {
@@ -250,7 +266,8 @@ static bool read_once(struct connection *connection) {
     if (kept > 0) {
         memcpy(shared, connection->tail, kept);
     }
-    ssize_t received = recv(connection->fd, shared + kept, READ_BYTES, 0);
+    ssize_t received = connection->secure != NULL ? secure_read(connection->secure, shared + kept, READ_BYTES)
+                                                  : recv(connection->fd, shared + kept, READ_BYTES, 0);
     if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
         return false;
     }
@@ -269,7 +286,7 @@ static bool read_once(struct connection *connection) {
         end(connection, "out of memory");
         return false;
     }
-    return received == (ssize_t)READ_BYTES;
+    return received == (ssize_t)READ_BYTES || connection->secure != NULL;
 }
 
 void connection_on_event(struct connection *connection, uint32_t events) {
@@ -285,7 +302,11 @@ void connection_on_event(struct connection *connection, uint32_t events) {
         connection_flush(connection);
     }
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && connection_is_open(connection)) {
-        for (size_t turn = 0; turn < TURN_BYTES_MAX && read_once(connection); turn += READ_BYTES) {
+        for (size_t turn = 0; (turn < TURN_BYTES_MAX || connection->secure != NULL) && read_once(connection);
+             turn += READ_BYTES) {
+        }
+        if (connection->secure != NULL && connection_is_open(connection) && connection->out.bytes > 0) {
+            connection_flush(connection); /* the handshake may have come to its end */
         }
     }
 }

@@ -4,7 +4,7 @@
  */
 
 /*
- * One non-blocking TCP connection on the run's epoll: either WebSocket frames after an upgrade, or plain bytes. The owner embeds it. One
+ * One non-blocking TCP or TLS connection on the run's epoll: either WebSocket frames after an upgrade, or plain bytes. The owner embeds it. One
  * thread.
  *
  * Reading goes into one buffer shared by all; only what is left of an unfinished frame is kept per connection. Writing is tried at
@@ -23,6 +23,7 @@
 #include "bench/dialect.h"
 
 struct connection;
+struct secure;
 
 struct connection_calls {
     void (*on_open)(struct connection *connection); /* upgraded, or for plain ones connected */
@@ -40,9 +41,11 @@ struct connection {
     int epoll_fd;
     uint32_t events;   /* what epoll watches */
     int receive_bytes; /* of the kernel's buffer; 0: as it likes */
+    bool is_secure;    /* TLS, by whoever opens it */
     bool connected;
     bool upgraded;
-    uint32_t retry_s; /* Retry-After of an upgrade that was refused; 0: none */
+    uint32_t retry_s;      /* Retry-After of an upgrade that was refused; 0: none */
+    struct secure *secure; /* NULL: plain */
     struct buffer out;
     uint8_t *tail; /* of an unfinished frame */
     uint32_t tail_bytes;

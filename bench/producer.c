@@ -118,8 +118,9 @@ static const struct connection_calls calls = {.on_open = on_open, .on_frame = on
 bool producer_open(struct run *run, struct producer *producer, const struct dialect *dialect) {
     producer->connection.calls = &calls;
     producer->connection.dialect = dialect;
+    producer->connection.is_secure = run->server.target->is_secure;
     producer->connection.context = run;
-    if (!connection_open(&producer->connection, run->epoll_fd, &run->server.address, run->server.authority)) {
+    if (!connection_open(&producer->connection, run->epoll_fd, &run->server.load_address, run->server.authority)) {
         return false;
     }
     for (int64_t until = clock_ns() + PATIENCE_NS; !producer->is_open && run->failure == NULL && clock_ns() < until;) {

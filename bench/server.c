@@ -6,6 +6,7 @@
 #include "bench/server.h"
 
 #include "bench/clock.h"
+#include "bench/secure.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -119,6 +120,7 @@ static uint16_t pick_port(void) {
 
 static void set_address(struct server *server, uint32_t host, uint16_t port) {
     server->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = host, .sin_port = htons(port)};
+    server->load_address = server->address;
     char text[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &server->address.sin_addr, text, sizeof text);
     snprintf(server->authority, sizeof server->authority, "%s:%u", text, port);
@@ -168,7 +170,11 @@ static bool collect_words(const struct server *server, const struct server_plan 
     add_words(words, plan->prefix);
     add_words(words, plan->program);
     snprintf(config, sizeof config, "%s/config", server->directory);
-    if (target->arguments == NULL) {
+    if (target->is_secure) {
+        snprintf(text, sizeof text, "--config %s --listen %s,tls:127.0.0.1:%u", config, server->authority,
+                 ntohs(server->load_address.sin_port));
+        add_words(words, text);
+    } else if (target->arguments == NULL) {
         snprintf(text, sizeof text, "--listen %s", server->authority);
         add_words(words, text);
     }
@@ -270,6 +276,13 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
         return false;
     }
     set_address(server, htonl(INADDR_LOOPBACK), pick_port());
+    if (plan->target->is_secure) {
+        server->load_address.sin_port = htons(pick_port());
+        if (!secure_make_certificate(server->directory)) {
+            fprintf(stderr, "ahora-bench: cannot make a certificate in %s\n", server->directory);
+            return false;
+        }
+    }
     return launch(server, plan);
 }
 

@@ -22,11 +22,12 @@ struct server_plan;
 struct server {
     const struct target *target;
     struct sockaddr_in address;
-    char authority[64];             /* host:port */
-    char directory[128];            /* "": none */
-    const struct server_plan *plan; /* borrowed: it is started again by it */
-    pid_t pid;                      /* 0: not ours */
-    pid_t watched;                  /* whose /proc is read, with its children; 0: nobody's */
+    struct sockaddr_in load_address; /* where the load connects: the same, or its port for TLS */
+    char authority[64];              /* host:port of `address` */
+    char directory[128];             /* "": none */
+    const struct server_plan *plan;  /* borrowed: it is started again by it */
+    pid_t pid;                       /* 0: not ours */
+    pid_t watched;                   /* whose /proc is read, with its children; 0: nobody's */
 };
 
 struct server_plan {

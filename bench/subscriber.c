@@ -202,12 +202,13 @@ bool subscriber_join(struct run *run, struct subscriber *subscriber) {
     assert(subscriber->state == SUBSCRIBER_IDLE);
     subscriber->connection.calls = &calls;
     subscriber->connection.dialect = &run->dialect;
+    subscriber->connection.is_secure = run->server.target->is_secure;
     subscriber->connection.context = run;
     subscriber->connection.topic = subscriber->interest.first;
     subscriber->state = SUBSCRIBER_JOINING;
     subscriber->lives = 0;
     subscriber->is_confirmed = false;
-    return connection_open(&subscriber->connection, run->epoll_fd, &run->server.address, run->server.authority);
+    return connection_open(&subscriber->connection, run->epoll_fd, &run->server.load_address, run->server.authority);
 }
 
 static void stop_counting(struct run *run, struct subscriber *subscriber, bool stopped) {

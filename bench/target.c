@@ -50,6 +50,8 @@ static const char kv_config[] =
     "--port {port} --bind 127.0.0.1 --dir {dir} --save --appendonly no --loglevel warning --maxclients 50000 "                 \
     "--tcp-backlog 4096 --protected-mode no --client-output-buffer-limit pubsub 0 0 0 --io-threads 1"
 
+static const char tls_config[] = "[tls]\ncertificate = {dir}/cert.pem\nkey = {dir}/key.pem\n";
+
 static const struct target targets[] = {
     {.name = "ahora",
      .about = "this broker",
@@ -57,6 +59,14 @@ static const struct target targets[] = {
      .seeds = DIALECT_MSGPACK,
      .reads = DIALECT_MSGPACK,
      .writes = DIALECT_MSGPACK},
+    {.name = "ahora-tls",
+     .about = "this broker over TLS 1.3, with a certificate of its own",
+     .abilities = CAN_DELIVER | CAN_JOIN | CAN_ACK | CAN_SKIP | CAN_BE_AHORA,
+     .is_secure = true,
+     .seeds = DIALECT_MSGPACK,
+     .reads = DIALECT_MSGPACK,
+     .writes = DIALECT_MSGPACK,
+     .config = tls_config},
     {.name = "raw",
      .about = "bare epoll loop, one send() for each subscriber and turn: the limit of one core",
      .abilities = CAN_DELIVER | CAN_JOIN | CAN_ACK | CAN_SKIP,

@@ -31,6 +31,7 @@ struct target {
     const char *name;
     const char *about;       /* for the report */
     unsigned abilities;      /* of enum ability */
+    bool is_secure;          /* ahora: the load comes by TLS, questions about its state do not */
     const char *cannot;      /* why it lacks abilities, or NULL */
     enum dialect_name seeds; /* who gives topics their first version */
     enum dialect_name reads;

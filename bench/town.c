@@ -250,8 +250,9 @@ bool town_open_circle(struct town *town, uint32_t number) {
     circle->centre = motion_centre(number);
     circle->connection.calls = &calls;
     circle->connection.dialect = &town->dialect;
+    circle->connection.is_secure = run->server.target->is_secure;
     circle->connection.context = town;
-    return connection_open(&circle->connection, run->epoll_fd, &run->server.address, run->server.authority);
+    return connection_open(&circle->connection, run->epoll_fd, &run->server.load_address, run->server.authority);
 }
 
 void town_move_circle(struct town *town, uint32_t number) {

@@ -43,6 +43,14 @@ play latency -t 64 --views 8 --count 16 -R 1000
 play latency $both -t 2000 --active 100 -R 1000
 play crowd $both -c 500 -R 20
 play join $both -n 300
+tls="--target ahora-tls"
+play fanout $tls -c 50
+play spread $tls -t 20 -c 5
+play join $tls -n 300
+play idle $tls -n 300
+play slow $tls -t 20 -c 2 --stalled 2 -R 1000
+play ingest $tls --ack applied -p 2
+play resume $tls -t 10 -c 20 -n 100
 play idle $both -n 300
 play idle -n 50 --source 9
 play idle -n 200 --brokers 3

@@ -31,6 +31,9 @@ static void compare(const struct entry *entry, struct standing *out) {
         if (!out->has[i] || out->values[i] <= 0) {
             continue;
         }
+        if (target_at(i)->is_secure) {
+            continue; /* ahora once more */
+        }
         if (!is_peer(target_at(i))) {
             out->to_raw = own / out->values[i];
         } else if (best == 0 || (entry->is_less_better ? out->values[i] < best : out->values[i] > best)) {

@@ -87,7 +87,7 @@ third_party 'uv\.h' tests/scenarios tests/client broker/net clients/c clients/c/
 third_party 'libwebsockets' bench/peers
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
-third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel
+third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel bench
 third_party 'jwt\.h' broker/net clients/cli
 
 # ---- banned calls ----

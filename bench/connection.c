@@ -125,6 +125,9 @@ void connection_flush(struct connection *connection) {
             continue;
         }
         if (sent <= 0) {
+            if (connection->secure != NULL && errno != EAGAIN) {
+                buffer_clear(out, 0); /* no descriptor tells of it: whoever reads next hears the same */
+            }
             break;
         }
         if ((size_t)sent == out->bytes) {
@@ -143,7 +146,8 @@ void connection_flush(struct connection *connection) {
 
 void connection_set_reading(struct connection *connection, bool reading) {
     if (connection_is_open(connection)) {
-        watch(connection, (connection->events & EPOLLOUT) | (reading ? EPOLLIN : 0));
+        const bool has_more = reading && connection->secure != NULL && secure_has_pending(connection->secure);
+        watch(connection, (connection->events & EPOLLOUT) | (reading ? EPOLLIN : 0) | (has_more ? EPOLLOUT : 0));
     }
 }
 
@@ -286,7 +290,21 @@ static bool read_once(struct connection *connection) {
         end(connection, "out of memory");
         return false;
     }
-    return received == (ssize_t)READ_BYTES || connection->secure != NULL;
+    return received == (ssize_t)READ_BYTES;
+}
+
+static bool has_pending(const struct connection *connection) {
+    return connection->secure != NULL && (connection->events & EPOLLIN) != 0 && secure_has_pending(connection->secure);
+}
+
+/* Its share, and what is decrypted by then: of that no descriptor tells. Who stops reading meanwhile is left alone. */
+static void read_turn(struct connection *connection) {
+    bool more = connection_is_open(connection);
+    for (size_t turn = 0; more; turn += READ_BYTES) {
+        more = read_once(connection);
+        more = connection_is_open(connection) && (connection->events & EPOLLIN) != 0 &&
+               ((more && turn + READ_BYTES < TURN_BYTES_MAX) || has_pending(connection));
+    }
 }
 
 void connection_on_event(struct connection *connection, uint32_t events) {
@@ -301,12 +319,10 @@ void connection_on_event(struct connection *connection, uint32_t events) {
         }
         connection_flush(connection);
     }
-    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && connection_is_open(connection)) {
-        for (size_t turn = 0; (turn < TURN_BYTES_MAX || connection->secure != NULL) && read_once(connection);
-             turn += READ_BYTES) {
-        }
-        if (connection->secure != NULL && connection_is_open(connection) && connection->out.bytes > 0) {
-            connection_flush(connection); /* the handshake may have come to its end */
-        }
+    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 || has_pending(connection)) {
+        read_turn(connection);
+    }
+    if (connection->secure != NULL && connection->out.bytes > 0) {
+        connection_flush(connection); /* the handshake may have come to its end */
     }
 }

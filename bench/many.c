@@ -106,8 +106,13 @@ static bool start_child(struct child *children, int number, const struct scenari
     }
     close(down[0]);
     close(up[1]);
+    if (pid < 0) {
+        close(down[1]);
+        close(up[0]);
+        return false;
+    }
     children[number] = (struct child){.pid = pid, .hears = down[1], .tells = up[0]};
-    return pid > 0;
+    return true;
 }
 
 static void add_found(struct found *sum, const struct found *one) {
@@ -168,7 +173,7 @@ static void put_all(struct result *result, const struct options *options, const 
     result_put(result, "connections", count, "");
     result_put(result, "pss_per_connection", sum->pss_per_connection / (double)options->brokers, "bytes");
     result_put(result, "machine_per_connection", (double)memory_bytes / count, "bytes");
-    result_put(result, "joins", count / seconds, "/s");
+    result_put(result, "all_joined", seconds, "s"); /* starts of the brokers among it */
     result_put(result, "reach_all", sum->reach_all, "ms");
     result_put(result, "lost", sum->lost, "");
     result_put(result, "duplicates", sum->duplicates, "");
@@ -210,8 +215,8 @@ bool many_run(const struct scenario *scenario, const struct options *options, co
     while (fine && started < filled.brokers) {
         fine = start_child(children, started, scenario, &filled, plan);
         started += fine;
-        fine = fine && hear(&children[started - 1], &sum) ==
-                           'J'; /* one after the other: together they would outlast the deadlines of a hello */
+        /* One after the other: together they would outlast the deadline of a hello. */
+        fine = fine && hear(&children[started - 1], &sum) == 'J';
     }
     double seconds = (double)(clock_ns() - begin) / 1e9;
     int64_t taken = before - machine_memory_available();

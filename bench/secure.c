@@ -25,14 +25,19 @@ static SSL_CTX *context(void) {
     if (made == NULL && (made = SSL_CTX_new(TLS_client_method())) != NULL) {
         SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
         SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF);
+        SSL_CTX_set_min_proto_version(made, TLS1_3_VERSION);
+        SSL_CTX_set_ciphersuites(made, "TLS_AES_256_GCM_SHA384");
     }
     return made;
 }
 
 struct secure *secure_open(int fd) {
     SSL *ssl = context() != NULL ? SSL_new(context()) : NULL;
+    if (ssl != NULL && SSL_set_fd(ssl, fd) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
     if (ssl != NULL) {
-        SSL_set_fd(ssl, fd);
         SSL_set_connect_state(ssl);
     }
     return (struct secure *)(void *)ssl;
@@ -44,25 +49,34 @@ void secure_close(struct secure *secure) {
 
 /* What OpenSSL says of a call that brought nothing, as recv() and send() would. */
 static ssize_t outcome(SSL *ssl, int result) {
+    const int reason = errno;
     const int error = SSL_get_error(ssl, result);
-    ERR_clear_error();
     if (error == SSL_ERROR_ZERO_RETURN) {
         return 0;
     }
-    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    const bool is_systems = error == SSL_ERROR_SYSCALL && reason != 0 && reason != EAGAIN;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : is_systems ? reason : EPROTO;
     return -1;
 }
 
 ssize_t secure_read(struct secure *secure, void *data, size_t bytes) {
     size_t got = 0;
+    ERR_clear_error();
+    errno = 0;
     int result = SSL_read_ex(ssl_of(secure), data, bytes, &got);
     return result == 1 ? (ssize_t)got : outcome(ssl_of(secure), result);
 }
 
 ssize_t secure_write(struct secure *secure, const void *data, size_t bytes) {
     size_t sent = 0;
+    ERR_clear_error();
+    errno = 0;
     int result = SSL_write_ex(ssl_of(secure), data, bytes, &sent);
     return result == 1 ? (ssize_t)sent : outcome(ssl_of(secure), result);
+}
+
+bool secure_has_pending(const struct secure *secure) {
+    return SSL_pending((const SSL *)(const void *)secure) > 0;
 }
 
 bool secure_waits_for_peer(const struct secure *secure) {

@@ -21,10 +21,12 @@ struct secure; /* OpenSSL's SSL */
 struct secure *secure_open(int fd);
 void secure_close(struct secure *secure); /* NULL is allowed */
 
-/* As recv() and send(): the first ones shake hands. -1 with EAGAIN: not now; with EPROTO: it is over. Read until EAGAIN: what is already
-   decrypted, no descriptor tells of. */
+/* As recv() and send(): the first ones shake hands. -1 with EAGAIN: not now; with anything else: it is over. */
 ssize_t secure_read(struct secure *secure, void *data, size_t bytes);
 ssize_t secure_write(struct secure *secure, const void *data, size_t bytes);
+
+/* Bytes are here that no descriptor tells of. */
+bool secure_has_pending(const struct secure *secure);
 
 /* Nothing can be sent before the peer has said something. */
 bool secure_waits_for_peer(const struct secure *secure);

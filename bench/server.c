@@ -277,7 +277,9 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
     }
     set_address(server, htonl(INADDR_LOOPBACK), pick_port());
     if (plan->target->is_secure) {
-        server->load_address.sin_port = htons(pick_port());
+        do {
+            server->load_address.sin_port = htons(pick_port());
+        } while (server->load_address.sin_port == server->address.sin_port);
         if (!secure_make_certificate(server->directory)) {
             fprintf(stderr, "ahora-bench: cannot make a certificate in %s\n", server->directory);
             return false;
@@ -288,6 +290,11 @@ static bool spawn(struct server *server, const struct server_plan *plan) {
 
 /* host:port, ws://host:port or http://host:port, with an IPv4 address. */
 static bool use_url(struct server *server, const struct server_plan *plan) {
+    if (plan->target->is_secure || strncmp(plan->url, "wss:", 4) == 0 || strncmp(plan->url, "https:", 6) == 0) {
+        fprintf(stderr, "ahora-bench: over TLS only a broker that the bench starts itself: no --server with ahora-tls or %s\n",
+                plan->url);
+        return false;
+    }
     const char *host = strstr(plan->url, "://");
     host = host != NULL ? host + 3 : plan->url;
     char text[64];

@@ -90,12 +90,14 @@ static void write_command(const struct suite *suite, const struct job *job, char
              suite->options->quick ? " --quick" : "", job->target->name);
 }
 
-/* What makes a cell another one: what was done, and with which program. */
+/* What makes a cell another one: what was done, with which bench, and with which program. */
 static void write_key(const struct job *job, const char *command, const char *program, char *out, size_t out_bytes) {
+    struct stat own = {.st_size = 0};
     struct stat status = {.st_size = 0};
+    stat("/proc/self/exe", &own);
     stat(program, &status);
-    snprintf(out, out_bytes, "%s | run %d | %s %lld %lld", command, job->run, AHORA_VERSION, (long long)status.st_size,
-             (long long)status.st_mtime);
+    snprintf(out, out_bytes, "%s | run %d | %s %lld %lld | %lld %lld", command, job->run, AHORA_VERSION, (long long)own.st_size,
+             (long long)own.st_mtime, (long long)status.st_size, (long long)status.st_mtime);
 }
 
 static void write_path(const struct suite *suite, const struct job *job, char *out, size_t out_bytes) {

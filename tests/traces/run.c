@@ -117,7 +117,8 @@ bool run_until(struct run *run, bool (*is_done)(struct run *)) {
         progress_print(run, now_ms, began_ms, acked_before);
         printed_ms = now_ms;
         struct audience_totals totals = audience_totals(run->audience);
-        uint64_t mark_now = totals.deliveries + crew_acked(&run->crew); /* not bytes: beats come for ever */
+        uint64_t mark_now =
+            totals.deliveries + totals.resumed + totals.cuts + crew_acked(&run->crew); /* not bytes: beats come for ever */
         moved_ms = mark_now != mark ? now_ms : moved_ms;
         mark = mark_now;
         if (!broker_process_is_running(&run->broker)) {

@@ -248,15 +248,17 @@ static void read_field(const struct compile *compile, const struct pointer *plac
     field->rule_count = derive->rule_count - field->rule_first;
 }
 
+static bool is_derived(const struct compile *compile, uint32_t field) {
+    const struct schema *schema = compile->schema;
+    return field != WORD_NONE && schema->properties[schema->nodes[0].property_first + field].derived;
+}
+
 /* Rules look at what producers say: what the broker writes is not known yet. */
 static void check_conditions(const struct compile *compile, const struct pointer *place) {
     const struct derive *derive = compile->derive;
-    const struct schema_property *properties = compile->schema->properties + compile->schema->nodes[0].property_first;
     for (uint32_t i = 0; i < derive->condition_count; i++) {
         const struct derive_condition *condition = &derive->conditions[i];
-        const bool known = condition->field != WORD_NONE;
-        if ((known && properties[condition->field].derived) ||
-            (condition->other != WORD_NONE && properties[condition->other].derived)) {
+        if (is_derived(compile, condition->field) || is_derived(compile, condition->other)) {
             complain(compile, place, "a rule looks at a field that the broker writes itself");
             return;
         }

@@ -210,9 +210,10 @@ static void check_property(const struct check *check, const struct schema_proper
 
 static void check_required(const struct check *check, const struct schema_node *node, const struct pointer *place,
                            uint64_t seen) {
-    const struct schema_property *properties = check->schema->properties + node->property_first;
+    const struct schema_property *properties = check->schema->properties; /* NULL: none is declared anywhere */
     for (uint64_t missing = node->required & ~seen; missing != 0; missing &= missing - 1) {
-        const struct pointer field = {.up = place, .key = properties[__builtin_ctzll(missing)].name};
+        const uint32_t property = node->property_first + (uint32_t)__builtin_ctzll(missing);
+        const struct pointer field = {.up = place, .key = properties[property].name};
         violations_add(check->violations, &field, "is required");
     }
 }

@@ -309,7 +309,7 @@ static void read_properties(struct draft *draft, struct span key, struct span va
         complain(draft, key, count == UINT32_MAX ? "must be a map" : "has more than 64 properties");
         return;
     }
-    if (!reserve_properties(draft, value, count) || !index_properties(draft)) {
+    if (count == 0 || !reserve_properties(draft, value, count) || !index_properties(draft)) {
         return;
     }
     const uint32_t first = node_of(draft)->property_first;

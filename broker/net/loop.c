@@ -136,7 +136,9 @@ static void run_turn(struct broker *broker) {
     struct loop *loop = &broker->loop;
     bool awake = false;
     if (broker->phase == PHASE_LOADING && broker->index == 0) {
-        awake = lifecycle_load_slice(broker);
+        /* First what the others said: only their word that they took what they were fed lets loading go on, and end. */
+        awake = shards_receive(broker);
+        awake |= lifecycle_load_slice(broker);
         loop->dirty = true;
     }
     loop->awake = awake;

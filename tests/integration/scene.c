@@ -107,6 +107,14 @@ bool scene_log_has(const struct broker_process *broker, const char *text) {
     return is_there;
 }
 
+void scene_wait_log(const struct broker_process *broker, const char *text) {
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (!scene_log_has(broker, text)) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(10);
+    }
+}
+
 void scene_open(struct wire *wire, const struct broker_process *broker, enum codec codec) {
     json_t *welcome = wire_open_session(wire, broker->port, codec);
     assert_non_null(welcome);

@@ -49,6 +49,8 @@ int scene_wait_end(struct broker_process *broker);
 
 /* True if the broker's log holds the text. */
 bool scene_log_has(const struct broker_process *broker, const char *text);
+/* Waits until it does. */
+void scene_wait_log(const struct broker_process *broker, const char *text);
 
 /* A session that was welcomed. wire_fini is the caller's. */
 void scene_open(struct wire *wire, const struct broker_process *broker, enum codec codec);

@@ -3,9 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Many who write and read over HTTP at the same moment, while sessions follow: one turn of the broker holds all of it. */
+/*
+ * Many who write and read over HTTP at the same moment, while sessions follow: one turn of the broker holds all of it. And
+ * nobody at all, while its shards load.
+ */
 #include "tests/integration/scene.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +17,7 @@
 #define WRITERS 48
 #define ROUNDS 40
 #define FOLLOWERS 5
+#define STARTS 20
 
 static void send_all(int fd, const char *text) {
     size_t bytes = strlen(text);
@@ -104,9 +109,24 @@ static void requests_of_one_moment_meet_live_sessions(void **state) {
     wire_fini(&other);
 }
 
+/* The shards tell each other; it takes no connection to remind them. */
+static void a_broker_that_nobody_asks_becomes_ready(void **state) {
+    scene_configure("THREADS_SHARDS", "4");
+    struct broker_process *broker = scene_prepare(state);
+    for (int i = 0; i < STARTS; i++) {
+        assert_true(broker_process_spawn(broker, NULL));
+        scene_wait_log(broker, " info ready ");
+        kill(broker->pid, SIGTERM);
+        assert_int_equal(scene_wait_end(broker), 0);
+        assert_int_equal(unlink(broker->log), 0);
+    }
+    assert_true(broker_process_start(broker, NULL));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(requests_of_one_moment_meet_live_sessions),
+        CASE(a_broker_that_nobody_asks_becomes_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,14 +44,6 @@ static void wait_metric(const struct broker_process *broker, const char *name, d
     }
 }
 
-static void wait_log(const struct broker_process *broker, const char *text) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (!scene_log_has(broker, text)) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
-}
-
 /* Until the peer closes, cleanly or not; true if it did. */
 static bool is_closed_by_peer(int fd) {
     char block[4096];
@@ -124,7 +116,7 @@ static void a_ticket_resumes_until_the_certificate_is_read_again(void **state) {
     expect_openssl(broker, options, "Reused, TLSv1.2");
     assert_true(scene_metric(broker, "ahora_tls_resumed_total") == 1);
     kill(broker->pid, SIGHUP);
-    wait_log(broker, "certificate-reloaded");
+    scene_wait_log(broker, "certificate-reloaded");
     expect_openssl(broker, options, "New, TLSv1.2");
     bytes_fini(&out);
 }
@@ -283,7 +275,7 @@ static void sessions_stay_when_the_certificate_is_read_again(void **state) {
     move_file(broker, "next.key", "broker.key");
     expect_openssl(broker, "", "subject=CN = broker");
     kill(broker->pid, SIGHUP);
-    wait_log(broker, "certificate-reloaded");
+    scene_wait_log(broker, "certificate-reloaded");
     expect_openssl(broker, "", "subject=CN = next");
     expect_openssl(broker, "", "Verify return code: 0 (ok)");
     scene_expect_alive(&wire);
@@ -316,7 +308,7 @@ static void what_does_not_load_changes_nothing(void **state) {
     scene_expect_alive(&wire);
     assert_int_equal(scene_run(&out, "cd '%s' && cp kept.pem broker.pem && cp kept.key broker.key", broker->directory), 0);
     kill(broker->pid, SIGHUP);
-    wait_log(broker, "certificate-reloaded");
+    scene_wait_log(broker, "certificate-reloaded");
     bytes_fini(&out);
     wire_fini(&wire);
 }
@@ -363,7 +355,10 @@ static void write_lines(const struct broker_process *broker, const char *name, c
     assert_int_equal(fclose(file), 0);
 }
 
-/* `lines`: of the file of API keys; NULL: access is open. */
+/*
+ * `lines`: of the file of API keys; NULL: access is open. Ready by its log: where a certificate is required, the tunnel behind
+ * which other tests ask /readyz shows none.
+ */
 static struct broker_process *start_mutual(void **state, const char *kind, const char *lines) {
     static char ca[192];
     static char keys[192];
@@ -380,6 +375,7 @@ static struct broker_process *start_mutual(void **state, const char *kind, const
         scene_configure("AUTH_API_KEYS", keys);
     }
     assert_true(broker_process_spawn(broker, NULL));
+    scene_wait_log(broker, " info ready ");
     return broker;
 }
 
@@ -459,7 +455,7 @@ static void a_certificate_has_the_rights_of_its_subjects_line(void **state) {
     /* Its line is gone: so are its rights, on a connection that is new. */
     write_lines(broker, "api_keys", "guest cert:\"CN=guest,O=Hotel\" sub=stock/**\n");
     kill(broker->pid, SIGHUP);
-    wait_log(broker, "credentials-reloaded");
+    scene_wait_log(broker, "credentials-reloaded");
     expect_curl(broker, "till", "/v1/topics/stock/a/1", " 401");
     expect_curl(broker, "guest", "/v1/topics/stock/a/1", " 200");
 }

@@ -138,6 +138,8 @@ bool broker_process_spawn(struct broker_process *broker, const char *const *argu
         const char **in;
         char **out;
     } argv = {.in = list};
+    /* Made here, so that who reads the log finds one, however late the child comes to run. */
+    close(open(broker->log, O_WRONLY | O_CREAT, 0600));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {

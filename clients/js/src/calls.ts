@@ -9,10 +9,9 @@
  *      └──────────────┘ if that is the same epoch and the broker still remembers the keys
  *                     └──▶ rejected: line lost otherwise, too late, given up by the caller
  */
-import type { Connection } from "./connection.js";
+import type { Connection, Part } from "./connection.js";
 import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
-import type { Extension } from "./reader.js";
 import type { Frame, Signal } from "./types.js";
 
 const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
@@ -43,7 +42,7 @@ interface Call {
   reject(reason: unknown): void;
 }
 
-export class Calls implements Extension {
+export class Calls implements Part {
   readonly #connection: Connection;
   readonly #max: number;
   readonly #timeoutMs: number;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ahora authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { Calls, type CallOptions } from "./calls.js";
+import { type CallKind, type CallOptions, Calls } from "./calls.js";
 import { readChanges, throwFirst } from "./changes.js";
 import { entryOf } from "./entry.js";
 import { AhoraError, type PublishResult } from "./error.js";
@@ -87,7 +87,7 @@ export class Client extends Reader {
     return { seq, items: entries as unknown as Entry<DocumentOf<P>>[], more };
   }
 
-  #call(message: object, kind: Parameters<Calls["make"]>[1], options: CallOptions) {
+  #call(message: object, kind: CallKind, options: CallOptions) {
     this.assertOpen();
     const { final, reason } = this.wire.state;
     if (final && reason) {

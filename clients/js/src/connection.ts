@@ -291,7 +291,7 @@ export class Connection {
     try {
       this.#line?.send(frame);
     } catch (error) {
-      this.fail("disconnected", "the line is closed", error);
+      this.fail("disconnected", "closed", error);
     }
   }
 
@@ -507,7 +507,7 @@ export class Connection {
       this.#begin();
     } else if (now >= this.#openBy) {
       this.#lose(
-        this.#phase === "token" ? tokenFault(new Error("too slow")) : new AhoraError("connect_failed", "no answer"),
+        this.#phase === "token" ? tokenFault("no answer in time") : new AhoraError("connect_failed", "no answer in time"),
       );
     } else if (this.#phase === "ready") {
       this.#onTimeReady(now, jumped);
@@ -523,12 +523,12 @@ export class Connection {
     if (now >= this.#leaveBy) {
       this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
     } else if (now >= this.#probeBy) {
-      this.#lose(new AhoraError("silent", "no answer to a ping"), 4000);
+      this.#lose(new AhoraError("silent", "no pong"), 4000);
     } else if (silence >= 3 * this.beatMs || jumped) {
       // We are the ones who were away: what came meanwhile may not have been read yet
       this.#probe();
     } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
-      this.#lose(new AhoraError("silent", "nothing was heard"), 4000);
+      this.#lose(new AhoraError("silent", "no beat"), 4000);
     } else if (now >= this.#renewAt) {
       this.#renew();
     }
@@ -569,7 +569,7 @@ export class Connection {
       return;
     }
     this.#sleepAt = Infinity;
-    this.#end("asleep", new AhoraError("asleep", "the page is hidden"));
+    this.#end("asleep", new AhoraError("asleep", "hidden"));
   }
 }
 

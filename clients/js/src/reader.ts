@@ -58,7 +58,7 @@ export class Reader {
 
   /** Until `connect`. Subscriptions stay, and are behind; calls that wait are rejected. */
   disconnect(): void {
-    this.wire.disconnect(new AhoraError("closed", "disconnected by the app"));
+    this.wire.disconnect(new AhoraError("closed", "disconnect"));
   }
 
   /** For good: subscriptions end, calls are rejected. */
@@ -104,7 +104,7 @@ export class Reader {
   /** @internal */
   assertOpen(): void {
     if (this.#closed) {
-      throw new AhoraError("closed", "close was called");
+      throw new AhoraError("closed", "closed");
     }
   }
 }

@@ -138,6 +138,7 @@ struct transport *transport_open(struct broker *broker, const struct listener *l
     transport->broker = broker;
     transport->pollee.on_event = on_event;
     transport->pollee.fd = fd;
+    transport->pollee.is_first = listener->role == LISTENER_INTERNAL;
     transport->fd = fd;
     transport->role = listener->role;
     transport->count = count;

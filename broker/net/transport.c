@@ -90,6 +90,12 @@ void transport_poll(struct transport *transport, int uv_events) {
     }
 }
 
+void transport_prefer(struct transport *transport) {
+    if (!transport->closing) {
+        poller_prefer(&transport->broker->loop.poller, &transport->pollee);
+    }
+}
+
 /* A machine that is switched off says nothing: an idle connection is probed from half of the time on. TCP_USER_TIMEOUT would end a living
    peer too, one that takes nothing for a while; being slow is allowed. */
 static void set_vanished(int fd, int64_t vanished_ms) {

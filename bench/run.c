@@ -125,7 +125,8 @@ bool run_make_subscribers(struct run *run, uint32_t count) {
 }
 
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result) {
-    *run = (struct run){.options = options, .target = plan->target, .histogram = &result->histogram, .epoll_fd = -1, .crowd_fd = -1};
+    *run = (struct run){
+        .options = options, .target = plan->target, .histogram = &result->histogram, .epoll_fd = -1, .crowd_fd = -1};
     if (!make_tables(run) || !choose_dialects(run)) {
         fprintf(stderr, "ahora-bench: out of memory\n");
         return false;

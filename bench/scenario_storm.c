@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONNECTS_A_TICK 16          /* so that what arrives meanwhile is read, too */
+#define CONNECTS_A_TICK 16      /* so that what arrives meanwhile is read, too */
 #define LOOK_NS (NS_PER_MS / 2) /* how often somebody looks whose time has come */
 #define BACKOFF_NS (500 * NS_PER_MS)
 #define BACKOFF_DOUBLINGS 5

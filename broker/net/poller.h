@@ -27,8 +27,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define POLLER_EVENTS_MAX 16  /* of one call: within so many neither `first` nor the clock is looked at */
-#define POLLER_FIRST_MAX 64   /* of one call, of those heard first; the next turn has the rest */
+#define POLLER_EVENTS_MAX 16 /* of one call: within so many neither `first` nor the clock is looked at */
+#define POLLER_FIRST_MAX 64  /* of one call, of those heard first; the next turn has the rest */
 
 /* Embedded in what has the descriptor. Zeroed, with `fd` and `on_event` set: it waits for nothing. */
 struct pollee {

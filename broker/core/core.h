@@ -193,6 +193,9 @@ struct session *core_next_ready(struct core *core);
 bool session_pull(struct core *core, struct session *session, struct span *piece);
 void session_set_choked(struct core *core, struct session *session, bool choked);
 
+/* Whether session_pull may give another piece. False: it does not. */
+bool session_may_have_more(const struct session *session);
+
 /* The caller stopped for fairness, not because of the socket: come again by core_next_ready in the next turn. */
 void session_yield(struct core *core, struct session *session);
 

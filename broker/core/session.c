@@ -263,6 +263,10 @@ bool session_pull(struct core *core, struct session *session, struct span *piece
     return piece->bytes > 0;
 }
 
+bool session_may_have_more(const struct session *session) {
+    return session->outbox.bytes > 0 || session->slices != NULL || !list_is_empty(&session->behind);
+}
+
 void session_set_choked(struct core *core, struct session *session, bool choked) {
     session->choked = choked;
     if (!choked) {

@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Small pieces of one session are laid side by side and leave in one system call; larger ones go as they are. */
+/* Small pieces of one session are laid side by side and leave in one system call; larger ones, and one that is alone, go as they are. */
 #define GATHER_BYTES_MAX 2048
 
 struct gather {
@@ -35,8 +35,9 @@ static enum peer_write write_gathered(struct broker *broker, struct peer *peer, 
 }
 
 static enum peer_write take_piece(struct broker *broker, struct peer *peer, struct gather *gather, struct span piece) {
+    const bool is_alone = gather->bytes == 0 && !session_may_have_more(peer->session);
     gather->total += piece.bytes;
-    if (piece.bytes > GATHER_BYTES_MAX || gather->bytes + piece.bytes > LOOP_SCRATCH_BYTES) {
+    if (is_alone || piece.bytes > GATHER_BYTES_MAX || gather->bytes + piece.bytes > LOOP_SCRATCH_BYTES) {
         enum peer_write outcome = write_gathered(broker, peer, gather);
         if (outcome == PEER_WRITTEN) {
             return write_counted(broker, peer, piece);

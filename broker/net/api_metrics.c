@@ -124,6 +124,8 @@ static const struct row net_rows[] = {
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
     NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(auth_waiting, true, "auth_waiting", "Requests whose credentials wait to be judged"),
+    NET(auth_waited, false, "auth_waited_total", "Requests whose credentials had to wait, so that those who are in need not"),
     NET(auth_accepted, false, "auth_accepted_total", "Tokens and API keys that were found good"),
     NET(sessions_revoked, false, "sessions_revoked_total", "Sessions closed because their credentials were revoked"),
     NET(access_reloads, false, "access_reloads_total", "Times keys and revocations were read again"),

@@ -180,6 +180,7 @@ bool broker_open_loop(struct broker *broker) {
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);
     list_init(&broker->work);
+    judging_init(&broker->judging);
     tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;

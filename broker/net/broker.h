@@ -16,6 +16,7 @@
 #include "broker/net/config.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/gate.h"
+#include "broker/net/judging.h"
 #include "broker/net/limits.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
@@ -57,6 +58,7 @@ struct broker {
     struct listeners listeners;
     struct gate gate;
     struct shard_access access;
+    struct judging judging;
     struct deadlines deadlines;
     struct tls_queues tls;
     struct websockets websockets;

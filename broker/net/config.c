@@ -27,6 +27,8 @@ void config_init(struct config *config) {
     limits_default(&config->core);
     config->auth_skew_ms = 5000;
     config->auth_token_bytes_max = 8192;
+    config->auth_judge_ms = 2;
+    config->auth_waiting_max = 4096;
     config->shards = 1;
     snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
     snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");

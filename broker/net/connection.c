@@ -131,8 +131,8 @@ static bool linger(struct connection *connection) {
     connection->in_from = 0;
     connection->in_at = 0;
     connection->piece_left = 0;
-    if (connection_pending(connection) > 0 && !connection->ended) {
-        return false;
+    if (connection_pending(connection) > 0 && !connection->shut) {
+        return false; /* also to one that has ended: it half closed, and waits for this */
     }
     if (connection->ended) {
         connection_close(connection);
@@ -258,7 +258,19 @@ bool connection_reads_rest(const struct connection *connection) {
            connection->body.left <= DISCARD_BYTES_MAX;
 }
 
+/* False: its credentials still wait. */
+static bool go_on(struct exchange *exchange) {
+    if (judging_waits(exchange)) {
+        return false;
+    }
+    exchange_go_on(exchange);
+    return true;
+}
+
 static bool read_body(struct connection *connection) {
+    if (connection->exchange->is_held) {
+        return go_on(connection->exchange);
+    }
     if (connection->piece_left > 0) {
         return feed(connection);
     }
@@ -343,6 +355,9 @@ static void update_events(struct connection *connection) {
 /* Lines are worked on as they come: a stream may last as long as it moves. Any other body only fills memory until it is complete. */
 static int body_deadline(const struct connection *connection) {
     const struct exchange *exchange = connection->exchange;
+    if (exchange->is_held) {
+        return -1; /* it waits for us, and not for long */
+    }
     if (exchange->answered || exchange->handler->body != BODY_STREAM) {
         return DEADLINE_BODY;
     }
@@ -416,8 +431,8 @@ void connection_process(struct connection *connection) {
         exchange_on_room(connection->exchange);
     }
     if (rounds == ROUNDS_MAX || (was_choked && !is_choked(connection)) ||
-        (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 && !connection->shut) ||
-        (connection->ended && connection->state == CONNECTION_LINGER)) {
+        (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 &&
+         (!connection->shut || connection->ended))) {
         connection_touch(connection);
     }
     update_events(connection);

@@ -36,6 +36,7 @@ void exchange_destroy(struct exchange *exchange) {
         exchange->handler->release(exchange);
     }
     free(exchange->state);
+    judging_forget(exchange);
     exchange->broker->bodies_bytes -= exchange->body_counted;
     if (exchange->counted != NULL) {
         --*exchange->counted;
@@ -219,6 +220,36 @@ static bool is_open_for(struct exchange *exchange) {
     return false;
 }
 
+/* Its rights are known. */
+static void begin_handler(struct exchange *exchange) {
+    struct connection *connection = exchange->connection;
+    if (!admit_body(exchange)) {
+        return;
+    }
+    if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
+        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
+        return;
+    }
+    if (exchange->handler->begin != NULL) {
+        exchange->handler->begin(exchange);
+    }
+    if (!exchange->answered && exchange->head.expects_continue && connection->body.state != HTTP_BODY_END) {
+        send_continue(exchange);
+    }
+}
+
+static void follow_verdict(struct exchange *exchange, enum access_verdict verdict) {
+    exchange->is_held = verdict == ACCESS_WAITS;
+    if (verdict == ACCESS_GRANTED) {
+        begin_handler(exchange);
+    }
+}
+
+void exchange_go_on(struct exchange *exchange) {
+    assert(exchange->is_held && !judging_waits(exchange));
+    follow_verdict(exchange, access_conclude(exchange));
+}
+
 void exchange_begin(struct exchange *exchange, struct span head) {
     struct connection *connection = exchange->connection;
     const char *detail = "";
@@ -242,19 +273,10 @@ void exchange_begin(struct exchange *exchange, struct span head) {
     }
     origin_read(exchange);
     if (!forwarded_admit(exchange) || has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) ||
-        !origin_admit(exchange) || !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
+        !origin_admit(exchange) || !is_open_for(exchange)) {
         return;
     }
-    if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
-        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
-        return;
-    }
-    if (exchange->handler->begin != NULL) {
-        exchange->handler->begin(exchange);
-    }
-    if (!exchange->answered && exchange->head.expects_continue && connection->body.state != HTTP_BODY_END) {
-        send_continue(exchange);
-    }
+    follow_verdict(exchange, access_admit(exchange));
 }
 
 static void collect(struct exchange *exchange, struct span *piece) {

@@ -12,6 +12,7 @@
 
 #include "broker/core/core.h"
 #include "broker/net/http_body.h"
+#include "broker/net/jwt_claims.h"
 #include "broker/net/peer.h"
 
 struct broker;
@@ -52,6 +53,10 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
+    struct link judging;   /* in broker->judging, while its credentials wait to be judged */
+    int64_t waits_since_ms;
+    enum refusal refusal;  /* what came of it */
+    bool is_held;          /* nothing of its body is looked at before that */
     struct rights *rights; /* counted, once the head was read; NULL: access is open, or (an upgrade) a token is still to come */
     struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */
@@ -73,6 +78,7 @@ void exchange_destroy(struct exchange *exchange);
 
 /* The connection's part. */
 void exchange_begin(struct exchange *exchange, struct span head);
+void exchange_go_on(struct exchange *exchange); /* held before, and judged */
 void exchange_refuse_head(struct exchange *exchange, int status, const char *detail);
 void exchange_take(struct exchange *exchange, struct span *piece);
 void exchange_end_body(struct exchange *exchange);

@@ -105,6 +105,7 @@ static const struct row net_rows[] = {
     NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
+    NET(fragments_refused, false, "websocket_fragments_refused_total", "WebSockets closed for a message of too many fragments"),
     NET(idle_frames_refused, false, "websocket_idle_frames_refused_total",
         "WebSockets closed for more pings, pongs and empty fragments than may come"),
     NET(frames_refused, false, "websocket_frames_refused_total",

@@ -58,6 +58,7 @@ void config_init(struct config *config) {
     config->close_ms = 5000;
     config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
+    config->fragments_max = 1024;
     config->idle_frames_rate_max = 500;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;

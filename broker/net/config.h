@@ -91,6 +91,7 @@ struct config {
     int64_t close_ms;             /* a WebSocket peer must answer our close within */
     int64_t receive_bytes;        /* read from a WebSocket at once, into the buffer of the loop */
     int64_t notsent_lowat_bytes;  /* TCP_NOTSENT_LOWAT of every socket */
+    int64_t fragments_max;        /* of one WebSocket message */
     int64_t idle_frames_rate_max; /* of one WebSocket, a second */
     int64_t messages_bytes_max;   /* of all messages that have not arrived in full */
     int64_t turn_bytes_max;       /* written to one session in one turn of the loop */

@@ -199,6 +199,8 @@ const struct config_key config_keys[] = {
         "TCP_NOTSENT_LOWAT of every connection: what a slow reader may have waiting in the kernel"),
     KEY("websocket", "messages_bytes_max", CONFIG_BYTES, messages_bytes_max, KIB, 1024 * GIB,
         "of all messages that have not arrived in full; beyond it the one that began first is given up"),
+    KEY("websocket", "fragments_max", CONFIG_NUMBER, fragments_max, 1, MANY,
+        "fragments of one WebSocket message; the WebSocket is closed beyond it (1009)"),
     KEY("websocket", "idle_frames_rate_max", CONFIG_NUMBER, idle_frames_rate_max, 0, MANY,
         "pings, pongs and empty fragments a second from one WebSocket; it is closed beyond it (4429); 0: unlimited"),
     KEY("websocket", "turn_bytes_max", CONFIG_BYTES, turn_bytes_max, 16 * KIB, 64 * MIB,

@@ -47,6 +47,7 @@ struct net_metrics {
     uint64_t timeouts_stall;
     uint64_t timeouts_close;
     uint64_t messages_refused;    /* WebSocket messages of the wrong kind, too large, or too many at once */
+    uint64_t fragments_refused;   /* of these, those of too many fragments */
     uint64_t idle_frames_refused; /* WebSockets closed for pings, pongs and empty fragments without end */
     uint64_t frames_refused;      /* WebSocket frames against RFC 6455 */
     uint64_t closed_by_us;        /* WebSocket closes with a code of ours */

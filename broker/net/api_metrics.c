@@ -113,6 +113,8 @@ static const struct row net_rows[] = {
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
+    NET(bodies_evicted, false, "http_bodies_evicted_total",
+        "Bodies and streams ended because they dawdled where others waited"),
     NET(publishes_limited, false, "http_publishes_limited_total", "Requests refused because they publish faster than they may"),
     NET(streams_paced, false, "http_streams_paced_total", "Times an NDJSON stream had to wait until it may publish again"),
     NET(timeouts_header, false, "timeouts_header_total", "Request heads not complete in time"),

@@ -181,6 +181,7 @@ bool broker_open_loop(struct broker *broker) {
     list_init(&broker->connections);
     list_init(&broker->work);
     judging_init(&broker->judging);
+    dawdlers_init(&broker->dawdlers);
     tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;

@@ -49,6 +49,7 @@ void config_init(struct config *config) {
     config->stall_ms = 60000;
     config->body_bytes_max = 4 << 20;
     config->bodies_bytes_max = 256 << 20;
+    config->yield_ms = 5000;
     config->requests_max = 1024;
     config->page_items_max = 1000;
     config->listed_topics_max = 8 << 20;

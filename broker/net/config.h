@@ -81,6 +81,7 @@ struct config {
     int64_t stall_ms; /* a peer that neither goes on with its stream of lines nor reads what it asked for is dropped after */
     int64_t body_bytes_max;     /* of one request that is not a stream */
     int64_t bodies_bytes_max;   /* of all bodies held at once */
+    int64_t yield_ms;           /* one that dawdled for so long makes room */
     int64_t requests_max;       /* requests with a complete body that wait for their answer, and as many streams */
     int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
     int64_t listed_topics_max;  /* that all listings under way may hold */

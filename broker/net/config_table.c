@@ -175,7 +175,7 @@ const struct config_key config_keys[] = {
     KEY("http", "header_ms", CONFIG_DURATION, header_ms, 100, HOUR_MS, "a request head must be complete within"),
     KEY("http", "header_bytes_max", CONFIG_BYTES, header_bytes_max, KIB, 16 * KIB, "of one request head"),
     KEY("http", "body_ms", CONFIG_DURATION, body_ms, 100, HOUR_MS,
-        "a request body must be complete within; streams of lines may take their time"),
+        "a request body, or one line of a stream of lines, must be complete within"),
     KEY("http", "idle_ms", CONFIG_DURATION, idle_ms, 100, HOUR_MS, "a kept connection waits so long for the next request"),
     KEY("http", "stall_ms", CONFIG_DURATION, stall_ms, 100, HOUR_MS,
         "a peer that neither goes on with its stream of lines nor reads what it asked for is dropped after"),
@@ -184,6 +184,9 @@ const struct config_key config_keys[] = {
     KEY("http", "bodies_bytes_max", CONFIG_BYTES, bodies_bytes_max, KIB, 1024 * GIB, "of all request bodies held at once"),
     KEY("http", "requests_max", CONFIG_NUMBER, requests_max, 1, MANY,
         "requests with a complete body that wait for their answer at once; and NDJSON streams at once"),
+    KEY("http", "yield_ms", CONFIG_DURATION, yield_ms, 1, HOUR_MS,
+        "where streams or memory for bodies run short, one that has sent no whole line, or its body slowly, for so long makes "
+        "room"),
     KEY("http", "page_items_max", CONFIG_NUMBER, page_items_max, 1, 1000000, "items of one JSON page of GET /v1/topics"),
     KEY("http", "listed_topics_max", CONFIG_NUMBER, listed_topics_max, 1, MANY,
         "topics that all listings under way may hold; one alone may hold more"),

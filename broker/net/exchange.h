@@ -53,7 +53,11 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
-    struct link judging;   /* in broker->judging, while its credentials wait to be judged */
+    struct link dawdling;  /* in broker->dawdlers, while it holds a stream's place, or memory for its body */
+    int64_t dawdling_since_ms;
+    bool in_line;        /* of a stream: a line has begun; body_ms are for it */
+    bool line_moved;     /* one has ended since its deadline was looked at */
+    struct link judging; /* in broker->judging, while its credentials wait to be judged */
     int64_t waits_since_ms;
     enum refusal refusal;  /* what came of it */
     bool is_held;          /* nothing of its body is looked at before that */

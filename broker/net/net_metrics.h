@@ -38,6 +38,7 @@ struct net_metrics {
     uint64_t requests;
     uint64_t responses[6];      /* by class: 1xx … 5xx at its hundred */
     uint64_t bodies_refused;    /* requests_max or bodies_bytes_max */
+    uint64_t bodies_evicted;    /* bodies and streams that made room because they dawdled */
     uint64_t publishes_limited; /* HTTP requests faster than publish_rate_max */
     uint64_t streams_paced;     /* NDJSON streams that had to wait for it */
     uint64_t timeouts_handshake;

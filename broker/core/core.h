@@ -202,6 +202,9 @@ int session_close_code(const struct session *session, const char **reason);
 /* True from session_kick on, even while its last answers wait for a choked socket. */
 bool session_is_kicked(const struct session *session);
 
+/* It has published: others wait for what it says. */
+bool session_is_producer(const struct session *session);
+
 /* False while the session has too many answers or publishes outstanding: do not read its socket. Ask after receive, pull and
    core_durable; core_next_ready returns the session when it may become true again. */
 bool session_wants_read(const struct session *session);

@@ -88,6 +88,11 @@ static inline bool rights_is_denied(const uint8_t *denied, uint32_t index) {
     return denied != NULL && (denied[index / 8] >> (index % 8) & 1) != 0;
 }
 
+/* Is there anything that it may change? NULL: open access. */
+static inline bool rights_may_publish(const struct rights *rights) {
+    return rights == NULL || rights->pub_count > 0;
+}
+
 /* May a session speak for that source? Its own name, that name with ':' and anything behind it, and what `source` grants. */
 bool rights_allow_source(const struct rights *rights, struct span source);
 

@@ -285,6 +285,10 @@ struct session *core_next_ready(struct core *core) {
 
 /* ---- input ---- */
 
+bool session_is_producer(const struct session *session) {
+    return session->is_producer;
+}
+
 bool session_wants_read(const struct session *session) {
     return session->inbox.bytes == 0 && session->close_code == 0;
 }

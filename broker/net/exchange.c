@@ -361,6 +361,9 @@ void exchange_on_room(struct exchange *exchange) {
 void exchange_on_ticket(struct ticket *ticket) {
     struct exchange *exchange = ticket->owner;
     struct connection *connection = exchange->connection;
+    if (rights_may_publish(exchange->rights)) {
+        transport_prefer(connection->transport);
+    }
     exchange->handler->ticket(exchange, ticket);
     connection_touch(connection);
 }

@@ -90,6 +90,12 @@ void transport_poll(struct transport *transport, int uv_events) {
     }
 }
 
+void transport_prefer(struct transport *transport) {
+    if (!transport->closing) {
+        poller_prefer(&transport->broker->loop.poller, &transport->pollee);
+    }
+}
+
 /* A machine that is switched off says nothing: an idle connection is probed from half of the time on. TCP_USER_TIMEOUT would end a living
    peer too, one that takes nothing for a while; being slow is allowed. */
 static void set_vanished(int fd, int64_t vanished_ms) {
@@ -138,6 +144,7 @@ struct transport *transport_open(struct broker *broker, const struct listener *l
     transport->broker = broker;
     transport->pollee.on_event = on_event;
     transport->pollee.fd = fd;
+    transport->pollee.is_first = listener->role == LISTENER_INTERNAL;
     transport->fd = fd;
     transport->role = listener->role;
     transport->count = count;

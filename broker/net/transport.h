@@ -95,6 +95,9 @@ static inline ssize_t transport_write(struct transport *transport, struct span b
     return transport->calls->write(transport, bytes);
 }
 
+/* It brings what others wait for: from now on it is heard before them. */
+void transport_prefer(struct transport *transport);
+
 /* Everything is written: the peer reads an end behind it, and may go on sending. */
 void transport_shut(struct transport *transport);
 

@@ -117,9 +117,16 @@ static bool keep_piece(struct websocket *websocket, struct span piece) {
     return false;
 }
 
-static void take_piece(struct websocket *websocket, const struct frame_event *event) {
-    struct core *core = broker_of(websocket)->core;
+static void take_message(struct websocket *websocket, struct span message) {
     struct session *session = websocket->peer.session;
+    session_receive(broker_of(websocket)->core, session, message);
+    if (session_is_producer(session)) {
+        transport_prefer(websocket->transport);
+    }
+}
+
+static void take_piece(struct websocket *websocket, const struct frame_event *event) {
+    const struct session *session = websocket->peer.session;
     if (session == NULL || session_is_kicked(session)) {
         return;
     }
@@ -128,11 +135,11 @@ static void take_piece(struct websocket *websocket, const struct frame_event *ev
         return;
     }
     if (event->is_first && event->is_last) {
-        session_receive(core, session, event->payload);
+        take_message(websocket, event->payload);
         return;
     }
     if (keep_piece(websocket, event->payload) && event->is_last) {
-        session_receive(core, session, buffer_span(&websocket->held->message));
+        take_message(websocket, buffer_span(&websocket->held->message));
         websocket_drop_held(websocket);
     }
 }

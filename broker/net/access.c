@@ -483,34 +483,51 @@ static bool admit_nameless(struct exchange *exchange) {
     return refuse(exchange, REFUSAL_MISSING);
 }
 
-static enum access_verdict concluded(bool granted) {
-    return granted ? ACCESS_GRANTED : ACCESS_REFUSED;
+/* At an address of the back office alone the network has decided already who comes. */
+static bool is_open(const struct exchange *exchange) {
+    const struct handler *handler = exchange->handler;
+    return handler->is_public || (handler->is_figures && (exchange->broker->config.auth_open_figures ||
+                                                          exchange->connection->transport->role == LISTENER_INTERNAL));
+}
+
+static bool may_see(struct exchange *exchange) {
+    const struct rights *rights = exchange->rights;
+    if (!exchange->handler->is_figures || rights->figures || rights->admin) {
+        return true;
+    }
+    exchange->broker->metrics.figures_refused++;
+    exchange_refuse(exchange, AHORA_FORBIDDEN, "this takes the right `figures`, or `admin`");
+    return false;
+}
+
+static enum access_verdict concluded(struct exchange *exchange, bool granted) {
+    return granted && may_see(exchange) ? ACCESS_GRANTED : ACCESS_REFUSED;
 }
 
 enum access_verdict access_conclude(struct exchange *exchange) {
-    return concluded(exchange->refusal == REFUSAL_NONE || refuse(exchange, exchange->refusal));
+    return concluded(exchange, exchange->refusal == REFUSAL_NONE || refuse(exchange, exchange->refusal));
 }
 
 enum access_verdict access_admit(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct span text;
-    if (broker->access.credentials == NULL || exchange->handler->is_public) {
+    if (broker->access.credentials == NULL || is_open(exchange)) {
         return ACCESS_GRANTED;
     }
     access_keep_up(broker);
     if (!find_bearer(&exchange->head, &text)) {
         broker->metrics.auth_refused[REFUSAL_SCHEME]++;
-        return concluded(refuse(exchange, REFUSAL_SCHEME));
+        return concluded(exchange, refuse(exchange, REFUSAL_SCHEME));
     }
     if (text.data == NULL) {
-        return concluded(admit_nameless(exchange));
+        return concluded(exchange, admit_nameless(exchange));
     }
     if (is_remembered(exchange, text)) {
         exchange->rights = rights_ref(exchange->connection->access.rights);
-        return ACCESS_GRANTED;
+        return concluded(exchange, true);
     }
     if (!judging_is_free(broker)) {
-        return judging_wait(exchange) ? ACCESS_WAITS : concluded(refuse(exchange, REFUSAL_BUSY));
+        return judging_wait(exchange) ? ACCESS_WAITS : concluded(exchange, refuse(exchange, REFUSAL_BUSY));
     }
     exchange->refusal = access_judge_request(exchange);
     return access_conclude(exchange);

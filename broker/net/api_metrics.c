@@ -103,6 +103,7 @@ static const struct row net_rows[] = {
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
     NET(url_tokens_refused, false, "http_url_tokens_refused_total", "Requests with a token in their URL"),
     NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
+    NET(figures_refused, false, "http_figures_refused_total", "Requests for metrics or status without the right to them"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
     NET(fragments_refused, false, "websocket_fragments_refused_total", "WebSockets closed for a message of too many fragments"),
@@ -257,4 +258,4 @@ static void metrics_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_metrics = {.body = BODY_NONE, .is_public = true, .end = metrics_end};
+const struct handler api_metrics = {.body = BODY_NONE, .is_figures = true, .end = metrics_end};

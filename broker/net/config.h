@@ -44,6 +44,7 @@ struct config {
     int64_t auth_anonymous_max_subs; /* 0: as any session */
     int64_t auth_skew_ms;
     int64_t auth_token_bytes_max;
+    bool auth_open_figures;
     int64_t auth_judge_ms;    /* of a turn */
     int64_t auth_waiting_max; /* requests, of each shard */
 

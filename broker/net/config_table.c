@@ -59,6 +59,8 @@ const struct config_key config_keys[] = {
         "what `aud` of every token must be or hold; empty: tokens must not have one"),
     KEY("auth", "skew_ms", CONFIG_DURATION, auth_skew_ms, 0, 30000, "how far the clocks of those who make tokens may be off"),
     KEY("auth", "token_bytes_max", CONFIG_BYTES, auth_token_bytes_max, 256, 16 * KIB, "of one token"),
+    KEY("auth", "open_figures", CONFIG_BOOL, auth_open_figures, 0, 0,
+        "show metrics and status to everybody at listen.address, also where access is controlled"),
     KEY("auth", "judge_ms", CONFIG_DURATION, auth_judge_ms, 1, 1000,
         "so long are tokens judged in one turn of a loop: what sessions may have to wait"),
     KEY("auth", "waiting_max", CONFIG_NUMBER, auth_waiting_max, 0, 1000000,

@@ -30,6 +30,7 @@ struct handler {
     const struct handler *(*choose)(const struct http_head *head); /* another handler does it, chosen by the head */
     enum body_mode body;
     bool is_public;                           /* needs no rights: probes and pages */
+    bool is_figures;                          /* tells what the broker counts: not to everybody, where anybody may come */
     bool is_document;                         /* the body is one document: it need not be longer than one may be as JSON */
     size_t state_bytes;                       /* of `state`, zeroed before `begin` */
     void (*begin)(struct exchange *exchange); /* the head is there */

@@ -34,6 +34,7 @@ struct net_metrics {
     uint64_t origins_refused;    /* requests by their Origin or Host */
     uint64_t url_tokens_refused; /* requests with a token in their URL */
     uint64_t roles_refused;      /* requests at a public address for what is internal */
+    uint64_t figures_refused;    /* requests for what the broker counts, without the right to it */
     uint64_t websockets;         /* gauge */
     uint64_t requests;
     uint64_t responses[6];      /* by class: 1xx … 5xx at its hundred */

@@ -88,7 +88,7 @@ third_party 'libwebsockets' bench/peers
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
 third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel bench
-third_party 'jwt\.h' broker/net clients/cli
+third_party 'jwt\.h' clients/cli
 
 # ---- banned calls ----
 while IFS= read -r line; do

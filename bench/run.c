@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 512
+#define CROWD_EVENTS_MAX 16
 #define CONNECTION_BYTES 32768
 #define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
 #define SPIN_NS 100000         /* waits shorter than this are not slept through: waking up takes half of it */
@@ -124,7 +125,8 @@ bool run_make_subscribers(struct run *run, uint32_t count) {
 }
 
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result) {
-    *run = (struct run){.options = options, .target = plan->target, .histogram = &result->histogram, .epoll_fd = -1};
+    *run = (struct run){
+        .options = options, .target = plan->target, .histogram = &result->histogram, .epoll_fd = -1, .crowd_fd = -1};
     if (!make_tables(run) || !choose_dialects(run)) {
         fprintf(stderr, "ahora-bench: out of memory\n");
         return false;
@@ -145,6 +147,9 @@ void run_fini(struct run *run) {
         free(run->subscribers[i].versions);
     }
     server_stop(&run->server);
+    if (run->crowd_fd >= 0) {
+        close(run->crowd_fd);
+    }
     if (run->epoll_fd >= 0) {
         close(run->epoll_fd);
     }
@@ -179,6 +184,30 @@ bool run_is_interrupted(void) {
     return interrupted != 0;
 }
 
+bool run_set_crowd(struct run *run) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    run->crowd_fd = epoll_create1(EPOLL_CLOEXEC);
+    return run->crowd_fd >= 0 && epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, run->crowd_fd, &event) == 0;
+}
+
+int run_epoll_fd(const struct run *run, const struct subscriber *subscriber) {
+    return subscriber->is_untimed && run->crowd_fd >= 0 ? run->crowd_fd : run->epoll_fd;
+}
+
+/* True: the crowd is among them. */
+static bool serve(struct run *run, const struct epoll_event *events, int count) {
+    bool has_crowd = false;
+    for (int i = 0; i < count; i++) {
+        run->now_ns = clock_ns();
+        if (events[i].data.ptr == NULL) {
+            has_crowd = true;
+        } else {
+            connection_on_event(events[i].data.ptr, events[i].events);
+        }
+    }
+    return has_crowd;
+}
+
 void run_poll(struct run *run, int64_t wait_ns) {
     if (interrupted) {
         run_fail(run, "interrupted");
@@ -189,9 +218,8 @@ void run_poll(struct run *run, int64_t wait_ns) {
         wait = (struct timespec){.tv_sec = (wait_ns - SPIN_NS) / NS_PER_S, .tv_nsec = (wait_ns - SPIN_NS) % NS_PER_S};
     }
     int count = epoll_pwait2(run->epoll_fd, events, EVENTS_MAX, &wait, NULL);
-    for (int i = 0; i < count; i++) {
-        run->now_ns = clock_ns();
-        connection_on_event(events[i].data.ptr, events[i].events);
+    if (serve(run, events, count)) {
+        serve(run, events, epoll_wait(run->crowd_fd, events, CROWD_EVENTS_MAX, 0));
     }
 }
 

@@ -104,6 +104,7 @@ struct run {
     struct dialect seed_dialect;
     struct dialect *producer_dialects; /* each its own: some peers need names of their own */
     int epoll_fd;
+    int crowd_fd;   /* run_set_crowd; -1: there is none */
     int64_t now_ns; /* as of the last event */
     struct topic *topics;
     uint32_t topic_count;
@@ -141,6 +142,13 @@ void run_fini(struct run *run);
 /* From a signal: the run that goes on fails, its server is stopped and nothing is left behind. */
 void run_interrupt(int number);
 bool run_is_interrupted(void);
+
+/* From now on those whose deliveries are not timed are heard behind all others, a few at a time, so that how much there is to hear of them
+   does not show in what the others hear. False: no descriptor. */
+bool run_set_crowd(struct run *run);
+
+/* Where a subscriber's events are waited for. */
+int run_epoll_fd(const struct run *run, const struct subscriber *subscriber);
 
 /* Handles what there is, waiting at most `wait_ns` for it. */
 void run_poll(struct run *run, int64_t wait_ns);

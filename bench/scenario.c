@@ -155,7 +155,7 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
         filled.duration_ms /= 3;
         filled.warmup_ms /= 2;
     }
-    struct run run = {.epoll_fd = -1};
+    struct run run = {.epoll_fd = -1, .crowd_fd = -1};
     bool played = false;
     result->scenario = scenario->name;
     if ((scenario->needs & ~plan->target->abilities) != 0) {

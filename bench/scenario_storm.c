@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONNECTS_A_TICK 256 /* so that what arrives meanwhile is read, too */
-#define LOOK_NS NS_PER_MS   /* how often somebody looks whose time has come */
+#define CONNECTS_A_TICK 16      /* so that what arrives meanwhile is read, too */
+#define LOOK_NS (NS_PER_MS / 2) /* how often somebody looks whose time has come */
 #define BACKOFF_NS (500 * NS_PER_MS)
 #define BACKOFF_DOUBLINGS 5
 #define STORM_NS (120 * NS_PER_S) /* then it has failed */
@@ -149,6 +149,10 @@ bool play_storm(struct run *run, struct result *result) {
              (long long)options->topics, (long long)options->rate, options->encoding);
     if (!run_seed(run) || !run_make_subscribers(run, storm->few + crowd) ||
         !run_join(run, storm->few + crowd, options->window, 0) || !crash(run, storm, result)) {
+        return false;
+    }
+    if (!run_set_crowd(run)) {
+        run_fail(run, "no descriptor for the crowd");
         return false;
     }
     for (uint32_t i = storm->few; i < run->subscriber_count; i++) {

@@ -208,7 +208,8 @@ bool subscriber_join(struct run *run, struct subscriber *subscriber) {
     subscriber->state = SUBSCRIBER_JOINING;
     subscriber->lives = 0;
     subscriber->is_confirmed = false;
-    return connection_open(&subscriber->connection, run->epoll_fd, &run->server.load_address, run->server.authority);
+    return connection_open(&subscriber->connection, run_epoll_fd(run, subscriber), &run->server.load_address,
+                           run->server.authority);
 }
 
 static void stop_counting(struct run *run, struct subscriber *subscriber, bool stopped) {

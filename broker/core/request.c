@@ -634,6 +634,7 @@ static void handle_pub(struct core *core, struct session *session, const struct 
         refuse_for(core, session, request->id, AHORA_RATE_LIMITED, "this session publishes faster than it may", retry_ms);
         return;
     }
+    session->is_producer = rights_may_publish(session->rights);
     bool published = core->ledger.follows ? publish_there(core, session, request) : publish_here(core, session, request);
     if (!published) {
         session_kick(core, session, AHORA_CLOSE_TRY_AGAIN_LATER, ahora_code_name(AHORA_OVERLOADED));

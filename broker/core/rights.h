@@ -47,6 +47,7 @@ struct rights {
     int64_t issued_s;           /* Unix seconds; -1: not known */
     uint64_t origin;            /* what vouches for it: the caller's */
     bool admin;
+    bool figures; /* may see what the broker counts, where that takes a right */
     bool is_anonymous;
     struct span id; /* `jti`; data NULL: none */
     char principal[RIGHTS_PRINCIPAL_BYTES_MAX + 1];
@@ -56,7 +57,8 @@ struct rights {
 struct rights_claims {
     struct span principal; /* 1 to RIGHTS_PRINCIPAL_BYTES_MAX bytes */
     struct span id;        /* data NULL: none */
-    struct span ahora;  /* packed map {sub, pub, ops, fields, every_ms, max_subs, source, admin}; data NULL: no rights at all */
+    struct span
+        ahora; /* packed map {sub, pub, ops, fields, every_ms, max_subs, source, admin, figures}; data NULL: no rights at all */
     struct span claims; /* packed map that `{name}` in patterns stands for; data NULL: none but {sub} */
     int64_t expires_ms;
     int64_t issued_s;
@@ -86,6 +88,11 @@ bool rights_deny_changes(const struct rights *rights, const struct kinds *kinds,
                          uint8_t *denied);
 static inline bool rights_is_denied(const uint8_t *denied, uint32_t index) {
     return denied != NULL && (denied[index / 8] >> (index % 8) & 1) != 0;
+}
+
+/* Is there anything that it may change? NULL: open access. */
+static inline bool rights_may_publish(const struct rights *rights) {
+    return rights == NULL || rights->pub_count > 0;
 }
 
 /* May a session speak for that source? Its own name, that name with ':' and anything behind it, and what `source` grants. */

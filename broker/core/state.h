@@ -157,7 +157,8 @@ struct session {
     enum encoding encoding;
     bool greeted;
     bool choked;
-    bool is_public; /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
+    bool is_producer; /* has published, and may */
+    bool is_public;   /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
     uint16_t slice_count;
     bool merges; /* its slices come from several views */
     bool wrote;  /* since the last look at its beat */

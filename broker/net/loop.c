@@ -23,6 +23,9 @@
 /* Rounds of one turn: an answer may make room for the next request, whose change has to be stored, and so on. */
 #define ROUNDS_MAX 8
 
+/* How long a turn listens to many where nobody says how long one should take. */
+#define SLICE_US 1000
+
 /* Who would make us grow while memory is short is told to come again after; a sixteenth has to be given up first. */
 #define GROWTH_RETRY_MS 5000
 
@@ -156,7 +159,7 @@ static void run_turn(struct broker *broker) {
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             access_keep_up(broker);
-            awake |= access_judge_sessions(broker);
+            awake |= judging_work(broker);
             peers_name(broker);
             loop_store_changes(broker);
             core_turn_stored(broker->core);
@@ -266,6 +269,7 @@ void loop_watch_store(struct broker *broker) {
     struct loop *loop = &broker->loop;
     loop->store_event.fd = store_event_fd(broker->store);
     loop->store_event.on_event = on_store_event;
+    loop->store_event.is_first = true;
     poller_want(&loop->poller, &loop->store_event, UV_READABLE);
 }
 
@@ -273,6 +277,11 @@ void loop_watch_store(struct broker *broker) {
 static int uv_due_ms(struct loop *loop) {
     uv_update_time(&loop->uv);
     return uv_backend_timeout(&loop->uv);
+}
+
+/* A fifth of what a turn should take: the rest is for what it delivers. */
+static int64_t slice_us(const struct broker *broker) {
+    return broker->config.turn_ms > 0 ? broker->config.turn_ms * 1000 / 5 : SLICE_US;
 }
 
 void loop_run(struct broker *broker) {
@@ -290,7 +299,7 @@ void loop_run(struct broker *broker) {
             break;
         }
         int count = poller_wait(&loop->poller, loop->awake ? 0 : uv_due_ms(loop));
-        uv_is_due = poller_serve(&loop->poller, count) || uv_due_ms(loop) == 0;
+        uv_is_due = poller_serve(&loop->poller, count, slice_us(broker)) || uv_due_ms(loop) == 0;
     }
     transports_free(broker);
     uv_run(&loop->uv, UV_RUN_DEFAULT); /* what is being closed */

@@ -8,7 +8,8 @@
  * promised and end on the newest, the broker must stay within its bounds, live, and end well. How old changes are when they arrive is told for both
  * times, in one run; it is judged only if asked for, as it says something on a quiet machine alone.
  *
- * SIEGE_FOES=5000, SIEGE_GOOD=200, SIEGE_SECONDS=3 (of each time), SIEGE_FACTOR=2 (fail if the p99 grows by more; unset: not judged).
+ * SIEGE_FOES=5000, SIEGE_GOOD=200, SIEGE_SECONDS=3 (of each time), SIEGE_FACTOR=2 (fail if the p99 grows by more; unset: not judged),
+ * SIEGE_ONE_PORT=1 (the publisher shares the port of the foes instead of having an internal one).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,15 +290,31 @@ static void settle(struct field *field) {
     }
 }
 
+/* The back office has a port of its own, as docs/security.md has it; 0 if it shall share the one of the foes. */
+static uint16_t open_inside(void) {
+    if (setting("SIEGE_ONE_PORT", 0) != 0) {
+        return 0;
+    }
+    struct broker_process other;
+    char address[32];
+    assert_true(broker_process_init(&other, "port")); /* for its port */
+    uint16_t port = other.port;
+    broker_process_fini(&other);
+    snprintf(address, sizeof address, "127.0.0.1:%u", port);
+    scene_configure("LISTEN_INTERNAL", address);
+    return port;
+}
+
 static void field_open(struct field *field, void **state) {
     char text[32];
+    uint16_t inside = open_inside();
     scene_configure("LIMITS_OUTBOX_BYTES_MAX", (snprintf(text, sizeof text, "%d", OUTBOX_BYTES_MAX), text));
     scene_configure("WEBSOCKET_MESSAGES_BYTES_MAX", (snprintf(text, sizeof text, "%d", MESSAGES_BYTES_MAX), text));
     scene_configure("HTTP_BODIES_BYTES_MAX", (snprintf(text, sizeof text, "%d", BODIES_BYTES_MAX), text));
     *field = (struct field){.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .count = setting("SIEGE_GOOD", 200)};
     field->broker = scene_start(state);
     field->good = calloc(field->count, sizeof *field->good);
-    json_decref(wire_open_session(&field->publisher, field->broker->port, CODEC_JSON));
+    json_decref(wire_open_session(&field->publisher, inside != 0 ? inside : field->broker->port, CODEC_JSON));
     for (size_t i = 0; i < field->count; i++) {
         open_good(field, i);
     }

@@ -159,6 +159,8 @@ const struct config_key config_keys[] = {
          "bytes of messages a second of one session of a public listener; 0: unlimited"),
     CORE(get_items_max, CONFIG_NUMBER, 1, 1000000, "items of one `get`"),
     CORE(get_bytes_max, CONFIG_BYTES, KIB, GIB, "bytes of one `get` answer"),
+    CORE(encoded_bytes_max, CONFIG_BYTES, 0, GIB,
+         "documents as JSON, kept for the next sessions that catch up, of each shard; 0: none are kept"),
     CORE(block_bytes, CONFIG_BYTES, KIB, MIB, "changes of one view are laid into messages of about this size"),
 
     KEY("freshness", "fresh_ms", CONFIG_TEXT, fresh_ms, 0, 0,

@@ -39,6 +39,8 @@ const struct config_key config_keys[] = {
     KEY("tls", "key", CONFIG_TEXT, tls_key, 0, 0, "the file (PEM) with its private key, without a password"),
     KEY("tls", "client_ca", CONFIG_TEXT, tls_client_ca, 0, 0,
         "the file (PEM) with the roots of certificates that clients show; none is asked for if empty"),
+    KEY("tls", "client_crl", CONFIG_TEXT, tls_client_crl, 0, 0,
+        "the file (PEM) with a revocation list of each authority that signs them; read again at SIGHUP"),
     KEY("tls", "client_certificates", CONFIG_TEXT, tls_client_certificates, 0, 0,
         "required or optional: whether a client must show one, if client_ca is given"),
     KEY("tls", "min_version", CONFIG_TEXT, tls_min_version, 0, 0, "the oldest version spoken, 1.2 or 1.3"),

@@ -113,8 +113,8 @@ static void without_room_nothing_is_made(void **state) {
 
 int main(void) {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(what_was_kept_is_found),        cmocka_unit_test(the_oldest_are_written_over_and_never_shown_in_part),
-        cmocka_unit_test(a_slot_is_the_last_ones),       cmocka_unit_test(what_is_too_large_is_not_kept),
+        cmocka_unit_test(what_was_kept_is_found),       cmocka_unit_test(the_oldest_are_written_over_and_never_shown_in_part),
+        cmocka_unit_test(a_slot_is_the_last_ones),      cmocka_unit_test(what_is_too_large_is_not_kept),
         cmocka_unit_test(without_room_nothing_is_made),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -109,7 +109,7 @@ const struct config_key config_keys[] = {
         "one that waited so long is told when to come back"),
     KEY("limits", "turn_ms", CONFIG_DURATION, turn_ms, 0, 10000,
         "while a turn of the loop takes longer, fewer newcomers are let in, so that those who are there are served in time; "
-        "0: never mind"),
+        "0: never mind. When very many speak at once, a turn hears them for a fifth of it"),
     KEY("limits", "memory_bytes_max", CONFIG_BYTES, memory_bytes_max, 0, 1024 * GIB,
         "of the process: past it sessions, subscriptions and changes that grow are refused; 0: four fifths of what the machine "
         "or the control group has"),

@@ -99,7 +99,7 @@ static bool check_options(const struct options *options) {
     return check_range("size", options->size, DOCUMENT_BYTES_MIN, 60000) &&
            check_range("topics", options->topics, 1, TOPICS_MAX) && check_range("window", options->window, 1, WINDOW_MAX - 1) &&
            check_range("batch", options->batch, 1, AHORA_CHANGES_MAX) &&
-           check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, 1000) &&
+           check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, PRODUCERS_MAX) &&
            check_range("runs", options->runs, 1, RUNS_MAX) && check_word("ack", options->ack, acks) &&
            check_word("encoding", options->encoding, encodings) &&
            (options->threshold == NULL || threshold_is_valid(options->threshold));

@@ -76,7 +76,7 @@ static const struct option table[] = {
     {0, "progress", OPTION_FLAG, AT(progress), NULL, "a line of progress even if stderr is no terminal"},
     {0, "threshold", OPTION_TEXT, AT(threshold), "LIST", "'p99<5ms,lost=0': exit with 3 if one does not hold"},
     {0, "json", OPTION_TEXT, AT(json), "FILE", "write every run as JSON"},
-    {0, "csv", OPTION_TEXT, AT(csv), "FILE", "write every run as CSV: scenario,target,run,valid,metric,value,unit"},
+    {0, "csv", OPTION_TEXT, AT(csv), "FILE", "write every run as CSV: scenario,target,run,valid,metric,value,unit,note"},
     {0, "hgrm", OPTION_TEXT, AT(hgrm), "PREFIX", "write each run's histogram to PREFIX-scenario-target-run.hgrm"},
     {'h', "help", OPTION_FLAG, AT(help), NULL, "print this, and exit"},
 };

@@ -179,7 +179,7 @@ static void put_metrics(FILE *out, const struct cells *cells, const struct plan 
         for (size_t i = 0; target_at(i) != NULL; i++) {
             if (has_target(cells, plan, target_at(i)->name)) {
                 bool has = cells_median(cells, entry->id, target_at(i)->name, -1, name, &value);
-                page_put_value(out, cells, entry->id, target_at(i), has, value, 0);
+                page_put_value(out, cells, entry->id, target_at(i), has, value, -1);
             }
         }
         fputs("</tr>\n", out);

@@ -18,6 +18,10 @@ static void put_cpu(struct result *result, const struct tally *tally, const char
     }
 }
 
+static void put_load(struct result *result, const struct tally *tally) {
+    result_put(result, "load_share", 100 * (double)tally->load_ns / (double)tally->at_ns, "%");
+}
+
 static void settle(struct run *run) {
     for (int64_t until = clock_ns() + SETTLE_NS; clock_ns() < until;) {
         run_poll(run, NS_PER_MS);
@@ -48,6 +52,7 @@ bool play_join(struct run *run, struct result *result) {
     result_put(result, "joins", (double)run->live_count / ((double)tally.at_ns / 1e9), "/s");
     result_put(result, "time", (double)tally.at_ns / 1e6, "ms");
     put_cpu(result, &tally, "cpu_per_join", run->live_count);
+    put_load(result, &tally);
     result_put_percentiles(result);
     run_check(run, result);
     return joined;
@@ -149,6 +154,7 @@ bool play_resume(struct run *run, struct result *result) {
     result_put(result, "resumes", run->live_count / ((double)tally.at_ns / 1e9), "/s");
     result_put(result, "resumed", resumed, "");
     put_cpu(result, &tally, "cpu_per_resume", run->live_count);
+    put_load(result, &tally);
     result_put(result, "bytes_per_resume", (double)tally.received / count, "bytes");
     result_put_percentiles(result);
     run_check(run, result);

@@ -19,6 +19,7 @@
 
 #include "bench/motion.h"
 #include "bench/page.h"
+#include "bench/report.h"
 #include "bench/suite.h"
 #include "bench/svg.h"
 #include "bench/trace.h"
@@ -172,6 +173,64 @@ static void the_page_stands_alone_and_escapes_what_it_shows(void **state) {
     cells_fini(&cells);
 }
 
+/* ---- a full generator ---- */
+
+static struct result *make_loaded(double share) {
+    struct result *result = calloc(1, sizeof *result);
+    result->scenario = "fanout";
+    result->target = "ahora";
+    result->number = 1;
+    result_put(result, "deliveries", 1e6, "/s");
+    result_put(result, "load_share", share, "%");
+    result_judge_load(result);
+    return result;
+}
+
+static void only_a_full_core_of_the_load_is_noted(void **state) {
+    (void)state;
+    static const struct {
+        double share;
+        bool is_noted;
+    } cases[] = {{0, false}, {94.9, false}, {LOAD_BOUND_SHARE, true}, {99.8, true}, {130, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct result *result = make_loaded(cases[i].share);
+        assert_true((result->note != NULL) == cases[i].is_noted);
+        free(result);
+    }
+    struct result *none = calloc(1, sizeof *none);
+    result_judge_load(none);
+    assert_null(none->note);
+    free(none);
+}
+
+static void every_form_of_the_report_says_that_the_load_was_full(void **state) {
+    (void)state;
+    struct result *result = make_loaded(99.8);
+    const struct result *const results[] = {result};
+    assert_true(report_write_json(path_of("r.json"), results, 1));
+    assert_non_null(strstr(read_file(path_of("r.json")), "\"note\":\"load-bound\""));
+    assert_true(report_write_csv(path_of("r.csv"), results, 1));
+    assert_non_null(strstr(read_file(path_of("r.csv")), "fanout,ahora,1,true,deliveries,1000000,/s,load-bound\n"));
+    FILE *file = fopen(path_of("r.txt"), "w");
+    report_print_table(file, results, 1, "about");
+    fclose(file);
+    assert_non_null(strstr(read_file(path_of("r.txt")), "load-bound: run 1 on ahora"));
+
+    struct cells cells = {.items = NULL};
+    struct cell_head head = {.entry = "a-fanout", .key = "k", .version = "v1", .run = 1};
+    cells_add(&cells, cell_of(&head, result));
+    assert_true(cells_have_note(&cells, "a-fanout", "ahora", LOAD_BOUND));
+    assert_false(cells_have_note(&cells, "a-fanout", "raw", LOAD_BOUND));
+    assert_true(page_write(path_of("r.html"), &cells));
+    assert_non_null(strstr(read_file(path_of("r.html")), "ahora: load-bound: "));
+    file = fopen(path_of("s.txt"), "w");
+    page_print_summary(file, &cells, plan_find("bench"));
+    fclose(file);
+    assert_non_null(strstr(read_file(path_of("s.txt")), " (load-bound) |"));
+    cells_fini(&cells);
+    free(result);
+}
+
 static void plots_of_any_numbers_are_finite(void **state) {
     (void)state;
     static const double values[] = {0, 1e-12, 1, 5, 5, 1e12, 100};
@@ -287,6 +346,8 @@ int main(void) {
         IN_A_FOLDER(medians_are_of_valid_runs),
         cmocka_unit_test(ratios_are_to_raw_and_to_the_best_peer),
         IN_A_FOLDER(the_page_stands_alone_and_escapes_what_it_shows),
+        cmocka_unit_test(only_a_full_core_of_the_load_is_noted),
+        IN_A_FOLDER(every_form_of_the_report_says_that_the_load_was_full),
         IN_A_FOLDER(plots_of_any_numbers_are_finite),
         cmocka_unit_test(entries_of_all_plans_can_be_run),
         cmocka_unit_test(the_command_line_wins_over_an_entry),

@@ -5,6 +5,7 @@
 
 #include "bench/page.h"
 
+#include "bench/goals.h"
 #include "bench/machine.h"
 #include "bench/page_part.h"
 #include "bench/page_style.h"
@@ -256,6 +257,7 @@ bool page_write(const char *path, const struct cells *cells) {
         return false;
     }
     put_head(out, cells);
+    goals_put(out, cells);
     for (size_t p = 0; plan_at(p) != NULL; p++) {
         const struct plan *plan = plan_at(p);
         if (!has_plan(cells, plan)) {

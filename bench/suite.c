@@ -5,6 +5,7 @@
 
 #include "bench/suite.h"
 
+#include "bench/goals.h"
 #include "bench/page.h"
 #include "bench/report.h"
 #include "bench/svg.h"
@@ -327,6 +328,7 @@ static bool write_summary(const char *path, const struct cells *cells) {
         return false;
     }
     report_print_machine(out);
+    goals_print(out, cells);
     for (size_t i = 0; plan_at(i) != NULL; i++) {
         const struct plan *plan = plan_at(i);
         bool any = false;

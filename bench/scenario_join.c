@@ -60,9 +60,6 @@ bool play_join(struct run *run, struct result *result) {
 
 /* One change of every topic, and how long until the last subscriber has it. */
 static void change_all(struct run *run, struct result *result) {
-    if (!run_open_producers(run)) {
-        return;
-    }
     settle(run);
     run_mark(run, RECORD_DELIVERIES);
     int64_t begin = clock_ns();
@@ -84,8 +81,9 @@ bool play_idle(struct run *run, struct result *result) {
     if (!run_seed(run) || !run_make_subscribers(run, count + run->topic_count)) {
         return false;
     }
-    /* One of each topic first: views and the loop's first allocations are there before we look. */
-    if (!run_join(run, run->topic_count, options->window, 0)) {
+    /* One of each topic first: views and the loop's first allocations are there before we look. So are the producers: behind a crowd they
+       would wait for it. */
+    if (!run_open_producers(run) || !run_join(run, run->topic_count, options->window, 0)) {
         return false;
     }
     settle(run);

@@ -62,6 +62,7 @@ static const struct goal goals[] = {
           AT_MOST, 1048576, BASE_NONE)},
     UNCHANGED("a delivery with a million topics costs what it costs with 1,000 (1.25)", "sweep-topics", 1e6, 1000),
     UNCHANGED("with 10,000 sessions what it costs with 1,000 (1.25)", "sweep-subs", 10000, 1000),
+    UNCHANGED("with 100,000 subscriptions what it costs with 10,000 (1.25)", "sweep-subscriptions", 100000, 10000),
     UNCHANGED("with 8 patterns that select it what it costs with 1 (1.25)", "sweep-patterns", 8, 1),
     UNCHANGED("with 64 subscriptions of a session what it costs with 1 (1.25)", "sweep-views", 64, 1),
 };

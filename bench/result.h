@@ -33,7 +33,7 @@ struct result {
     char setting[200]; /* "1 topic x 1000 subscribers, 32 in flight" */
     char command[300];
     const char *skipped; /* why it was not run, or NULL */
-    char skipped_text[96];
+    char skipped_text[160];
     const char *invalid; /* why the run says nothing, or NULL */
     const char *note;    /* what limits what it says, or NULL; LOAD_BOUND */
     int number;          /* of the run, from 1 */

@@ -92,8 +92,9 @@ static bool has_files(struct run *run, uint32_t count) {
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || count + FILES_BESIDE <= files.rlim_cur) {
         return true;
     }
-    snprintf(run->skipped, sizeof run->skipped, "%u connections: a process may hold %llu files here", count,
-             (unsigned long long)files.rlim_cur);
+    snprintf(run->skipped, sizeof run->skipped,
+             "%u connections are as many files in the broker, and in the load: a process may hold %llu here (ulimit -Hn)",
+             count, (unsigned long long)files.rlim_cur);
     return false;
 }
 

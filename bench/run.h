@@ -129,7 +129,7 @@ struct run {
     uint64_t refused;                                                /* changes answered with an error */
     void (*on_lost)(struct run *run, struct subscriber *subscriber); /* its line is gone; NULL: then the run has failed */
     const char *failure;                                             /* static; the first */
-    char skipped[96];                                                /* why this machine cannot run it; "" */
+    char skipped[160];                                               /* why this machine cannot run it; "" */
     const char *phase;                                               /* of the progress shown */
     int64_t phase_ns;                                                /* its begin */
     int64_t progress_ns;                                             /* when a line was last shown */

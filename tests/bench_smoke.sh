@@ -36,6 +36,10 @@ play() {
 both="--target ahora,raw"
 play fanout $both -c 50
 play fanout $both -c 50 --encoding json
+play fanout $both -c 50 --size 38
+play fanout $both -c 50 --size 71 --encoding json
+play ingest --encoding ndjson --size 71
+play latency --count 20 -t 10 --views 5 -R 500
 play pingfan $both -c 50
 play spread $both -t 20 -c 5
 play latency $both -t 50 -R 1000
@@ -107,6 +111,15 @@ if [ -x "$build/peers/node_modules/bun/bin/bun.exe" ]; then
 else
     echo "skipped: servers that lose, double or swap: Bun is not installed (make bench-peers-deps)"
 fi
+
+# ---- what this machine cannot is skipped, and says which limit it is ----
+
+skipped() {
+    (ulimit -n 400 && "$bench" fanout -c 1000 --no-pin) >"$out/skip" 2>&1 && grep -qE "skipped: .*1000 connections .* may hold 400 " "$out/skip"
+}
+
+check "more connections than files: skipped, with the limit" skipped
+check "less than a document can be: refused" bash -c "! $bench fanout --size 70 --encoding json && ! $bench fanout --size 37"
 
 # ---- a server that stands still: what should have been sent meanwhile is charged for the wait ----
 

@@ -118,6 +118,7 @@ struct client_call {
     bool silent; /* ack none */
     unsigned sends;
     int64_t first_sent_at;
+    int64_t broker_sent_at; /* by the broker's clock: the earliest time at which it may have taken the keys */
     size_t change_count;
     ahora_published_fn *on_published; /* for ahora.c; not called here */
     ahora_snapshot_fn *on_snapshot;

@@ -45,7 +45,7 @@
 #define TILL 1000000
 #define PATIENCE_MS 120000
 #define TICK_MS 20
-#define LEAP_MS 200
+#define LEAP_MS 1000
 #define HOUR_S 3600
 
 enum { WHOLE, NARROW, AROUND, WATCHES };
@@ -548,6 +548,9 @@ static void play(uint64_t seed, enum ahora_encoding encoding, struct sum *sum) {
                 restart(&world, true);
             }
         }
+        settle(&world);
+        proxy_cut(&world.proxy); /* what was asked for last is asked for again */
+        change(&world);
         settle(&world);
     }
     report(&world, encoding == AHORA_ENCODING_JSON ? "json" : "msgpack", sum);

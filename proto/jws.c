@@ -68,8 +68,16 @@ static bool text_at(struct span map, const char *key, struct span *text) {
     return true;
 }
 
+/* A JWT (RFC 7519), or one that is an access token (RFC 9068 section 2.1); both with and without what RFC 7515 section 4.1.9 lets be left out.
+   Tokens that some issuer makes for another purpose, as for logging out or for an event, say so here, and are none for us (RFC 8725
+   section 3.11). */
 static bool is_jwt(struct span type) {
-    return type.data == NULL || (type.bytes == 3 && strncasecmp((const char *)type.data, "JWT", 3) == 0);
+    static const char *const types[] = {"JWT", "at+jwt", "application/jwt", "application/at+jwt"};
+    bool known = type.data == NULL;
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && !known; i++) {
+        known = type.bytes == strlen(types[i]) && strncasecmp((const char *)type.data, types[i], type.bytes) == 0;
+    }
+    return known;
 }
 
 /* `crit` names what must be understood, and we understand none of it; `b64`, `zip`, `enc` and `cty` change what the payload is. */

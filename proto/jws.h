@@ -33,8 +33,8 @@ enum jws_alg jws_alg_parse(struct span name); /* exactly so written */
 enum jws_fault {
     JWS_FINE = 0,
     JWS_TOO_LONG,
-    JWS_BAD_SHAPE,  /* not three parts of base64url, or a part that is no JSON object */
-    JWS_BAD_HEADER, /* an algorithm that is none of ours, a `typ` that is no JWT, `crit`, and what else we do not understand */
+    JWS_BAD_SHAPE, /* not three parts of base64url, or a part that is no JSON object */
+    JWS_BAD_HEADER, /* an algorithm that is none of ours, a `typ` other than JWT and at+jwt, `crit`, and what else we do not understand */
 };
 
 /* The buffers own what the rest points into. */

@@ -193,6 +193,10 @@ struct session *core_next_ready(struct core *core);
 bool session_pull(struct core *core, struct session *session, struct span *piece);
 void session_set_choked(struct core *core, struct session *session, bool choked);
 
+/* What session_pull will give next, if that are several pieces of one view: at most `max` of them, good until the turn ends. Nothing is taken by
+   looking: pull what was written. 0: pull as ever. */
+size_t session_peek(const struct session *session, struct span *pieces, size_t max);
+
 /* Whether session_pull may give another piece. False: it does not. */
 bool session_may_have_more(const struct session *session);
 

@@ -451,13 +451,21 @@ static bool read_source(struct draft *draft, struct rights *rights, struct span 
     return true;
 }
 
-static bool read_admin(struct draft *draft, struct rights *rights, struct span value) {
+static bool read_truth(struct draft *draft, struct span value, const char *fault, bool *truth) {
     struct pack_reader reader = pack_reader_of(value);
     if (pack_peek(&reader) != PACK_BOOL) {
-        return refuse(draft, "`admin` must be true or false");
+        return refuse(draft, fault);
     }
-    rights->admin = pack_read_bool(&reader);
+    *truth = pack_read_bool(&reader);
     return true;
+}
+
+static bool read_admin(struct draft *draft, struct rights *rights, struct span value) {
+    return read_truth(draft, value, "`admin` must be true or false", &rights->admin);
+}
+
+static bool read_figures(struct draft *draft, struct rights *rights, struct span value) {
+    return read_truth(draft, value, "`figures` must be true or false", &rights->figures);
 }
 
 /* A key that we do not know might have taken something away: it is refused. */
@@ -466,8 +474,9 @@ static bool read_ahora(struct draft *draft, struct rights *rights) {
         const char *name;
         bool (*read)(struct draft *draft, struct rights *rights, struct span value);
     } keys[] = {
-        {"sub", read_sub},           {"pub", read_pub},           {"ops", read_ops},       {"fields", read_fields},
-        {"every_ms", read_every_ms}, {"max_subs", read_max_subs}, {"source", read_source}, {"admin", read_admin},
+        {"sub", read_sub},       {"pub", read_pub},           {"ops", read_ops},
+        {"fields", read_fields}, {"every_ms", read_every_ms}, {"max_subs", read_max_subs},
+        {"source", read_source}, {"admin", read_admin},       {"figures", read_figures},
     };
     struct pack_reader reader = pack_reader_of(draft->claims->ahora);
     if (draft->claims->ahora.data == NULL) {

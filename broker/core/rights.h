@@ -47,6 +47,7 @@ struct rights {
     int64_t issued_s;           /* Unix seconds; -1: not known */
     uint64_t origin;            /* what vouches for it: the caller's */
     bool admin;
+    bool figures; /* may see what the broker counts, where that takes a right */
     bool is_anonymous;
     struct span id; /* `jti`; data NULL: none */
     char principal[RIGHTS_PRINCIPAL_BYTES_MAX + 1];
@@ -56,7 +57,8 @@ struct rights {
 struct rights_claims {
     struct span principal; /* 1 to RIGHTS_PRINCIPAL_BYTES_MAX bytes */
     struct span id;        /* data NULL: none */
-    struct span ahora;  /* packed map {sub, pub, ops, fields, every_ms, max_subs, source, admin}; data NULL: no rights at all */
+    struct span
+        ahora; /* packed map {sub, pub, ops, fields, every_ms, max_subs, source, admin, figures}; data NULL: no rights at all */
     struct span claims; /* packed map that `{name}` in patterns stands for; data NULL: none but {sub} */
     int64_t expires_ms;
     int64_t issued_s;

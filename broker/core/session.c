@@ -263,6 +263,19 @@ bool session_pull(struct core *core, struct session *session, struct span *piece
     return piece->bytes > 0;
 }
 
+size_t session_peek(const struct session *session, struct span *pieces, size_t max) {
+    const struct slice *slice = session->slices;
+    if (slice == NULL || slice->next == NULL || session->merges || session->outbox.bytes > 0 || session->close_code != 0 ||
+        session->choked) {
+        return 0;
+    }
+    size_t count = 0;
+    for (; slice != NULL && count < max; slice = slice->next) {
+        pieces[count++] = span_of(slice->block->data, slice->block->bytes);
+    }
+    return count;
+}
+
 bool session_may_have_more(const struct session *session) {
     return session->outbox.bytes > 0 || session->slices != NULL || !list_is_empty(&session->behind);
 }

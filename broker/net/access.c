@@ -21,10 +21,6 @@
 #include "broker/net/tls.h"
 #include "proto/pack.h"
 
-/* Tokens are judged for so long in one round of a turn: a signature costs up to half a millisecond, and whoever is in shall not wait for
-   those who come. */
-#define JUDGE_NS UINT64_C(2000000)
-
 #define REVOKED_BYTES_MAX ((size_t)16 << 20)
 
 bool access_is_controlled(const struct config *config) {
@@ -338,6 +334,7 @@ static enum refusal judge_key(struct broker *broker, struct span text, struct ri
 
 static enum refusal judge(struct broker *broker, struct span text, struct rights **rights) {
     const struct jwt_policy policy = policy_of(&broker->config);
+    const uint64_t began_ns = judging_begin(broker);
     *rights = NULL;
     enum refusal refusal = api_key_is(text) ? judge_key(broker, text, rights)
                                             : jwt_judge(broker->access.credentials, &policy, broker->now_wall_ms, text, rights);
@@ -348,26 +345,24 @@ static enum refusal judge(struct broker *broker, struct span text, struct rights
     }
     broker->metrics.auth_accepted += refusal == REFUSAL_NONE;
     broker->metrics.auth_refused[refusal]++;
+    judging_end(broker, began_ns);
     return refusal;
 }
 
-bool access_judge_sessions(struct broker *broker) {
+bool access_judge_session(struct broker *broker) {
     struct span token;
-    struct session *session;
-    const uint64_t start_ns = uv_hrtime();
-    while ((session = core_next_token(broker->core, &token)) != NULL) {
-        struct rights *rights;
-        const enum refusal refusal = judge(broker, token, &rights);
-        session_judge(broker->core, session,
-                      refusal == REFUSAL_NONE     ? AHORA_OK
-                      : refusal == REFUSAL_MEMORY ? AHORA_OVERLOADED
-                                                  : AHORA_UNAUTHORIZED,
-                      rights);
-        if (uv_hrtime() - start_ns >= JUDGE_NS) {
-            return true;
-        }
+    struct rights *rights;
+    struct session *session = core_next_token(broker->core, &token);
+    if (session == NULL) {
+        return false;
     }
-    return false;
+    const enum refusal refusal = judge(broker, token, &rights);
+    session_judge(broker->core, session,
+                  refusal == REFUSAL_NONE     ? AHORA_OK
+                  : refusal == REFUSAL_MEMORY ? AHORA_OVERLOADED
+                                              : AHORA_UNAUTHORIZED,
+                  rights);
+    return true;
 }
 
 struct rights *access_of_subject(struct broker *broker, struct span subject) {
@@ -411,25 +406,43 @@ void access_forget(struct access_memory *memory) {
     *memory = (struct access_memory){0};
 }
 
+static bool digest_of(struct span text, uint8_t digest[API_KEY_HASH_BYTES]) {
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    unsigned count = 0;
+    if (EVP_Digest(text.data, text.bytes, bytes, &count, EVP_sha256(), NULL) != 1 || count != API_KEY_HASH_BYTES) {
+        return false;
+    }
+    memcpy(digest, bytes, API_KEY_HASH_BYTES);
+    return true;
+}
+
 /* What the connection's last request showed is good for the next, until it ends or something was revoked. */
-static enum refusal judge_remembering(struct broker *broker, struct access_memory *memory, struct span text,
-                                      struct rights **rights) {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
-    if (EVP_Digest(text.data, text.bytes, digest, &bytes, EVP_sha256(), NULL) != 1 || bytes != sizeof memory->digest) {
-        return REFUSAL_MEMORY;
+static bool is_remembered(const struct exchange *exchange, struct span text) {
+    const struct broker *broker = exchange->broker;
+    const struct access_memory *memory = &exchange->connection->access;
+    uint8_t digest[API_KEY_HASH_BYTES];
+    return memory->rights != NULL && memory->generation == broker->access.generation &&
+           broker->now_wall_ms < memory->rights->expires_ms && digest_of(text, digest) &&
+           CRYPTO_memcmp(memory->digest, digest, sizeof digest) == 0;
+}
+
+static void remember(struct exchange *exchange, struct span text) {
+    struct access_memory *memory = &exchange->connection->access;
+    access_forget(memory);
+    if (digest_of(text, memory->digest)) {
+        memory->generation = exchange->broker->access.generation;
+        memory->rights = rights_ref(exchange->rights);
     }
-    if (memory->rights != NULL && memory->generation == broker->access.generation &&
-        broker->now_wall_ms < memory->rights->expires_ms && CRYPTO_memcmp(memory->digest, digest, sizeof memory->digest) == 0) {
-        *rights = rights_ref(memory->rights);
-        return REFUSAL_NONE;
+}
+
+enum refusal access_judge_request(struct exchange *exchange) {
+    struct span text;
+    if (!find_bearer(&exchange->head, &text) || text.data == NULL) {
+        return REFUSAL_SCHEME;
     }
-    const enum refusal refusal = judge(broker, text, rights);
+    const enum refusal refusal = judge(exchange->broker, text, &exchange->rights);
     if (refusal == REFUSAL_NONE) {
-        access_forget(memory);
-        memcpy(memory->digest, digest, sizeof memory->digest);
-        memory->generation = broker->access.generation;
-        memory->rights = rights_ref(*rights);
+        remember(exchange, text);
     }
     return refusal;
 }
@@ -437,6 +450,13 @@ static enum refusal judge_remembering(struct broker *broker, struct access_memor
 static bool refuse(struct exchange *exchange, enum refusal refusal) {
     if (refusal == REFUSAL_MEMORY) {
         exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
+        return false;
+    }
+    if (refusal == REFUSAL_BUSY) {
+        exchange->broker->metrics.auth_refused[refusal]++;
+        exchange_problem(exchange, &(struct problem){.code = AHORA_OVERLOADED,
+                                                     .detail = "too many wait for their credentials to be looked at",
+                                                     .retry_ms = gate_slot_ms(exchange->broker)});
         return false;
     }
     exchange->connection->keep_alive = false; /* guessing takes a connection for each guess, and these are bounded */
@@ -463,20 +483,52 @@ static bool admit_nameless(struct exchange *exchange) {
     return refuse(exchange, REFUSAL_MISSING);
 }
 
-bool access_admit(struct exchange *exchange) {
+/* At an address of the back office alone the network has decided already who comes. */
+static bool is_open(const struct exchange *exchange) {
+    const struct handler *handler = exchange->handler;
+    return handler->is_public || (handler->is_figures && (exchange->broker->config.auth_open_figures ||
+                                                          exchange->connection->transport->role == LISTENER_INTERNAL));
+}
+
+static bool may_see(struct exchange *exchange) {
+    const struct rights *rights = exchange->rights;
+    if (!exchange->handler->is_figures || rights->figures || rights->admin) {
+        return true;
+    }
+    exchange->broker->metrics.figures_refused++;
+    exchange_refuse(exchange, AHORA_FORBIDDEN, "this takes the right `figures`, or `admin`");
+    return false;
+}
+
+static enum access_verdict concluded(struct exchange *exchange, bool granted) {
+    return granted && may_see(exchange) ? ACCESS_GRANTED : ACCESS_REFUSED;
+}
+
+enum access_verdict access_conclude(struct exchange *exchange) {
+    return concluded(exchange, exchange->refusal == REFUSAL_NONE || refuse(exchange, exchange->refusal));
+}
+
+enum access_verdict access_admit(struct exchange *exchange) {
     struct broker *broker = exchange->broker;
     struct span text;
-    if (broker->access.credentials == NULL || exchange->handler->is_public) {
-        return true;
+    if (broker->access.credentials == NULL || is_open(exchange)) {
+        return ACCESS_GRANTED;
     }
     access_keep_up(broker);
     if (!find_bearer(&exchange->head, &text)) {
         broker->metrics.auth_refused[REFUSAL_SCHEME]++;
-        return refuse(exchange, REFUSAL_SCHEME);
+        return concluded(exchange, refuse(exchange, REFUSAL_SCHEME));
     }
     if (text.data == NULL) {
-        return admit_nameless(exchange);
+        return concluded(exchange, admit_nameless(exchange));
     }
-    const enum refusal refusal = judge_remembering(broker, &exchange->connection->access, text, &exchange->rights);
-    return refusal == REFUSAL_NONE || refuse(exchange, refusal);
+    if (is_remembered(exchange, text)) {
+        exchange->rights = rights_ref(exchange->connection->access.rights);
+        return concluded(exchange, true);
+    }
+    if (!judging_is_free(broker)) {
+        return judging_wait(exchange) ? ACCESS_WAITS : concluded(exchange, refuse(exchange, REFUSAL_BUSY));
+    }
+    exchange->refusal = access_judge_request(exchange);
+    return access_conclude(exchange);
 }

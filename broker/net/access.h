@@ -74,11 +74,19 @@ enum ahora_code access_revoke(struct broker *broker, const struct revocation *re
 /* Part of the turn: ends what is no longer good. */
 void access_keep_up(struct broker *broker);
 
-/* Part of the turn: tokens that sessions have shown. True: more wait. */
-bool access_judge_sessions(struct broker *broker);
+/* The oldest token that a session has shown. False: there is none. */
+bool access_judge_session(struct broker *broker);
 
-/* The exchange's rights, from what its request shows. False: it has been answered. */
-bool access_admit(struct exchange *exchange);
+enum access_verdict {
+    ACCESS_GRANTED,
+    ACCESS_REFUSED, /* it has been answered */
+    ACCESS_WAITS,   /* until its turn comes (judging.h); then access_conclude tells */
+};
+
+/* The exchange's rights, from what its request shows. */
+enum access_verdict access_admit(struct exchange *exchange);
+enum refusal access_judge_request(struct exchange *exchange);
+enum access_verdict access_conclude(struct exchange *exchange);
 
 /* Are they still good, and unexpired? For what goes on for long. */
 bool access_is_good(struct broker *broker, const struct rights *rights);

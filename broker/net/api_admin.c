@@ -125,4 +125,4 @@ static void status_end(struct exchange *exchange) {
 
 const struct handler api_livez = {.body = BODY_NONE, .is_public = true, .end = livez_end};
 const struct handler api_readyz = {.body = BODY_NONE, .is_public = true, .end = readyz_end};
-const struct handler api_status = {.body = BODY_NONE, .is_public = true, .end = status_end};
+const struct handler api_status = {.body = BODY_NONE, .is_figures = true, .end = status_end};

@@ -97,7 +97,7 @@ static const char *put_number(struct buffer *out, struct span digits) {
 
 static const char *put_truth(struct buffer *out, struct span word) {
     if (!span_is(word, "true") && !span_is(word, "false")) {
-        return "`admin` takes true or false";
+        return "`admin` and `figures` take true or false";
     }
     pack_put_bool(out, span_is(word, "true"));
     return NULL;
@@ -107,8 +107,8 @@ static const struct {
     const char *name;
     const char *(*put)(struct buffer *out, struct span value);
 } rights_words[] = {
-    {"sub", put_list},    {"pub", put_list},        {"ops", put_list},        {"fields", put_list},
-    {"source", put_list}, {"every_ms", put_number}, {"max_subs", put_number}, {"admin", put_truth},
+    {"sub", put_list},        {"pub", put_list},        {"ops", put_list},    {"fields", put_list},   {"source", put_list},
+    {"every_ms", put_number}, {"max_subs", put_number}, {"admin", put_truth}, {"figures", put_truth},
 };
 
 #define RIGHTS_WORDS (sizeof rights_words / sizeof rights_words[0])
@@ -126,7 +126,7 @@ const char *rights_words_pack(const struct span *words, size_t count, struct buf
         }
         if (known == RIGHTS_WORDS || equals == NULL || (seen >> known & 1) != 0) {
             return "rights are written NAME=VALUE, each once, with one of the names sub, pub, ops, fields, source, every_ms, "
-                   "max_subs, admin";
+                   "max_subs, admin, figures";
         }
         seen |= 1u << known;
         pack_put_text(out, name);

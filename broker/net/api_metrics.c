@@ -103,8 +103,10 @@ static const struct row net_rows[] = {
     NET(origins_refused, false, "http_origins_refused_total", "Requests refused for their Origin or Host"),
     NET(url_tokens_refused, false, "http_url_tokens_refused_total", "Requests with a token in their URL"),
     NET(roles_refused, false, "http_roles_refused_total", "Requests at a public address for what is internal"),
+    NET(figures_refused, false, "http_figures_refused_total", "Requests for metrics or status without the right to them"),
     NET(messages_refused, false, "websocket_messages_refused_total",
         "WebSocket messages of the wrong kind, too large, or too many at once"),
+    NET(fragments_refused, false, "websocket_fragments_refused_total", "WebSockets closed for a message of too many fragments"),
     NET(idle_frames_refused, false, "websocket_idle_frames_refused_total",
         "WebSockets closed for more pings, pongs and empty fragments than may come"),
     NET(frames_refused, false, "websocket_frames_refused_total",
@@ -112,6 +114,8 @@ static const struct row net_rows[] = {
     NET(closed_by_us, false, "websocket_closes_total", "WebSockets closed by the broker"),
     NET(requests, false, "http_requests_total", "HTTP requests"),
     NET(bodies_refused, false, "http_bodies_refused_total", "Requests refused because too many bodies were under way"),
+    NET(bodies_evicted, false, "http_bodies_evicted_total",
+        "Bodies and streams ended because they dawdled where others waited"),
     NET(publishes_limited, false, "http_publishes_limited_total", "Requests refused because they publish faster than they may"),
     NET(streams_paced, false, "http_streams_paced_total", "Times an NDJSON stream had to wait until it may publish again"),
     NET(timeouts_header, false, "timeouts_header_total", "Request heads not complete in time"),
@@ -124,6 +128,8 @@ static const struct row net_rows[] = {
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
     NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(auth_waiting, true, "auth_waiting", "Requests whose credentials wait to be judged"),
+    NET(auth_waited, false, "auth_waited_total", "Requests whose credentials had to wait, so that those who are in need not"),
     NET(auth_accepted, false, "auth_accepted_total", "Tokens and API keys that were found good"),
     NET(sessions_revoked, false, "sessions_revoked_total", "Sessions closed because their credentials were revoked"),
     NET(access_reloads, false, "access_reloads_total", "Times keys and revocations were read again"),
@@ -252,4 +258,4 @@ static void metrics_end(struct exchange *exchange) {
     buffer_fini(&out);
 }
 
-const struct handler api_metrics = {.body = BODY_NONE, .is_public = true, .end = metrics_end};
+const struct handler api_metrics = {.body = BODY_NONE, .is_figures = true, .end = metrics_end};

@@ -229,10 +229,12 @@ static void lines_take(struct exchange *exchange, struct span *piece) {
         if (item == NDJSON_NONE) {
             break;
         }
+        dawdlers_note_line(exchange);
         if (!take_item(exchange, lines, item, line)) {
             return;
         }
     }
+    exchange->in_line = ndjson_is_inside(&lines->ndjson);
     exchange->broker->metrics.streams_paced += exchange->is_paced && !was_paced;
     if (publish(exchange, lines)) {
         tell(exchange, lines);

@@ -180,6 +180,8 @@ bool broker_open_loop(struct broker *broker) {
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);
     list_init(&broker->work);
+    judging_init(&broker->judging);
+    dawdlers_init(&broker->dawdlers);
     tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;

@@ -14,8 +14,10 @@
 #include "broker/core/core.h"
 #include "broker/net/access.h"
 #include "broker/net/config.h"
+#include "broker/net/dawdlers.h"
 #include "broker/net/deadlines.h"
 #include "broker/net/gate.h"
+#include "broker/net/judging.h"
 #include "broker/net/limits.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
@@ -57,6 +59,7 @@ struct broker {
     struct listeners listeners;
     struct gate gate;
     struct shard_access access;
+    struct judging judging;
     struct deadlines deadlines;
     struct tls_queues tls;
     struct websockets websockets;
@@ -68,6 +71,7 @@ struct broker {
     size_t listed;           /* topics that listings under way have selected */
     size_t streams;          /* NDJSON requests under way */
     size_t bodies_bytes;     /* of whole bodies being collected */
+    struct dawdlers dawdlers;
     int64_t drain_until_ms;
     struct backup *backup; /* that was asked for here and is under way; NULL: none */
     struct log_limit refused_log, accept_log, load_log, tls_log, audit_log;

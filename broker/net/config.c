@@ -27,6 +27,8 @@ void config_init(struct config *config) {
     limits_default(&config->core);
     config->auth_skew_ms = 5000;
     config->auth_token_bytes_max = 8192;
+    config->auth_judge_ms = 2;
+    config->auth_waiting_max = 4096;
     config->shards = 1;
     snprintf(config->tls_client_certificates, sizeof config->tls_client_certificates, "required");
     snprintf(config->tls_min_version, sizeof config->tls_min_version, "1.2");
@@ -47,6 +49,7 @@ void config_init(struct config *config) {
     config->stall_ms = 60000;
     config->body_bytes_max = 4 << 20;
     config->bodies_bytes_max = 256 << 20;
+    config->yield_ms = 5000;
     config->requests_max = 1024;
     config->page_items_max = 1000;
     config->listed_topics_max = 8 << 20;
@@ -56,6 +59,7 @@ void config_init(struct config *config) {
     config->close_ms = 5000;
     config->receive_bytes = 65536;
     config->notsent_lowat_bytes = 16384;
+    config->fragments_max = 1024;
     config->idle_frames_rate_max = 500;
     config->messages_bytes_max = 256 << 20;
     config->turn_bytes_max = 256 << 10;

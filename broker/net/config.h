@@ -44,6 +44,9 @@ struct config {
     int64_t auth_anonymous_max_subs; /* 0: as any session */
     int64_t auth_skew_ms;
     int64_t auth_token_bytes_max;
+    bool auth_open_figures;
+    int64_t auth_judge_ms;    /* of a turn */
+    int64_t auth_waiting_max; /* requests, of each shard */
 
     struct store_options store; /* path points at `data` */
     struct limits core;
@@ -79,6 +82,7 @@ struct config {
     int64_t stall_ms; /* a peer that neither goes on with its stream of lines nor reads what it asked for is dropped after */
     int64_t body_bytes_max;     /* of one request that is not a stream */
     int64_t bodies_bytes_max;   /* of all bodies held at once */
+    int64_t yield_ms;           /* one that dawdled for so long makes room */
     int64_t requests_max;       /* requests with a complete body that wait for their answer, and as many streams */
     int64_t page_items_max;     /* items of one JSON page of GET /v1/topics */
     int64_t listed_topics_max;  /* that all listings under way may hold */
@@ -89,6 +93,7 @@ struct config {
     int64_t close_ms;             /* a WebSocket peer must answer our close within */
     int64_t receive_bytes;        /* read from a WebSocket at once, into the buffer of the loop */
     int64_t notsent_lowat_bytes;  /* TCP_NOTSENT_LOWAT of every socket */
+    int64_t fragments_max;        /* of one WebSocket message */
     int64_t idle_frames_rate_max; /* of one WebSocket, a second */
     int64_t messages_bytes_max;   /* of all messages that have not arrived in full */
     int64_t turn_bytes_max;       /* written to one session in one turn of the loop */

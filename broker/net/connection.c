@@ -131,8 +131,8 @@ static bool linger(struct connection *connection) {
     connection->in_from = 0;
     connection->in_at = 0;
     connection->piece_left = 0;
-    if (connection_pending(connection) > 0 && !connection->ended) {
-        return false;
+    if (connection_pending(connection) > 0 && !connection->shut) {
+        return false; /* also to one that has ended: it half closed, and waits for this */
     }
     if (connection->ended) {
         connection_close(connection);
@@ -258,7 +258,19 @@ bool connection_reads_rest(const struct connection *connection) {
            connection->body.left <= DISCARD_BYTES_MAX;
 }
 
+/* False: its credentials still wait. */
+static bool go_on(struct exchange *exchange) {
+    if (judging_waits(exchange)) {
+        return false;
+    }
+    exchange_go_on(exchange);
+    return true;
+}
+
 static bool read_body(struct connection *connection) {
+    if (connection->exchange->is_held) {
+        return go_on(connection->exchange);
+    }
     if (connection->piece_left > 0) {
         return feed(connection);
     }
@@ -340,10 +352,16 @@ static void update_events(struct connection *connection) {
                                               (connection_pending(connection) > 0 ? TRANSPORT_WRITE : 0));
 }
 
-/* Lines are worked on as they come: a stream may last as long as it moves. Any other body only fills memory until it is complete. */
+/* Lines are worked on as they come: a stream may last as long as it moves, but a line that has begun has to end. Any other body only fills memory until it is complete. */
 static int body_deadline(const struct connection *connection) {
     const struct exchange *exchange = connection->exchange;
+    if (exchange->is_held) {
+        return -1; /* it waits for us, and not for long */
+    }
     if (exchange->answered || exchange->handler->body != BODY_STREAM) {
+        return DEADLINE_BODY;
+    }
+    if (exchange->in_line && connection->piece_left == 0) {
         return DEADLINE_BODY;
     }
     bool waits_for_us = connection->piece_left > 0 && connection_pending(connection) == 0;
@@ -368,11 +386,22 @@ static int deadline_wanted(const struct connection *connection) {
     return -1;
 }
 
+/* Each line of a stream has a time of its own. */
+static bool begins_line(struct connection *connection) {
+    struct exchange *exchange = connection->state == CONNECTION_BODY ? connection->exchange : NULL;
+    if (exchange == NULL || !exchange->line_moved) {
+        return false;
+    }
+    exchange->line_moved = false;
+    return exchange->in_line;
+}
+
 /* Header, body and close deadlines are absolute: a byte a second does not move them. The stall deadline moves with every byte that is
    taken from us; while a body comes, also with every one that we take. */
 static void update_deadline(struct connection *connection, bool moved, bool sent) {
     int class = deadline_wanted(connection);
     bool goes_on = class == DEADLINE_STALL && (sent || (moved && connection->state == CONNECTION_BODY));
+    goes_on |= begins_line(connection);
     if (class == connection->deadline_class && !goes_on) {
         return;
     }
@@ -416,8 +445,8 @@ void connection_process(struct connection *connection) {
         exchange_on_room(connection->exchange);
     }
     if (rounds == ROUNDS_MAX || (was_choked && !is_choked(connection)) ||
-        (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 && !connection->shut) ||
-        (connection->ended && connection->state == CONNECTION_LINGER)) {
+        (connection->state == CONNECTION_LINGER && connection_pending(connection) == 0 &&
+         (!connection->shut || connection->ended))) {
         connection_touch(connection);
     }
     update_events(connection);

@@ -36,6 +36,8 @@ void exchange_destroy(struct exchange *exchange) {
         exchange->handler->release(exchange);
     }
     free(exchange->state);
+    judging_forget(exchange);
+    dawdlers_remove(exchange);
     exchange->broker->bodies_bytes -= exchange->body_counted;
     if (exchange->counted != NULL) {
         --*exchange->counted;
@@ -88,6 +90,19 @@ static bool take_slot(struct exchange *exchange, size_t *used) {
     return true;
 }
 
+/* A crowd that dawdles gives up a place for who comes. */
+static bool take_stream_slot(struct exchange *exchange) {
+    struct broker *broker = exchange->broker;
+    if (broker->streams >= (size_t)broker->config.requests_max) {
+        (void)dawdlers_end_stream(broker);
+    }
+    if (!take_slot(exchange, &broker->streams)) {
+        return false;
+    }
+    dawdlers_add_stream(exchange);
+    return true;
+}
+
 /* A document as JSON is rarely twice as long as it is packed; a line of a stream has as much room. */
 static size_t body_bytes_max(const struct exchange *exchange) {
     size_t bytes_max = (size_t)exchange->broker->config.body_bytes_max;
@@ -98,7 +113,6 @@ static size_t body_bytes_max(const struct exchange *exchange) {
 /* A stream works from its first line on, and takes its slot at once; it is one of another kind, so that streams which dawdle are in
    nobody's way but each other's. */
 static bool admit_body(struct exchange *exchange) {
-    struct broker *broker = exchange->broker;
     bool has_body = exchange->connection->body.state != HTTP_BODY_END;
     exchange->has_body = has_body && exchange->handler->body == BODY_WHOLE;
     exchange->body.bytes_max = body_bytes_max(exchange);
@@ -106,7 +120,7 @@ static bool admit_body(struct exchange *exchange) {
         exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
         return false;
     }
-    return !has_body || exchange->handler->body != BODY_STREAM || take_slot(exchange, &broker->streams);
+    return !has_body || exchange->handler->body != BODY_STREAM || take_stream_slot(exchange);
 }
 
 static void send_continue(struct exchange *exchange) {
@@ -219,6 +233,36 @@ static bool is_open_for(struct exchange *exchange) {
     return false;
 }
 
+/* Its rights are known. */
+static void begin_handler(struct exchange *exchange) {
+    struct connection *connection = exchange->connection;
+    if (!admit_body(exchange)) {
+        return;
+    }
+    if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
+        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
+        return;
+    }
+    if (exchange->handler->begin != NULL) {
+        exchange->handler->begin(exchange);
+    }
+    if (!exchange->answered && exchange->head.expects_continue && connection->body.state != HTTP_BODY_END) {
+        send_continue(exchange);
+    }
+}
+
+static void follow_verdict(struct exchange *exchange, enum access_verdict verdict) {
+    exchange->is_held = verdict == ACCESS_WAITS;
+    if (verdict == ACCESS_GRANTED) {
+        begin_handler(exchange);
+    }
+}
+
+void exchange_go_on(struct exchange *exchange) {
+    assert(exchange->is_held && !judging_waits(exchange));
+    follow_verdict(exchange, access_conclude(exchange));
+}
+
 void exchange_begin(struct exchange *exchange, struct span head) {
     struct connection *connection = exchange->connection;
     const char *detail = "";
@@ -242,26 +286,27 @@ void exchange_begin(struct exchange *exchange, struct span head) {
     }
     origin_read(exchange);
     if (!forwarded_admit(exchange) || has_token_in_url(exchange) || !find_route(exchange) || !role_admits(exchange) ||
-        !origin_admit(exchange) || !is_open_for(exchange) || !access_admit(exchange) || !admit_body(exchange)) {
+        !origin_admit(exchange) || !is_open_for(exchange)) {
         return;
     }
-    if (exchange->handler->state_bytes > 0 && (exchange->state = calloc(1, exchange->handler->state_bytes)) == NULL) {
-        exchange_refuse(exchange, AHORA_OVERLOADED, "out of memory");
-        return;
-    }
-    if (exchange->handler->begin != NULL) {
-        exchange->handler->begin(exchange);
-    }
-    if (!exchange->answered && exchange->head.expects_continue && connection->body.state != HTTP_BODY_END) {
-        send_continue(exchange);
-    }
+    follow_verdict(exchange, access_admit(exchange));
+}
+
+static bool make_room(struct exchange *exchange, size_t bytes) {
+    struct broker *broker = exchange->broker;
+    bool has_room;
+    do {
+        has_room = broker->bodies_bytes + bytes <= (size_t)broker->config.bodies_bytes_max;
+    } while (!has_room && dawdlers_end_body(exchange));
+    return has_room;
 }
 
 static void collect(struct exchange *exchange, struct span *piece) {
     struct broker *broker = exchange->broker;
-    if (broker->bodies_bytes + piece->bytes > (size_t)broker->config.bodies_bytes_max) {
+    if (!make_room(exchange, piece->bytes)) {
         refuse_body(exchange);
     } else {
+        dawdlers_add_body(exchange);
         buffer_put_span(&exchange->body, *piece);
         if (exchange->body.failed) {
             exchange_refuse(exchange, AHORA_TOO_LARGE, "the body is too large");
@@ -288,6 +333,7 @@ void exchange_take(struct exchange *exchange, struct span *piece) {
 
 /* Half a request takes no slot: whoever sends one holds up nobody else. The memory of its body is bounded in sum. */
 void exchange_end_body(struct exchange *exchange) {
+    dawdlers_remove(exchange);
     if (exchange->has_body && !take_slot(exchange, &exchange->broker->requests)) {
         return;
     }

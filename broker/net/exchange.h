@@ -12,6 +12,7 @@
 
 #include "broker/core/core.h"
 #include "broker/net/http_body.h"
+#include "broker/net/jwt_claims.h"
 #include "broker/net/peer.h"
 
 struct broker;
@@ -29,6 +30,7 @@ struct handler {
     const struct handler *(*choose)(const struct http_head *head); /* another handler does it, chosen by the head */
     enum body_mode body;
     bool is_public;                           /* needs no rights: probes and pages */
+    bool is_figures;                          /* tells what the broker counts: not to everybody, where anybody may come */
     bool is_document;                         /* the body is one document: it need not be longer than one may be as JSON */
     size_t state_bytes;                       /* of `state`, zeroed before `begin` */
     void (*begin)(struct exchange *exchange); /* the head is there */
@@ -52,6 +54,14 @@ struct exchange {
     struct http_head head; /* points into `bytes` */
     struct buffer bytes;   /* the request head */
     struct buffer path;    /* decoded */
+    struct link dawdling;  /* in broker->dawdlers, while it holds a stream's place, or memory for its body */
+    int64_t dawdling_since_ms;
+    bool in_line;        /* of a stream: a line has begun; body_ms are for it */
+    bool line_moved;     /* one has ended since its deadline was looked at */
+    struct link judging; /* in broker->judging, while its credentials wait to be judged */
+    int64_t waits_since_ms;
+    enum refusal refusal;  /* what came of it */
+    bool is_held;          /* nothing of its body is looked at before that */
     struct rights *rights; /* counted, once the head was read; NULL: access is open, or (an upgrade) a token is still to come */
     struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */
@@ -73,6 +83,7 @@ void exchange_destroy(struct exchange *exchange);
 
 /* The connection's part. */
 void exchange_begin(struct exchange *exchange, struct span head);
+void exchange_go_on(struct exchange *exchange); /* held before, and judged */
 void exchange_refuse_head(struct exchange *exchange, int status, const char *detail);
 void exchange_take(struct exchange *exchange, struct span *piece);
 void exchange_end_body(struct exchange *exchange);

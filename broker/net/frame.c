@@ -205,7 +205,9 @@ static struct frame_event begin_data(struct frame_reader *reader, struct frame_i
         reader->in_message = true;
         reader->is_text = head->opcode == FRAME_OPCODE_TEXT;
         reader->begins = true;
+        reader->fragments = 0;
     }
+    reader->fragments += reader->fragments < UINT32_MAX;
     reader->is_final = head->is_final;
     reader->left = head->payload_bytes;
     reader->message_bytes += head->payload_bytes;

@@ -49,6 +49,7 @@ enum frame_kind {
 struct frame_reader {
     uint64_t left;          /* of the data frame it is in */
     uint64_t message_bytes; /* the message so far, with all that this frame announced */
+    uint32_t fragments;     /* of it so far */
     uint8_t mask[4];        /* begins with the byte for the next one of the payload */
     bool is_final;          /* the frame it is in, or was in last, ends the message */
     bool in_message;        /* a message has begun, and its last piece was not handed out */

@@ -204,7 +204,6 @@ static bool stand_in_line(struct broker *broker, const struct newcomer *newcomer
     if (!make_room(broker, lane) || (waiter = calloc(1, sizeof *waiter)) == NULL) {
         return false;
     }
-    lane = find_lane(gate, key); /* making room may have emptied it */
     if (lane == NULL && (lane = add_lane(gate, key)) == NULL) {
         free(waiter);
         return false;

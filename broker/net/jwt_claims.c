@@ -16,6 +16,7 @@ static const char *const names[REFUSALS] = {
     [REFUSAL_EARLY] = "early",         [REFUSAL_ISSUER] = "issuer",     [REFUSAL_AUDIENCE] = "audience",
     [REFUSAL_CLAIMS] = "claims",       [REFUSAL_REVOKED] = "revoked",   [REFUSAL_API_KEY] = "api_key",
     [REFUSAL_SCHEME] = "scheme",       [REFUSAL_MISSING] = "missing",   [REFUSAL_MEMORY] = "memory",
+    [REFUSAL_BUSY] = "busy",
 };
 
 const char *refusal_name(enum refusal refusal) {

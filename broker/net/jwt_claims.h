@@ -33,6 +33,7 @@ enum refusal {
     REFUSAL_SCHEME,  /* an Authorization that is not one Bearer */
     REFUSAL_MISSING, /* none were shown, and nobody may be anonymous */
     REFUSAL_MEMORY,
+    REFUSAL_BUSY, /* not judged: too many wait for that */
     REFUSALS,
 };
 

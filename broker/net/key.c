@@ -5,11 +5,12 @@
 
 #include "broker/net/key.h"
 
-#include <jwt.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -50,6 +51,8 @@ void key_fini(struct key *key) {
         OPENSSL_cleanse(key->secret.data, key->secret.capacity);
     }
     buffer_fini(&key->secret);
+    EVP_PKEY_free(key->public);
+    key->public = NULL;
 }
 
 static bool begin(struct key *key, struct span kid, char *why, size_t why_bytes) {
@@ -110,7 +113,9 @@ static bool take_public(struct key *key, enum jws_alg wanted, EVP_PKEY *pkey, ch
     const long bytes = fine ? BIO_get_mem_data(bio, &text) : 0;
     if (bytes > 0) {
         buffer_put(&key->secret, text, (size_t)bytes);
-        buffer_put_byte(&key->secret, '\0');
+        buffer_put_byte(&key->secret, '\0'); /* part of the fingerprint, as it was */
+        EVP_PKEY_up_ref(pkey);
+        key->public = pkey;
     }
     BIO_free(bio);
     finish(key);
@@ -261,27 +266,55 @@ bool key_read_jwk(struct key *key, struct span jwk, char *why, size_t why_bytes)
 
 /* ---- verifying ---- */
 
-static const jwt_alg_t library_algs[JWS_ALGS] = {JWT_ALG_NONE, JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
+/* The algorithm is the key's in each of these; the token's has been compared with it. */
 
-/*
- * The library takes the algorithm from the token's header, which is why it must be the key's before it gets here. It compares HMACs in constant
- * time since 1.10.2-1+deb12u1 (CVE-2024-25189). Its reading of the header and the claims is not used.
- */
+static bool verifies_hmac(const struct key *key, struct span input, struct span signature) {
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+    return HMAC(EVP_sha256(), key->secret.data, (int)key->secret.bytes, input.data, input.bytes, digest, &bytes) != NULL &&
+           bytes == signature.bytes && CRYPTO_memcmp(digest, signature.data, bytes) == 0;
+}
+
+/* RS256 is PKCS #1 v1.5, which is what OpenSSL does unless it is told otherwise. */
+static bool verifies_digest(const struct key *key, struct span input, struct span signature) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    const bool verified = context != NULL && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key->public) == 1 &&
+                          EVP_DigestVerify(context, signature.data, signature.bytes, input.data, input.bytes) == 1;
+    EVP_MD_CTX_free(context);
+    return verified;
+}
+
+/* A token has r and s side by side (RFC 7518 section 3.4), OpenSSL takes them as DER. */
+static bool verifies_curve(const struct key *key, struct span input, struct span signature) {
+    if (signature.bytes != ES256_SIGNATURE_BYTES) {
+        return false;
+    }
+    uint8_t der[2 * P256_BYTES + 16];
+    uint8_t *end = der;
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(signature.data, P256_BYTES, NULL);
+    BIGNUM *s = BN_bin2bn(signature.data + P256_BYTES, P256_BYTES, NULL);
+    int bytes = 0;
+    if (pair == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(pair, r, s) != 1) {
+        BN_free(r);
+        BN_free(s);
+    } else if (i2d_ECDSA_SIG(pair, NULL) <= (int)sizeof der) {
+        bytes = i2d_ECDSA_SIG(pair, &end);
+    }
+    ECDSA_SIG_free(pair);
+    return bytes > 0 && verifies_digest(key, input, span_of(der, (size_t)bytes));
+}
+
 bool key_verifies(const struct key *key, struct span token, const struct jws *jws) {
-    if (jws->alg != key->alg || (key->alg == JWS_ES256 && jws->signature.bytes != ES256_SIGNATURE_BYTES)) {
+    typedef bool verifier(const struct key *key, struct span input, struct span signature);
+    static verifier *const verifiers[JWS_ALGS] = {
+        [JWS_HS256] = verifies_hmac, [JWS_RS256] = verifies_digest, [JWS_ES256] = verifies_curve};
+    const uint8_t *dot = memrchr(token.data, '.', token.bytes);
+    if (key->alg == JWS_NONE || jws->alg != key->alg || dot == NULL) {
         return false;
     }
-    char text[JWS_BYTES_MAX + 1];
-    if (token.bytes >= sizeof text) {
-        return false;
-    }
-    memcpy(text, token.data, token.bytes);
-    text[token.bytes] = '\0';
-    jwt_t *jwt = NULL;
-    const size_t bytes = key->secret.bytes - (key->alg == JWS_HS256 ? 0 : 1);
-    const bool verified =
-        jwt_decode(&jwt, text, key->secret.data, (int)bytes) == 0 && jwt != NULL && jwt_get_alg(jwt) == library_algs[key->alg];
-    jwt_free(jwt);
+    const struct span input = span_of(token.data, (size_t)(dot - token.data));
+    const bool verified = verifiers[key->alg](key, input, buffer_span(&jws->signature));
     ERR_clear_error();
     return verified;
 }

@@ -16,8 +16,9 @@
 struct key {
     char kid[JWS_KID_BYTES_MAX + 1];
     enum jws_alg alg;
-    uint64_t origin;      /* of rights that it vouches for: changes with every byte of it */
-    struct buffer secret; /* HS256: the secret; else the public key as PEM, with a terminator */
+    uint64_t origin;            /* of rights that it vouches for: changes with every byte of it */
+    struct buffer secret;       /* HS256: the secret; else the public key as PEM */
+    struct evp_pkey_st *public; /* the same, parsed; NULL: HS256. Threads verify with it side by side */
 };
 
 /* `text` is what a file holds: for HS256 the secret (one line end behind it does not count), else a PEM public key. JWS_NONE: by the kind of

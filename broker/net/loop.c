@@ -159,7 +159,7 @@ static void run_turn(struct broker *broker) {
         awake |= shards_receive(broker);
         if (broker->phase != PHASE_LOADING && broker->phase != PHASE_STOPPED) {
             access_keep_up(broker);
-            awake |= access_judge_sessions(broker);
+            awake |= judging_work(broker);
             peers_name(broker);
             loop_store_changes(broker);
             core_turn_stored(broker->core);

@@ -92,6 +92,10 @@ enum ndjson_item ndjson_next(struct ndjson *ndjson, struct span *bytes, struct s
     return NDJSON_NONE;
 }
 
+bool ndjson_is_inside(const struct ndjson *ndjson) {
+    return ndjson->dropping || (ndjson->rest.bytes > 0 && !ndjson->handed);
+}
+
 enum ndjson_item ndjson_last(struct ndjson *ndjson, struct span *line) {
     forget_handed(ndjson);
     return judge(ndjson, buffer_span(&ndjson->rest), line);

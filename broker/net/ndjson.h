@@ -32,6 +32,9 @@ void ndjson_fini(struct ndjson *ndjson);
 /* Takes bytes off the front of *bytes, up to the next line. *line is good until the next call. */
 enum ndjson_item ndjson_next(struct ndjson *ndjson, struct span *bytes, struct span *line);
 
+/* A line has begun and not ended. */
+bool ndjson_is_inside(const struct ndjson *ndjson);
+
 /* At the end of the stream: a last line without a line end. */
 enum ndjson_item ndjson_last(struct ndjson *ndjson, struct span *line);
 

@@ -34,10 +34,12 @@ struct net_metrics {
     uint64_t origins_refused;    /* requests by their Origin or Host */
     uint64_t url_tokens_refused; /* requests with a token in their URL */
     uint64_t roles_refused;      /* requests at a public address for what is internal */
+    uint64_t figures_refused;    /* requests for what the broker counts, without the right to it */
     uint64_t websockets;         /* gauge */
     uint64_t requests;
     uint64_t responses[6];      /* by class: 1xx … 5xx at its hundred */
     uint64_t bodies_refused;    /* requests_max or bodies_bytes_max */
+    uint64_t bodies_evicted;    /* bodies and streams that made room because they dawdled */
     uint64_t publishes_limited; /* HTTP requests faster than publish_rate_max */
     uint64_t streams_paced;     /* NDJSON streams that had to wait for it */
     uint64_t timeouts_handshake;
@@ -47,6 +49,7 @@ struct net_metrics {
     uint64_t timeouts_stall;
     uint64_t timeouts_close;
     uint64_t messages_refused;    /* WebSocket messages of the wrong kind, too large, or too many at once */
+    uint64_t fragments_refused;   /* of these, those of too many fragments */
     uint64_t idle_frames_refused; /* WebSockets closed for pings, pongs and empty fragments without end */
     uint64_t frames_refused;      /* WebSocket frames against RFC 6455 */
     uint64_t closed_by_us;        /* WebSocket closes with a code of ours */
@@ -57,6 +60,8 @@ struct net_metrics {
     uint64_t turns;
     uint64_t auth_accepted;          /* tokens and keys that were judged, and good; */
     uint64_t auth_refused[REFUSALS]; /* and those that were not, by the reason */
+    uint64_t auth_waiting;           /* gauge: requests whose credentials wait to be judged */
+    uint64_t auth_waited;            /* had to */
     uint64_t sessions_revoked;       /* ended because of a revocation, or because their key is gone */
     uint64_t access_reloads, access_reloads_failed;
     uint64_t shard_waits; /* the first shard waited for one whose queue of changes was full */

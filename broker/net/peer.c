@@ -13,6 +13,9 @@
 /* Small pieces of one session are laid side by side and leave in one system call; larger ones, and one that is alone, go as they are. */
 #define GATHER_BYTES_MAX 2048
 
+/* A view's changes of one turn that are more than a message holds: so many messages leave in one system call. */
+#define PIECES_MAX TRANSPORT_PIECES_MAX
+
 struct gather {
     uint8_t *block; /* LOOP_SCRATCH_BYTES */
     size_t bytes;
@@ -51,6 +54,34 @@ static enum peer_write take_piece(struct broker *broker, struct peer *peer, stru
     memcpy(gather->block + gather->bytes, piece.data, piece.bytes);
     gather->bytes += piece.bytes;
     return PEER_WRITTEN;
+}
+
+/* From where they were encoded. Of those that a slow socket does not take nothing is kept but the rest of one that was begun: later it is shown
+   what is newest then. */
+static enum peer_write write_pieces(struct broker *broker, struct peer *peer, struct gather *gather, const struct span *pieces,
+                                    size_t count) {
+    enum peer_write outcome;
+    size_t taken = peer->calls->write_all(peer, pieces, count, &outcome);
+    broker->metrics.writes++;
+    struct span piece;
+    for (size_t i = 0; i < taken && session_pull(broker->core, peer->session, &piece); i++) {
+        assert(piece.data == pieces[i].data);
+        broker->metrics.written_bytes += piece.bytes;
+        gather->total += piece.bytes;
+    }
+    return outcome;
+}
+
+static enum peer_write take_next(struct broker *broker, struct peer *peer, struct gather *gather, bool *is_more) {
+    struct span pieces[PIECES_MAX];
+    if (gather->bytes == 0 && peer->calls->write_all != NULL) {
+        size_t count = session_peek(peer->session, pieces, PIECES_MAX);
+        if (count > 0) {
+            return write_pieces(broker, peer, gather, pieces, count);
+        }
+    }
+    *is_more = session_pull(broker->core, peer->session, pieces);
+    return *is_more ? take_piece(broker, peer, gather, pieces[0]) : PEER_WRITTEN;
 }
 
 /* Everything is written: reading again, or the end. */
@@ -101,9 +132,9 @@ static bool flush(struct broker *broker, struct peer *peer) {
     struct gather gather = {.block = broker->loop.scratch};
     enum peer_write outcome = PEER_WRITTEN;
     size_t share = (size_t)broker->config.turn_bytes_max;
-    struct span piece;
-    while (outcome == PEER_WRITTEN && gather.total < share && session_pull(broker->core, peer->session, &piece)) {
-        outcome = take_piece(broker, peer, &gather, piece);
+    bool is_more = true;
+    while (outcome == PEER_WRITTEN && is_more && gather.total < share) {
+        outcome = take_next(broker, peer, &gather, &is_more);
     }
     if (outcome == PEER_WRITTEN) {
         outcome = write_gathered(broker, peer, &gather);

@@ -24,6 +24,8 @@ enum peer_write {
 
 struct peer_calls {
     enum peer_write (*write)(struct peer *peer, struct span bytes);
+    /* Several in one call, NULL: it has none. How many were taken: of the last perhaps a part, the rest of it waits. */
+    size_t (*write_all)(struct peer *peer, const struct span *pieces, size_t count, enum peer_write *outcome);
     void (*set_reading)(struct peer *peer, bool reading);
     void (*end)(struct peer *peer, int close_code, const char *reason); /* everything is written; may destroy the peer */
     const struct transport *(*transport)(const struct peer *peer);      /* what it speaks over */

@@ -48,6 +48,21 @@ static ssize_t plain_write(struct transport *transport, struct span bytes) {
     return (ssize_t)sent;
 }
 
+static ssize_t plain_write_all(struct transport *transport, const struct span *pieces, size_t count) {
+    struct iovec parts[TRANSPORT_PIECES_MAX];
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    assert(count <= TRANSPORT_PIECES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        /* iovec has no const; sendmsg only reads */
+        parts[i] = (struct iovec){.iov_base = (void *)(uintptr_t)pieces[i].data, .iov_len = pieces[i].bytes};
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(transport->fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? sent : is_passing(errno) ? 0 : TRANSPORT_BROKEN;
+}
+
 static void plain_want(struct transport *transport) {
     int wanted = transport->wanted;
     transport_poll(transport, (wanted & TRANSPORT_READ ? UV_READABLE : 0) | (wanted & TRANSPORT_WRITE ? UV_WRITABLE : 0));
@@ -70,6 +85,7 @@ static void plain_fini(struct transport *transport) {
 const struct transport_calls transport_plain = {
     .read = plain_read,
     .write = plain_write,
+    .write_all = plain_write_all,
     .want = plain_want,
     .shut = plain_shut,
     .on_event = plain_on_event,
@@ -88,6 +104,26 @@ void transport_poll(struct transport *transport, int uv_events) {
     if (!transport->closing) {
         poller_want(&transport->broker->loop.poller, &transport->pollee, uv_events);
     }
+}
+
+/* Behind a call that takes a part comes another one, as in plain_write. */
+ssize_t transport_write_all(struct transport *transport, const struct span *pieces, size_t count) {
+    ssize_t sum = transport->calls->write_all != NULL ? transport->calls->write_all(transport, pieces, count) : 0;
+    size_t skip = sum > 0 ? (size_t)sum : 0;
+    for (size_t i = 0; i < count && sum >= 0; i++) {
+        if (skip >= pieces[i].bytes) {
+            skip -= pieces[i].bytes;
+            continue;
+        }
+        struct span rest = span_of(pieces[i].data + skip, pieces[i].bytes - skip);
+        ssize_t sent = transport_write(transport, rest);
+        skip = 0;
+        sum = sent < 0 ? sent : sum + sent;
+        if (sent < (ssize_t)rest.bytes) {
+            break;
+        }
+    }
+    return sum;
 }
 
 void transport_prefer(struct transport *transport) {

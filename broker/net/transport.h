@@ -45,7 +45,8 @@ enum transport_events {
 struct transport_calls {
     ssize_t (*read)(struct transport *transport, uint8_t *data, size_t bytes);
     ssize_t (*write)(struct transport *transport, struct span bytes);
-    void (*want)(struct transport *transport);                             /* `wanted` has changed */
+    ssize_t (*write_all)(struct transport *transport, const struct span *pieces, size_t count); /* NULL: one by one */
+    void (*want)(struct transport *transport);                                                  /* `wanted` has changed */
     void (*shut)(struct transport *transport);                             /* our side has said everything */
     void (*on_event)(struct transport *transport, int status, int events); /* of the pollee */
     void (*fini)(struct transport *transport);                             /* before the socket is closed */
@@ -94,6 +95,10 @@ static inline ssize_t transport_read(struct transport *transport, uint8_t *data,
 static inline ssize_t transport_write(struct transport *transport, struct span bytes) {
     return transport->calls->write(transport, bytes);
 }
+
+/* The same for several that lie apart, at most TRANSPORT_PIECES_MAX. */
+#define TRANSPORT_PIECES_MAX 4
+ssize_t transport_write_all(struct transport *transport, const struct span *pieces, size_t count);
 
 /* It brings what others wait for: from now on it is heard before them. */
 void transport_prefer(struct transport *transport);

@@ -81,6 +81,10 @@ static enum peer_write peer_write(struct peer *peer, struct span bytes) {
     return websocket_write(websocket_of(peer), bytes);
 }
 
+static size_t peer_write_all(struct peer *peer, const struct span *pieces, size_t count, enum peer_write *outcome) {
+    return websocket_write_all(websocket_of(peer), pieces, count, outcome);
+}
+
 /* peer->reading says so already. */
 static void peer_set_reading(struct peer *peer, bool reading) {
     (void)reading;
@@ -132,6 +136,7 @@ static const struct transport *peer_transport(const struct peer *peer) {
 static const struct peer_calls calls = {
     .transport = peer_transport,
     .write = peer_write,
+    .write_all = peer_write_all,
     .set_reading = peer_set_reading,
     .end = peer_end,
     .drop = peer_drop,

@@ -76,6 +76,9 @@ void websocket_drop_message(struct websocket *websocket);
 /* The one place that writes. */
 enum peer_write websocket_write(struct websocket *websocket, struct span bytes);
 
+/* The same for several that lie apart, in one call. How many of them were taken; the next ones were not begun. */
+size_t websocket_write_all(struct websocket *websocket, const struct span *pieces, size_t count, enum peer_write *outcome);
+
 /* Pongs side by side, of which the last begins at `last`. */
 enum peer_write websocket_write_pongs(struct websocket *websocket, struct span pongs, size_t last);
 

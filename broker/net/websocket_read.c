@@ -212,6 +212,17 @@ static bool may_say_nothing(struct websocket *websocket) {
     return false;
 }
 
+/* Each costs a head, and a message of one byte in each would have a million. False: it has too many, and nothing more is understood. */
+static bool has_few_fragments(struct websocket *websocket) {
+    struct broker *broker = broker_of(websocket);
+    if (websocket->reader.fragments <= (uint64_t)broker->config.fragments_max) {
+        return true;
+    }
+    broker->metrics.fragments_refused++;
+    refuse_message(websocket, AHORA_CLOSE_TOO_BIG, ahora_code_name(AHORA_TOO_LARGE));
+    return false;
+}
+
 /* False: the connection is lost. */
 static bool take_event(struct websocket *websocket, const struct frame_event *event, struct pongs *pongs) {
     if (says_nothing(event) && !may_say_nothing(websocket)) {
@@ -219,7 +230,9 @@ static bool take_event(struct websocket *websocket, const struct frame_event *ev
     }
     switch (event->kind) {
     case FRAME_PIECE:
-        take_piece(websocket, event);
+        if (has_few_fragments(websocket)) {
+            take_piece(websocket, event);
+        }
         break;
     case FRAME_PING:
         return take_ping(websocket, event, pongs);

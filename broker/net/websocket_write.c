@@ -27,18 +27,9 @@ static bool keep(struct websocket *websocket, struct span bytes) {
     return true;
 }
 
-enum peer_write websocket_write(struct websocket *websocket, struct span bytes) {
+/* What the socket did not take waits for it. */
+static enum peer_write choke(struct websocket *websocket, struct span bytes) {
     bool was_choked = websocket->tail != NULL;
-    if (!was_choked) {
-        ssize_t sent = transport_write(websocket->transport, bytes);
-        if (sent == (ssize_t)bytes.bytes) {
-            return PEER_WRITTEN;
-        }
-        if (sent < 0) {
-            return PEER_BROKEN;
-        }
-        bytes = span_of(bytes.data + sent, bytes.bytes - (size_t)sent);
-    }
     if (!keep(websocket, bytes)) {
         return PEER_BROKEN;
     }
@@ -49,6 +40,47 @@ enum peer_write websocket_write(struct websocket *websocket, struct span bytes) 
     }
     websocket_settle(websocket);
     return PEER_CHOKED;
+}
+
+enum peer_write websocket_write(struct websocket *websocket, struct span bytes) {
+    if (websocket->tail != NULL) {
+        return choke(websocket, bytes);
+    }
+    ssize_t sent = transport_write(websocket->transport, bytes);
+    if (sent < 0) {
+        return PEER_BROKEN;
+    }
+    return sent == (ssize_t)bytes.bytes ? PEER_WRITTEN
+                                        : choke(websocket, span_of(bytes.data + sent, bytes.bytes - (size_t)sent));
+}
+
+/* The first that did not leave whole, of which `sent` bytes of the sum did. */
+static size_t find_cut(const struct span *pieces, size_t count, size_t *sent) {
+    size_t at = 0;
+    while (at < count && *sent >= pieces[at].bytes) {
+        *sent -= pieces[at++].bytes;
+    }
+    return at;
+}
+
+size_t websocket_write_all(struct websocket *websocket, const struct span *pieces, size_t count, enum peer_write *outcome) {
+    if (websocket->tail != NULL) { /* a pong's, say */
+        *outcome = choke(websocket, pieces[0]);
+        return 1;
+    }
+    ssize_t sum = transport_write_all(websocket->transport, pieces, count);
+    if (sum < 0) {
+        *outcome = PEER_BROKEN;
+        return 0;
+    }
+    size_t sent = (size_t)sum;
+    size_t at = find_cut(pieces, count, &sent);
+    if (at == count) {
+        *outcome = PEER_WRITTEN;
+        return count;
+    }
+    *outcome = choke(websocket, span_of(pieces[at].data + sent, pieces[at].bytes - sent));
+    return at + 1;
 }
 
 enum peer_write websocket_write_pongs(struct websocket *websocket, struct span pongs, size_t last) {

@@ -251,9 +251,16 @@ static const char *const faults[] = {
     [JWS_BAD_SHAPE] =
         "it is not three parts of strict base64url, of which the first two are JSON objects without repeated names",
     [JWS_BAD_HEADER] =
-        "its header has an algorithm other than HS256, RS256 and ES256, a `typ` other than JWT, or `crit`, `b64`, "
+        "its header has an algorithm other than HS256, RS256 and ES256, a `typ` other than JWT and at+jwt, or `crit`, `b64`, "
         "`zip`, `enc` or `cty`",
 };
+
+/* The library checks tokens whose `typ` is JWT or absent, and no others. */
+static bool is_plain(const struct jws *jws) {
+    struct pack_reader typ = pack_reader_of(pack_find(buffer_span(&jws->header), "typ"));
+    const struct span text = pack_peek(&typ) == PACK_TEXT ? pack_read_text(&typ) : span_of("JWT", 3);
+    return text.bytes == 3;
+}
 
 /* NULL, or why the broker would not take it, as far as that can be told without its configuration. */
 static const char *check_with(const char *path, struct span token, const struct jws *jws) {
@@ -264,6 +271,8 @@ static const char *check_with(const char *path, struct span token, const struct 
         why = "its algorithm is not that of the key";
     } else if (why == NULL && jws->kid.data != NULL && !span_is(jws->kid, key.kid)) {
         why = "its `kid` names another key";
+    } else if (why == NULL && !is_plain(jws)) {
+        why = "its `typ` is not JWT: the broker checks the signature of such a token, this command does not";
     } else if (why == NULL && !signing_verify(&key, token, jws)) {
         why = "its signature is not by that key";
     } else if (why == NULL && pack_peek(&exp) != PACK_INT) {

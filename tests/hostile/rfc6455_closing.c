@@ -105,7 +105,7 @@ const struct frame_case closing_cases[] = {
 };
 const size_t closing_case_count = sizeof closing_cases / sizeof closing_cases[0];
 
-/* idle_frames_rate_max is 100 here: frames that say nothing. */
+/* idle_frames_rate_max is 100 here: frames that say nothing, or next to nothing. */
 const struct frame_case flood_cases[] = {
     {"protocol 4", "pings without end", "*5000 89", "pongs=0..5000 4429", 0, 0, 0},
     {"protocol 4", "pings without end in a session of MessagePack", "*5000 89<x>", "pongs=0..5000 4429", 1, 0, 0},
@@ -113,6 +113,15 @@ const struct frame_case flood_cases[] = {
     {"protocol 4", "pongs without end", "*5000 8a", "4429", 0, 0, 0},
     {"protocol 4", "empty fragments without end", "01<{> *5000 00", "4429", 0, 0, 0},
     {"protocol 4", "as many as may come at once", "01<{'op':'ping',> *90 00 80<'id':1}>", "data=1 on", 0, 0, 0},
-    {"protocol 4", "fragments of one byte say something", "01<{'op':'ping','id':1}> *5000 00_1 80_1", "data=1 on", 0, 0, 0},
+    {"protocol 4", "fragments of one byte say something", "01<{'op':'ping','id':1}> *1022 00_1 80_1", "data=1 on", 0, 0, 0},
+    {"protocol 4", "and of those there may be 1024, whichever is the last", "01<{'op':'ping','id':1}> *1023 00_1 80_1",
+     "data=0 1009", 0, 0, 0},
+    {"protocol 4", "fragments of one byte without end", "01<{> *5000 00_1", "data=0 1009", 0, 0, 0},
+    {"protocol 4", "the same in MessagePack", "02{82} *5000 00{a2}", "data=0 1009", 1, 0, 0},
+    {"protocol 4", "the same before hello", "01<{> *5000 00_1", "data=0 1009", 0, 0, 1},
+    {"protocol 4", "fragments before and behind a ping are of one message", "01<{> *600 00_1 89<a> *600 00_1",
+     "pong<a> data=0 1009", 0, 0, 0},
+    {"protocol 4", "every message has fragments of its own",
+     "01<{'op':'ping','id':1}> *1000 00_1 80_1 01<{'op':'ping','id':2}> *1000 00_1 80_1", "data=2 on", 0, 0, 0},
 };
 const size_t flood_case_count = sizeof flood_cases / sizeof flood_cases[0];

@@ -468,6 +468,54 @@ static void writing_needs_a_right_for_the_topic_and_the_op(void **state) {
     http_response_fini(&response);
 }
 
+static void expect_figures(const struct broker_process *broker, const char *headers, int status) {
+    static const char *const targets[] = {"/metrics", "/v1/status"};
+    for (size_t i = 0; i < 2; i++) {
+        struct http_response response;
+        assert_int_equal(scene_http(broker, "GET", targets[i], headers, NULL, &response), status);
+        http_response_fini(&response);
+    }
+}
+
+/* What the broker counts tells strangers how business goes. */
+static void figures_take_a_right_where_anybody_may_come(void **state) {
+    scene_configure("AUTH_OPEN_FIGURES", "false");
+    scene_configure("AUTH_ANONYMOUS_SUB", "stock/**");
+    struct broker_process *broker = prepare(state);
+    write_api_keys(broker, "figures=true");
+    assert_true(broker_process_start(broker, NULL));
+    expect_figures(broker, NULL, 403);
+    expect_figures(broker, "Authorization: Bearer nothing\r\n", 401);
+    expect_figures(broker, bearer_of(token_of("'ahora':{'sub':['**']}")), 403);
+    expect_figures(broker, bearer_of(token_of("'ahora':{'figures':false}")), 403);
+    expect_figures(broker, bearer_of(token_of("'ahora':{'figures':1}")), 401);
+    expect_figures(broker, bearer_of(token_of("'ahora':{'figures':true}")), 200);
+    expect_figures(broker, bearer_of(token_of("'ahora':{'admin':true}")), 200);
+    expect_figures(broker, bearer_of(API_KEY), 200);
+    assert_int_equal(http_status(broker->port, "/livez"), 200);
+    assert_int_equal(http_status(broker->port, "/readyz"), 200);
+    struct http_response response;
+    scene_http(broker, "GET", "/v1/admin/sessions", bearer_of(API_KEY), NULL, &response);
+    assert_int_equal(response.status, 403); /* to see figures is not to be an admin */
+    http_response_fini(&response);
+}
+
+static void figures_are_for_nobody_without_a_name(void **state) {
+    scene_configure("AUTH_OPEN_FIGURES", "false");
+    struct broker_process *broker = prepare(state);
+    struct broker_process internal = {0};
+    struct broker_process other;
+    char address[32];
+    assert_true(broker_process_init(&other, "port")); /* for its port */
+    internal.port = other.port;
+    broker_process_fini(&other);
+    snprintf(address, sizeof address, "127.0.0.1:%u", internal.port);
+    scene_configure("LISTEN_INTERNAL", address);
+    assert_true(broker_process_start(broker, NULL));
+    expect_figures(broker, NULL, 401);
+    expect_figures(&internal, NULL, 200); /* who comes there was decided by the network */
+}
+
 static void sources_and_demand_are_granted(void **state) {
     struct broker_process *broker = start(state);
     struct wire wire;
@@ -801,6 +849,8 @@ int main(void) {
         CASE(masked_sessions_with_several_views_are_right),
         CASE(every_ms_is_a_floor),
         CASE(writing_needs_a_right_for_the_topic_and_the_op),
+        CASE(figures_take_a_right_where_anybody_may_come),
+        CASE(figures_are_for_nobody_without_a_name),
         CASE(sources_and_demand_are_granted),
         CASE(idempotency_keys_belong_to_the_subject),
         CASE(a_session_ends_with_its_token),

@@ -286,6 +286,7 @@ int main(int count, char **words) {
     const bool is_set = count == 3; /* the same keys as one JSON Web Key Set */
     snprintf(path, sizeof path, is_set ? "%s/keys.json" : "%s/keys", words[1]);
     setenv(is_set ? "AHORA_AUTH_JWKS" : "AHORA_AUTH_KEYS", path, 1);
+    setenv("AHORA_AUTH_OPEN_FIGURES", "true", 1);
     setenv("AHORA_AUTH_ISSUER", "shop.example", 1);
     setenv("AHORA_AUTH_AUDIENCE", "ahora", 1);
     snprintf(path, sizeof path, "%s/tokens", words[1]);

@@ -190,8 +190,13 @@ add("too_long", "a token of 60 KB", withHmac(hs, { ...claims, x: "x".repeat(4500
 for (const [name, value] of [["crit", ["exp"]], ["crit", []], ["b64", false], ["zip", "DEF"], ["enc", "A128GCM"]]) {
   add("header", `${name} ${json(value)}`, withHmac({ ...hs, [name]: value }));
 }
-for (const typ of ["JWE", "JOSE+JSON", "secevent+jwt", "dpop+jwt", "", 1, null]) {
-  add("header", `typ ${json(typ)}`, withHmac({ ...hs, typ }));
+for (const typ of ["jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt"]) {
+  add("good", `typ ${typ}`, withHmac({ ...hs, typ }));
+}
+add("good", "an access token of RFC 9068", await made({ ...es, typ: "at+jwt" }, ec.privateKey));
+for (const typ of ["JWE", "JOSE+JSON", "secevent+jwt", "dpop+jwt", "logout+jwt", "token-introspection+jwt", "kb+jwt", "at+jwt ", "at jwt",
+  "at+jwt\0", "text/at+jwt", "application/application/at+jwt", "application/", ["at+jwt"], "", 1, null]) {
+  add(`${typ}`.includes("\0") ? "shape" : "header", `typ ${JSON.stringify(typ)}`, withHmac({ ...hs, typ }));
 }
 
 // ---- the claims ----

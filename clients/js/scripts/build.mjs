@@ -7,11 +7,13 @@ import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { INTERNAL } from "./internal.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const out = resolve(process.env.AHORA_JS_OUT ?? join(root, "dist"));
 const entries = ["index", "react", "msgpack", "kinds"].map((name) => join(root, `src/${name}.ts`));
-const common = { bundle: true, target: "es2022", platform: "neutral", logLevel: "warning", absWorkingDir: root };
+const mangleProps = new RegExp(`^(${INTERNAL.join("|")})$`);
+const common = { bundle: true, target: "es2022", platform: "neutral", logLevel: "warning", absWorkingDir: root, mangleProps };
 const external = ["react", "@msgpack/msgpack"];
 const banner = { js: "// SPDX-FileCopyrightText: The ahora authors\n// SPDX-License-Identifier: Apache-2.0" };
 

@@ -18,6 +18,15 @@ if [ ! -d node_modules/typescript ] && ! npm ci --no-audit --no-fund >/dev/null 
     echo "js: skipped, its packages cannot be installed"
     exit 0
 fi
+if [ $# -eq 0 ] || [[ " $* " == *" native "* ]]; then
+    if [ ! test/native/node_modules/.package-lock.json -nt test/native/package-lock.json ]; then
+        if (cd test/native && npm ci --ignore-scripts --no-audit --no-fund >/dev/null 2>&1); then
+            touch test/native/node_modules/.package-lock.json
+        else
+            echo "js native: skipped, React Native's engine and preset cannot be installed"
+        fi
+    fi
+fi
 npm run --silent check
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

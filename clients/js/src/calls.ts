@@ -9,10 +9,9 @@
  *      └──────────────┘ if that is the same epoch and the broker still remembers the keys
  *                     └──▶ rejected: line lost otherwise, too late, given up by the caller
  */
-import type { Connection } from "./connection.js";
+import type { Connection, Part } from "./connection.js";
 import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
-import type { Extension } from "./reader.js";
 import type { Frame, Signal } from "./types.js";
 
 const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
@@ -28,14 +27,17 @@ export interface CallOptions {
 
 type Answer = Extract<Reply, { op: "published" | "snapshot" }>;
 
-interface Call {
-  readonly frame: Frame;
+export interface CallKind {
   /** of a publish; 0 for a get */
   readonly changes: number;
   /** sent again after a cut: a get, or every change has a key */
   readonly repeatable: boolean;
   /** settled when it is handed to the line */
   readonly silent: boolean;
+}
+
+interface Call extends CallKind {
+  readonly frame: Frame;
   sends: number;
   isSent: boolean;
   firstSentAt: number;
@@ -43,7 +45,7 @@ interface Call {
   reject(reason: unknown): void;
 }
 
-export class Calls implements Extension {
+export class Calls implements Part {
   readonly #connection: Connection;
   readonly #max: number;
   readonly #timeoutMs: number;
@@ -62,14 +64,14 @@ export class Calls implements Extension {
   }
 
   /** Rejects with AhoraError, or with the signal's reason. undefined: handed to the line, no answer wanted. */
-  async make(message: object, kind: Pick<Call, "changes" | "repeatable" | "silent">, options: CallOptions): Promise<Answer | undefined> {
+  async make(message: object, kind: CallKind, options: CallOptions): Promise<Answer | undefined> {
     const { signal, timeoutMs = this.#timeoutMs } = options;
     const id = this.#connection.nextId();
     if (signal?.aborted) {
       throw signal.reason;
     }
     if (this.#calls.size >= this.#max) {
-      throw new AhoraError("outbox_full", "too many wait for their answer", { sent: false });
+      throw new AhoraError("outbox_full", "too many wait", { sent: false });
     }
     const frame = this.#connection.encode({ ...message, id });
     return new Promise((resolve, reject) => {
@@ -81,7 +83,7 @@ export class Calls implements Extension {
       };
       const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, settle: end(resolve), reject: end(reject) };
       const onAbort = () => call.reject(signal?.reason);
-      const tooLate = () => call.reject(new AhoraError("timeout", `no answer for ${timeoutMs} ms`, { sent: call.sends > 0 }));
+      const tooLate = () => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 }));
       const cancel = this.#connection.timer(tooLate, timeoutMs);
       signal?.addEventListener("abort", onAbort);
       this.#calls.set(id, call);
@@ -121,7 +123,7 @@ export class Calls implements Extension {
   #rejectSent(which: (call: Call) => boolean): void {
     for (const call of [...this.#calls.values()]) {
       if (call.isSent && which(call)) {
-        call.reject(new AhoraError("disconnected", "cut before the answer: whether it was applied is not known", { sent: true }));
+        call.reject(new AhoraError("disconnected", "cut before the answer", { sent: true }));
       }
     }
   }
@@ -164,7 +166,7 @@ export class Calls implements Extension {
     } else if (call.changes === results.length && (reply.op === "published") === call.changes > 0) {
       call.settle(reply);
     } else {
-      throw new TypeError(`a ${reply.op} that fits no question`);
+      throw new TypeError(`${reply.op} that nobody asked for`);
     }
     return true;
   }

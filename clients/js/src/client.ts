@@ -1,12 +1,10 @@
 // SPDX-FileCopyrightText: The ahora authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { Calls, type CallOptions } from "./calls.js";
+import { type CallKind, type CallOptions, Calls } from "./calls.js";
 import { readChanges, throwFirst } from "./changes.js";
-import type { Connection } from "./connection.js";
-import { HeldEntry } from "./entry.js";
+import { entryOf } from "./entry.js";
 import { AhoraError, type PublishResult } from "./error.js";
-import { freeze } from "./merge.js";
 import { Reader } from "./reader.js";
 import { type Reply, resultOf } from "./reply.js";
 import type {
@@ -17,21 +15,12 @@ type Single = Omit<ChangeOptions, "key"> & Omit<PublishOptions, "atomic">;
 
 /** A reader that publishes, and reads once. */
 export class Client extends Reader {
-  readonly #connection: Connection;
   readonly #calls: Calls;
-  readonly #random: () => number;
 
   constructor(options: ClientOptions = {}) {
-    let own: { connection: Connection; calls: Calls } | undefined;
-    super(options, (connection) => {
-      const calls = new Calls(connection, options.outboxMax, options.timeoutMs);
-      own = { connection, calls };
-      return calls;
-    });
-    const { connection, calls } = own as unknown as { connection: Connection; calls: Calls };
-    this.#connection = connection;
-    this.#calls = calls;
-    this.#random = () => options.environment?.random() ?? Math.random();
+    super(options);
+    this.#calls = new Calls(this.wire, options.outboxMax, options.timeoutMs);
+    this.wire.parts.push(this.#calls);
   }
 
   // ---- publishing ----
@@ -83,7 +72,7 @@ export class Client extends Reader {
   }
 
   #makeKey(): string {
-    const part = () => Math.floor(this.#random() * 2 ** 48).toString(36);
+    const part = () => Math.floor(this.wire.random() * 2 ** 48).toString(36);
     return `${part()}.${part()}`;
   }
 
@@ -94,20 +83,18 @@ export class Client extends Reader {
     const message = { op: "get", match, where, near, limit };
     const reply = await this.#call(message, { repeatable: true, changes: 0, silent: false }, options);
     const { seq, items, more = false } = reply as Extract<Reply, { op: "snapshot" }>;
-    const entries = items.map(
-      ({ topic, seq, at, data, stale }) => new HeldEntry(this.#connection.now, topic, seq, at, freeze(data), stale ? "overdue" : false),
-    );
+    const entries = items.map((item) => entryOf(this.wire.now, item));
     return { seq, items: entries as unknown as Entry<DocumentOf<P>>[], more };
   }
 
-  #call(message: object, kind: Parameters<Calls["make"]>[1], options: CallOptions) {
+  #call(message: object, kind: CallKind, options: CallOptions) {
     this.assertOpen();
-    const { final, reason } = this.#connection.state;
+    const { final, reason } = this.wire.state;
     if (final && reason) {
       throw new AhoraError(reason.code, reason.detail, { sent: false });
     }
     const answer = this.#calls.make(message, kind, options);
-    this.#connection.want();
+    this.wire.want();
     return answer;
   }
 

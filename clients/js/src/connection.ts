@@ -10,39 +10,43 @@
  *   any ──disconnect()──▶ idle      ready, waiting ──hidden for long──▶ asleep ──shown──▶ token
  *
  * One timer for all deadlines. Whatever belongs to a former line is ignored: callbacks compare the line they were made for.
- * A line that held less than STEADY_MS does not begin the back-off anew, and no hint of the broker shortens it: a broker that
+ * A line that held less than Ms.STEADY does not begin the back-off anew, and no hint of the broker shortens it: a broker that
  * greets and cuts at once is not met with a fast loop.
  */
 import { Backoff } from "./backoff.js";
+import type { Emitter } from "./emitter.js";
 import { AhoraError, type ErrorCode } from "./error.js";
 import { readReply, errorOf, type Reply } from "./reply.js";
 import { tokenEnd } from "./token.js";
-import type { ClientOptions, Codec, ConnectionState, Environment, Frame, Line } from "./types.js";
+import type { ClientEvents, ClientOptions, Codec, ConnectionState, Environment, Frame, Line } from "./types.js";
 
-const OPEN_MS = 10_000; // opening and greeting together
-const TOKEN_MS = 30_000;
-const STEADY_MS = 5_000;
-const PROBE_MS = 5_000; // a doubtful line has so long to answer a ping
-const LEAVE_MS = 5_000; // after bye the broker has so long to close
-const RENEW_MS = 5_000; // from one renewal of the token to the next at least
-const RETRY_MS_MAX = 600_000;
-const TICK_MS = 10_000; // how often we look whether the clock jumped, as it does when a laptop was asleep
-const JUMP_MS = 2_000;
+/** Milliseconds. */
+const enum Ms {
+  OPEN = 10_000, // opening and greeting together
+  TOKEN = 30_000,
+  STEADY = 5_000,
+  PROBE = 5_000, // a doubtful line has so long to answer a ping
+  LEAVE = 5_000, // after bye the broker has so long to close
+  RENEW = 5_000, // from one renewal of the token to the next at least
+  RETRY_MAX = 600_000,
+  TICK = 10_000, // how often we look whether the clock jumped, as it does when a laptop was asleep
+  JUMP = 2_000,
+}
 
 type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "asleep";
 
-export interface ConnectionHooks {
-  state(state: ConnectionState): void;
-  /** something went wrong that does not end the line, or that no state tells */
-  fault(error: AhoraError): void;
+/** What lives on the line: documents, and calls. */
+export interface Part {
   ready(sameEpoch: boolean): void;
-  /** a message that is not about the line; throws if it breaks the protocol */
-  reply(reply: Reply): void;
+  /** True if the message was for it; throws if it breaks the protocol. */
+  reply(reply: Reply): boolean;
   /** after the last message of a frame */
-  flush(): void;
+  flush?(): void;
   lost(): void;
+  /** The line does not come back by itself. */
+  cancel?(reason: AhoraError): void;
   /** somebody waits for an answer */
-  busy(): boolean;
+  busy?(): boolean;
 }
 
 const CLOSES: Record<number, ErrorCode> = {
@@ -57,6 +61,8 @@ export class Connection {
   state: ConnectionState = Object.freeze({ state: "disconnected", attempt: 0, final: true });
   epoch = "";
   beatMs = 15_000;
+  /** in the order in which they are asked whose a message is */
+  readonly parts: Part[] = [];
 
   #phase: Phase = "idle";
   #line: Line | undefined;
@@ -90,16 +96,16 @@ export class Connection {
   readonly #codec: Codec;
   readonly #options: ClientOptions;
   readonly #env: Environment;
-  readonly #hooks: ConnectionHooks;
+  readonly #emitter: Emitter<ClientEvents>;
 
-  constructor(url: string, codec: Codec, options: ClientOptions, env: Environment, hooks: ConnectionHooks) {
+  constructor(url: string, codec: Codec, options: ClientOptions, env: Environment, emitter: Emitter<ClientEvents>) {
     this.#url = url;
     this.#codec = codec;
     this.#options = options;
     this.#env = env;
-    this.#hooks = hooks;
+    this.#emitter = emitter;
     this.#token = options.token;
-    this.#backoff = new Backoff(() => env.random());
+    this.#backoff = new Backoff(env.random);
   }
 
   get isReady(): boolean {
@@ -113,6 +119,10 @@ export class Connection {
 
   ticks(): number {
     return this.#env.ticks();
+  }
+
+  random(): number {
+    return this.#env.random();
   }
 
   timer(run: () => void, ms: number): () => void {
@@ -194,7 +204,7 @@ export class Connection {
       return;
     }
     this.#phase = "token";
-    this.#openBy = this.#env.ticks() + TOKEN_MS;
+    this.#openBy = this.#env.ticks() + Ms.TOKEN;
     this.#tell({ state: "connecting" });
     this.#arm();
     this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(
@@ -221,7 +231,7 @@ export class Connection {
 
   #open(): void {
     this.#phase = "opening";
-    this.#openBy = this.#env.ticks() + OPEN_MS;
+    this.#openBy = this.#env.ticks() + Ms.OPEN;
     this.#tell({ state: "connecting" });
     const mine = (line: Line | undefined) => line !== undefined && line === this.#line;
     let line: Line | undefined;
@@ -271,7 +281,7 @@ export class Connection {
     this.#tell({ state: "connected", epoch, session, server, limits });
     this.#arm();
     if (this.#phase === "ready") {
-      this.#hooks.ready(sameEpoch);
+      this.parts.forEach((part) => part.ready(sameEpoch));
     }
   }
 
@@ -281,7 +291,7 @@ export class Connection {
     try {
       this.#line?.send(frame);
     } catch (error) {
-      this.fail("disconnected", "the line is closed", error);
+      this.fail("disconnected", "closed", error);
     }
   }
 
@@ -304,7 +314,7 @@ export class Connection {
         this.fail("bad_frame", String(error).slice(0, 200), error);
       }
     }
-    this.#hooks.flush();
+    this.parts.forEach((part) => part.flush?.());
   }
 
   #reply(reply: Reply): void {
@@ -314,7 +324,7 @@ export class Connection {
         return;
       case "bye":
         this.#hintMs = reply.retry_ms;
-        this.#leaveBy = this.#env.ticks() + LEAVE_MS;
+        this.#leaveBy = this.#env.ticks() + Ms.LEAVE;
         this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
         this.#arm();
         return;
@@ -335,7 +345,9 @@ export class Connection {
     if (this.#phase !== "ready" && reply.op !== "error") {
       throw new TypeError(`${reply.op} before welcome`);
     }
-    this.#hooks.reply(reply);
+    if (!this.parts.some((part) => part.reply(reply)) && reply.op === "error" && !reply.id) {
+      this.#emitter.emit("error", errorOf(reply));
+    }
   }
 
   #closed(code: number, reason: string): void {
@@ -371,7 +383,7 @@ export class Connection {
   #clock(brokerNow: number): void {
     const skew = brokerNow - this.#env.now();
     const held = this.#skew;
-    this.#skew = held === undefined || Math.abs(skew - held) > JUMP_MS ? skew : Math.max(skew, held);
+    this.#skew = held === undefined || Math.abs(skew - held) > Ms.JUMP ? skew : Math.max(skew, held);
   }
 
   // ---- tokens that end ----
@@ -393,15 +405,15 @@ export class Connection {
           this.send({ op: "auth", id: this.#authId, token });
         }
       })
-      .catch((error: unknown) => current() && this.#hooks.fault(tokenFault(error)))
-      .then(() => current() && this.#planRenewal(RENEW_MS * (1 + this.#env.random())));
+      .catch((error: unknown) => current() && this.#emitter.emit("error", tokenFault(error)))
+      .then(() => current() && this.#planRenewal(Ms.RENEW * (1 + this.random())));
   }
 
   #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
     const mine = reply.id !== undefined && reply.id === this.#authId;
     if (mine && reply.op === "error") {
       this.#token = undefined;
-      this.#hooks.fault(errorOf(reply));
+      this.#emitter.emit("error", errorOf(reply));
     }
     return mine;
   }
@@ -409,14 +421,14 @@ export class Connection {
   // ---- losing ----
 
   #isSteady(): boolean {
-    return this.#phase === "ready" && this.#env.ticks() - this.#readyAt >= STEADY_MS;
+    return this.#phase === "ready" && this.#env.ticks() - this.#readyAt >= Ms.STEADY;
   }
 
   #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
     if (!["token", "opening", "greeting", "ready"].includes(this.#phase)) {
       return;
     }
-    const hint = Math.min(RETRY_MS_MAX, this.#hintMs ?? -1);
+    const hint = Math.min(Ms.RETRY_MAX, this.#hintMs ?? -1);
     const steady = this.#isSteady();
     if (steady) {
       this.#backoff.attempts = this.#attempt = 0;
@@ -438,21 +450,24 @@ export class Connection {
     this.#authId = 0;
     this.#lastError = undefined;
     line?.close(closeCode);
-    this.#hooks.lost();
+    this.parts.forEach((part) => part.lost());
     if (this.#phase === phase && !this.#line) {
       this.#tell({ state: "disconnected", reason, retryAt, final: phase === "idle" });
       this.#arm();
     }
-    this.#hooks.flush();
+    this.parts.forEach((part) => part.flush?.());
   }
 
   #tell(state: Partial<ConnectionState> & Pick<ConnectionState, "state">): void {
     if (state.state === "connecting" && this.state.state === "connecting" && this.state.attempt === this.#attempt) {
       return;
     }
-    const reason = state.state === "connecting" ? this.state.reason : undefined;
-    this.state = Object.freeze({ reason, ...state, attempt: this.#attempt, final: state.final ?? false });
-    this.#hooks.state(this.state);
+    const reason = state.state === "connecting" ? this.state.reason : state.reason;
+    this.state = Object.freeze({ ...state, reason, attempt: this.#attempt, final: state.final ?? false });
+    if (this.state.final && reason) {
+      this.parts.forEach((part) => part.cancel?.(reason));
+    }
+    this.#emitter.emit("state", this.state);
   }
 
   // ---- time ----
@@ -466,7 +481,7 @@ export class Connection {
       case "waiting":
         return Math.min(this.#retryAt, this.#sleepAt);
       case "ready": {
-        const look = this.#env.ticks() + Math.min(TICK_MS, this.beatMs);
+        const look = this.#env.ticks() + Math.min(Ms.TICK, this.beatMs);
         const silent = this.#probeBy === Infinity ? this.#heardAt + 2 * this.beatMs : this.#probeBy;
         return Math.min(silent, this.#leaveBy, this.#renewAt, this.#sleepAt, look);
       }
@@ -486,13 +501,13 @@ export class Connection {
   #onTime(): void {
     const now = this.#env.ticks();
     const offset = this.#env.now() - now;
-    const jumped = Math.abs(offset - this.#clockOffset) > JUMP_MS;
+    const jumped = Math.abs(offset - this.#clockOffset) > Ms.JUMP;
     this.#clockOffset = offset;
     if (this.#phase === "waiting" && now >= this.#retryAt && now < this.#sleepAt) {
       this.#begin();
     } else if (now >= this.#openBy) {
       this.#lose(
-        this.#phase === "token" ? tokenFault(new Error("too slow")) : new AhoraError("connect_failed", "no answer"),
+        this.#phase === "token" ? tokenFault("no answer in time") : new AhoraError("connect_failed", "no answer in time"),
       );
     } else if (this.#phase === "ready") {
       this.#onTimeReady(now, jumped);
@@ -508,12 +523,12 @@ export class Connection {
     if (now >= this.#leaveBy) {
       this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
     } else if (now >= this.#probeBy) {
-      this.#lose(new AhoraError("silent", "no answer to a ping"), 4000);
+      this.#lose(new AhoraError("silent", "no pong"), 4000);
     } else if (silence >= 3 * this.beatMs || jumped) {
       // We are the ones who were away: what came meanwhile may not have been read yet
       this.#probe();
     } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
-      this.#lose(new AhoraError("silent", "nothing was heard"), 4000);
+      this.#lose(new AhoraError("silent", "no beat"), 4000);
     } else if (now >= this.#renewAt) {
       this.#renew();
     }
@@ -522,7 +537,7 @@ export class Connection {
   /** A ping that must be answered soon. Whatever comes is an answer. */
   #probe(): void {
     if (this.#phase === "ready" && this.#probeBy === Infinity) {
-      this.#probeBy = this.#env.ticks() + PROBE_MS;
+      this.#probeBy = this.#env.ticks() + Ms.PROBE;
       this.send({ op: "ping", id: this.nextId() });
       this.#arm();
     }
@@ -549,12 +564,12 @@ export class Connection {
   }
 
   #fallAsleep(now: number): void {
-    if (this.#hooks.busy()) {
+    if (this.parts.some((part) => part.busy?.())) {
       this.#sleepAt = now + 1_000;
       return;
     }
     this.#sleepAt = Infinity;
-    this.#end("asleep", new AhoraError("asleep", "the page is hidden"));
+    this.#end("asleep", new AhoraError("asleep", "hidden"));
   }
 }
 

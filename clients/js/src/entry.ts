@@ -1,22 +1,29 @@
 // SPDX-FileCopyrightText: The ahora authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { freeze } from "./merge.js";
 import type { Entry, Stale } from "./types.js";
+
+interface Held<D> {
+  readonly topic: string;
+  readonly seq: number;
+  readonly at: number;
+  readonly data: D;
+  readonly stale: Stale;
+}
 
 /** An immutable version of a document. `age` asks the clock when it is read, so it is nothing that makes another version. */
 export class HeldEntry<D> implements Entry<D> {
+  declare readonly topic: string;
+  declare readonly seq: number;
+  declare readonly at: number;
+  declare readonly data: D;
+  declare readonly stale: Stale;
   readonly #now: () => number;
 
-  constructor(
-    now: () => number,
-    readonly topic: string,
-    readonly seq: number,
-    readonly at: number,
-    readonly data: D,
-    readonly stale: Stale,
-  ) {
+  constructor(now: () => number, { topic, seq, at, data, stale }: Held<D>) {
     this.#now = now;
-    Object.freeze(this);
+    Object.freeze(Object.assign(this, { topic, seq, at, data: freeze(data), stale }));
   }
 
   get fresh(): boolean {
@@ -29,6 +36,11 @@ export class HeldEntry<D> implements Entry<D> {
 
   /** The same document, trusted otherwise. */
   as(stale: Stale): HeldEntry<D> {
-    return stale === this.stale ? this : new HeldEntry(this.#now, this.topic, this.seq, this.at, this.data, stale);
+    return stale === this.stale ? this : new HeldEntry(this.#now, { ...this, stale });
   }
+}
+
+/** A document as the broker tells of it: `stale` is yes or no there. */
+export function entryOf<D>(now: () => number, told: Omit<Held<D>, "stale"> & { stale?: boolean }): HeldEntry<D> {
+  return new HeldEntry(now, { ...told, stale: told.stale ? "overdue" : false });
 }

@@ -41,7 +41,7 @@ export function pageOrigin(): string | undefined {
 
 function open(Socket: SocketClass | undefined, url: string, protocol: string, events: LineEvents) {
   if (!Socket) {
-    throw new AhoraError("no_websocket", "there is no WebSocket here");
+    throw new AhoraError("no_websocket", "no WebSocket");
   }
   const socket = new Socket(url, protocol);
   let fault: string | undefined;

@@ -69,10 +69,6 @@ export class Feed {
     this.#matchers = view.match.map(matcher);
   }
 
-  get isNarrow(): boolean {
-    return this.view.where !== undefined || this.view.near !== undefined;
-  }
-
   get snapshot(): ReadonlyMap<string, HeldEntry<Fields>> {
     this.#shown ??= new Map(this.entries);
     return this.#shown;

@@ -5,11 +5,11 @@
  * The documents this connection was told of, and the feeds they belong to. The broker sends each document once, whatever number
  * of subscriptions it is for: `set` names it and gives it a number, `patch` comes on top of what was sent, by that number.
  */
-import type { Connection } from "./connection.js";
-import { HeldEntry } from "./entry.js";
+import type { Connection, Part } from "./connection.js";
+import { entryOf, type HeldEntry } from "./entry.js";
 import { errorOf, type Reply } from "./reply.js";
 import { Feed, viewKey, type View } from "./feed.js";
-import { type Fields, freeze, merge } from "./merge.js";
+import { type Fields, merge } from "./merge.js";
 import type { Move } from "./types.js";
 
 const RETRY_MS = 1_000; // a subscription refused for a passing reason that names no time
@@ -29,7 +29,7 @@ interface Doc {
   asOf: number;
 }
 
-export class Mirror {
+export class Mirror implements Part {
   readonly #connection: Connection;
   readonly #documentsMax: number;
   readonly #lingerMs: number;
@@ -270,7 +270,7 @@ export class Mirror {
   }
 
   #entry(topic: string, reply: ReplyOf<"set" | "patch">, data: Fields): HeldEntry<Fields> {
-    return new HeldEntry(this.#connection.now, topic, reply.seq, reply.at, freeze(data), reply.stale ? "overdue" : false);
+    return entryOf(this.#connection.now, { ...reply, topic, data });
   }
 
   #set(reply: ReplyOf<"set">): true {

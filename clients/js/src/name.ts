@@ -4,20 +4,18 @@
 /* Topics, patterns and tokens (docs/protocol.md, section 1). */
 
 const SEGMENT = "(?!\\.\\.?(?:/|$))[\\w.~:@=-]{1,64}";
-const TOPIC = /* @__PURE__ */ new RegExp(`^${SEGMENT}(/${SEGMENT}){1,7}$`);
-/** `*` is a segment, `**` the last one; `**` alone is everything. Topics of the broker's own begin with `$demand`. */
-const PATTERN = /* @__PURE__ */ new RegExp(`^(\\*\\*|(\\$demand|\\*|${SEGMENT})(/(\\*|${SEGMENT})){0,6}/(\\*\\*?|${SEGMENT}))$`);
 const DEMAND = "$demand";
 
-const isName = (text: unknown, form: RegExp) => typeof text === "string" && text.length < 256 && form.test(text);
+const isName = (text: unknown, form: string) => typeof text === "string" && text.length < 256 && new RegExp(form).test(text);
 
 /** A topic one may write. */
 export function isTopic(text: unknown): boolean {
-  return isName(text, TOPIC);
+  return isName(text, `^${SEGMENT}(/${SEGMENT}){1,7}$`);
 }
 
+/** `*` is a segment, `**` the last one; `**` alone is everything. Topics of the broker's own begin with `$demand`. */
 export function isPattern(text: unknown): boolean {
-  return isName(text, PATTERN);
+  return isName(text, `^(\\*\\*|(\\$demand|\\*|${SEGMENT})(/(\\*|${SEGMENT})){0,6}/(\\*\\*?|${SEGMENT}))$`);
 }
 
 /** A topic the broker may tell of: those of demand end in a pattern. */
@@ -28,7 +26,7 @@ export function isHeld(text: string): boolean {
 /** A pattern made ready to be matched against many topics. `*` is one segment, a final `**` one or more. */
 export function matcher(pattern: string): (topic: string) => boolean {
   const segments = pattern.split("/");
-  const open = segments.at(-1) === "**";
+  const open = segments[segments.length - 1] === "**";
   const fixed = open ? segments.slice(0, -1) : segments;
   return (topic) => {
     const parts = topic.split("/");

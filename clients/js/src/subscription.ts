@@ -93,7 +93,7 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
   /** Another circle. What is shown stays until the new one is complete. */
   move(to: Move): void {
     if (!this.#feed.view.near) {
-      throw new AhoraError("invalid", "only what has `near` can move");
+      throw new AhoraError("invalid", "no `near`");
     }
     const former = this.#feed;
     if (!this.#isOver) {

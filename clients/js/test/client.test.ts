@@ -899,26 +899,18 @@ test("a publish and its answers", async () => {
   assert.deepEqual(await silent, [{ seq: 0 }]);
 });
 
-test("what cannot be meant is refused before it is sent", async () => {
+test("what JSON cannot say is refused before it is sent", async () => {
   const { env, client, connect } = scene();
   await connect();
   const cases: [unknown, string][] = [
-    [{ op: "set", topic: "stock", data: {} }, "bad_topic"],
-    [{ op: "set", topic: "stock/*/a", data: {} }, "bad_topic"],
-    [{ op: "set", topic: "stock/1/a" }, "invalid"],
-    [{ op: "set", topic: "stock/1/a", data: [] }, "invalid"],
     [{ op: "patch", topic: "stock/1/a", data: { price: NaN } }, "invalid"],
     [{ op: "patch", topic: "stock/1/a", data: { x: [{ y: Infinity }] } }, "invalid"],
     [{ op: "set", topic: "stock/1/a", data: { x: 1n } }, "invalid"],
     [{ op: "set", topic: "stock/1/a", data: { x: () => 1 } }, "invalid"],
-    [{ op: "touch", topic: "stock/1/a", data: {} }, "invalid"],
-    [{ op: "grow", topic: "stock/1/a" }, "invalid"],
-    [{ op: "touch", topic: "stock/1/a", key: "" }, "invalid"],
-    [[], "invalid"],
   ];
   const circle: Fields = {};
   circle.self = circle;
-  cases.push([{ op: "set", topic: "stock/1/a", data: circle }, "invalid"]);
+  cases.push([{ op: "set", topic: "stock/1/a", data: circle }, "invalid"], [[{ op: "touch", topic: "a/b" }, { op: "set", topic: "a/c", data: { x: NaN } }], "invalid"]);
   for (const [change, code] of cases) {
     await assert.rejects(client.publish(change as never), { code, sent: false }, `${code}`);
   }

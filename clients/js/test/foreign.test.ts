@@ -71,6 +71,31 @@ test("a WebSocket server without our subprotocol", async () => {
   server.close();
 });
 
+test("what the broker alone can refuse is told by its code, and the line stays", { skip: !hasBroker && "there is no broker to test with" }, async () => {
+  const broker = new Broker(await freePort());
+  await broker.start();
+  const client = createClient({ url: broker.url, WebSocket });
+  const cases: [unknown, string][] = [
+    [{ op: "set", topic: "stock", data: {} }, "bad_topic"],
+    [{ op: "set", topic: "stock/*/a", data: {} }, "bad_topic"],
+    [{ op: "set", data: {} }, "bad_message"],
+    [{ op: "set", topic: "stock/1/a" }, "bad_message"],
+    [{ op: "set", topic: "stock/1/a", data: [] }, "bad_message"],
+    [{ op: "grow", topic: "stock/1/a" }, "bad_message"],
+    [{ op: "touch", topic: "stock/1/a", key: "" }, "bad_message"],
+    [{ op: "touch", topic: "stock/1/a", key: "k".repeat(65) }, "bad_message"],
+    [[], "bad_message"],
+  ];
+  for (const [change, code] of cases) {
+    const said = await client.publish(change as never).then(JSON.stringify, (error: AhoraError) => error.code);
+    assert.equal(said, code, JSON.stringify(change));
+  }
+  assert.equal(client.connection.attempt, 1);
+  assert.deepEqual(await client.set("stock/1/a", { available: 1 }).then(({ seq }) => seq > 0), true);
+  client.close();
+  await broker.fini();
+});
+
 test("a broker of another version", { skip: !hasBroker && "there is no broker to test with" }, async () => {
   const broker = new Broker(await freePort());
   await broker.start();

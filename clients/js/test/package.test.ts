@@ -4,15 +4,17 @@
 /* What is published: sizes, the ways to load it, its types, and what it depends on. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { createContext, runInContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { INTERNAL } from "../scripts/internal.mjs";
 
-const CORE_BYTES_MAX = 9 * 1024;
+const READER_BYTES_MAX = 9 * 1024;
+const CLIENT_BYTES_MAX = 10 * 1024;
 const home = process.cwd();
 const place = mkdtempSync(join(tmpdir(), "ahora-package-"));
 const dist = join(place, "node_modules/@ahora/client/dist");
@@ -49,23 +51,42 @@ const run = (file: string, code: string) => {
 };
 
 test("sizes, as an app's bundler makes them", async (t) => {
-  const core = await sizeOf('export { createReader } from "@ahora/client";');
+  const reader = await sizeOf('export { createReader } from "@ahora/client";');
+  const client = await sizeOf('export { createClient } from "@ahora/client";');
   const cases: [string, string][] = [
-    ["with publishing and get", 'export { createClient } from "@ahora/client";'],
     ["and with MessagePack", 'export { createClient } from "@ahora/client"; export { msgpack } from "@ahora/client/msgpack";'],
     ["or with React hooks", 'export { createClient } from "@ahora/client"; export * from "@ahora/client/react";'],
     ["the kinds alone", 'export * from "@ahora/client/kinds";'],
     ["one helper alone", 'export { waitBand } from "@ahora/client/kinds";'],
   ];
-  t.diagnostic(`core (the line, resume, subscriptions): ${core.gzipped} bytes gzipped, ${core.minified} minified (at most ${CORE_BYTES_MAX})`);
+  t.diagnostic(`createReader (the line, resume, subscriptions): ${reader.gzipped} bytes gzipped, ${reader.minified} minified (at most ${READER_BYTES_MAX})`);
+  t.diagnostic(`createClient (with publishing and get): ${client.gzipped} bytes gzipped, ${client.minified} minified (at most ${CLIENT_BYTES_MAX})`);
   for (const [name, code] of cases) {
     const { gzipped, minified } = await sizeOf(code);
     t.diagnostic(`${name}: ${gzipped} bytes gzipped, ${minified} minified`);
   }
   const script = readFileSync(join(dist, "ahora.min.js"));
   t.diagnostic(`ahora.min.js: ${gzipSync(script, { level: 9 }).length} bytes gzipped, ${script.length} minified`);
-  assert.ok(core.gzipped <= CORE_BYTES_MAX, `the core has ${core.gzipped} bytes`);
+  assert.ok(reader.gzipped <= READER_BYTES_MAX, `createReader has ${reader.gzipped} bytes`);
+  assert.ok(client.gzipped <= CLIENT_BYTES_MAX, `createClient has ${client.gzipped} bytes`);
   assert.ok((await sizeOf('import "@ahora/client";')).minified < 100, "an import that is not used costs nothing");
+});
+
+test("names made short are ours alone", () => {
+  const language = [Object, Array, String, Number, Function, Map, Set, Promise, RegExp, Error, Uint8Array, Symbol, Math, JSON, globalThis, performance];
+  const taken = new Set(language.flatMap((of) => [of, (of as { prototype?: object }).prototype ?? {}]).flatMap((of) => Object.getOwnPropertyNames(of)));
+  const types = ["types", "client", "reader", "subscription", "error", "react", "kinds", "msgpack", "generated/kinds"].map((name) => `esm/${name}.d.ts`);
+  const code = readdirSync(join(home, "src"), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  const said = code.flatMap((name) => readFileSync(join(home, "src", name), "utf8").match(/"\w+"/g) ?? []);
+  for (const name of INTERNAL) {
+    const word = new RegExp(`\\b${name}\\b`);
+    assert.ok(!taken.has(name), `${name} is a name of the language`);
+    assert.ok(!said.includes(`"${name}"`), `${name} is a text, which is not made short`);
+    for (const file of types) {
+      const members = readFileSync(join(dist, file), "utf8").replace(/\/\*[^]*?\*\//g, "");
+      assert.doesNotMatch(members, word, `${file} shows ${name} to apps`);
+    }
+  }
 });
 
 test("JSON only carries no codec", async () => {

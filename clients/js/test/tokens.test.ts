@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import WebSocket from "ws";
 import { type Client, createClient } from "../src/index.js";
+import { tokenEnd } from "../src/token.js";
 import { Broker, freePort, hasBroker, until } from "./support/broker.js";
 
 const SECRET = "JbNR8zp2U3z48E3ML8eWJ-LHgFjBZnUIwj7Es_rFQL8yi73LdZSzhlQjedCqhxlt";
@@ -42,6 +43,16 @@ function follow(client: Client) {
   client.on("state", ({ state, reason }) => lines.push(state === "disconnected" ? `${state} ${reason?.code}` : state));
   return { lines, sub: client.subscribe("stock/**") };
 }
+
+test("when a token ends is read from any payload, without what an engine may lack", () => {
+  for (let i = 0; i < 200; i++) {
+    const text = String.fromCodePoint(...Array.from({ length: i % 40 }, (_, at) => ((i * 131 + at * 7919) % 0xd000) + 32));
+    assert.equal(tokenEnd(`x.${part({ [text]: text, exp: 1_800_000_000 + i })}.y`), (1_800_000_000 + i) * 1000, text);
+  }
+  for (const none of [undefined, "", "opaque", "a.b.c", `x.${part({ exp: "soon" })}.y`, `x.${part([])}.y`]) {
+    assert.equal(tokenEnd(none), Infinity);
+  }
+});
 
 test("a token that ends is renewed on the same line", options, async () => {
   const asked: string[] = [];

@@ -15,7 +15,7 @@ const SECRET = "0123456789abcdef0123456789abcdef";
 const keys = mkdtempSync(path.join(tmpdir(), "ahora-web-keys-"));
 writeFileSync(path.join(keys, "shop.hs256"), `${SECRET}\n`);
 process.on("exit", () => import("node:fs").then(({ rmSync }) => rmSync(keys, { recursive: true, force: true })));
-const settings = { AUTH_KEYS: keys };
+const settings = { AUTH_KEYS: keys, AUTH_OPEN_FIGURES: "true" };
 
 function token(claims, seconds = 3600) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -34,6 +34,7 @@ static void init_buffers(struct core *core) {
     buffer_init(&core->results, SIZE_MAX);
     buffer_init(&core->items, SIZE_MAX);
     buffer_init(&core->piece, SIZE_MAX);
+    encoded_init(&core->encoded, core->limits.encoded_bytes_max);
 }
 
 struct core *core_create(const struct core_options *options) {
@@ -96,6 +97,7 @@ void core_destroy(struct core *core) {
     buffer_fini(&core->results);
     buffer_fini(&core->items);
     buffer_fini(&core->piece);
+    encoded_fini(&core->encoded);
     kinds_destroy(core->own_kinds);
     free(core);
 }

@@ -674,6 +674,23 @@ static void put_message(struct core *core, struct session *session, const struct
     put_bytes(core, session, delivery_encode(core, session->encoding, reply, sse_id));
 }
 
+/* A whole document, which others have just been told, or will be: a crowd that joins asks for the same ones. */
+static void put_document(struct core *core, struct session *session, const struct reply *reply, int64_t sse_id) {
+    const bool is_shared = session->encoding == ENCODING_JSON && session->mask == NULL;
+    struct span bytes;
+    if (is_shared && encoded_find(&core->encoded, reply->seq, &bytes)) {
+        core->metrics.encodings_shared++;
+        put_bytes(core, session, bytes);
+        return;
+    }
+    bytes = delivery_encode(core, session->encoding, reply, sse_id);
+    core->metrics.encodings++;
+    put_bytes(core, session, bytes);
+    if (is_shared) {
+        encoded_keep(&core->encoded, reply->seq, bytes);
+    }
+}
+
 /* A Server-Sent Events id resumes the whole stream, so it is only told where this one cursor is all there is to it. */
 static int64_t sse_id_of(const struct cursor *cursor, int64_t seq) {
     return cursor->subscription->cursor_count == 1 ? seq : 0;
@@ -694,7 +711,9 @@ static void pass(struct core *core, struct cursor *cursor, struct place *place) 
     if (is_news(cursor, place)) {
         const struct reply reply = reply_of_place(core, session->mask, place);
         const bool left = reply.op == REPLY_REMOVE && reply.why == AHORA_WHY_LEFT;
-        if (!left || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
+        if (reply.op == REPLY_SET) {
+            put_document(core, session, &reply, sse_id_of(cursor, place->seq));
+        } else if (!left || !is_held_elsewhere(core, session, cursor->view, place->topic)) {
             put_message(core, session, &reply, sse_id_of(cursor, place->seq));
         }
         cursor->delivered += near ? CONTAINER_OF(place, struct visit, place)->changed : place->seq > cursor->counts_after;

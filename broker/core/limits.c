@@ -56,5 +56,6 @@ void limits_default(struct limits *limits) {
         .get_items_max = 1000,
         .get_bytes_max = MIB,
         .block_bytes = 16 * KIB,
+        .encoded_bytes_max = 8 * MIB,
     };
 }

@@ -83,6 +83,7 @@ struct limits {
     size_t get_bytes_max;            /* bytes of one `get` answer; 1 MiB */
     size_t
         block_bytes; /* changes of one view are laid into messages of about this size; 16 KiB: what a choked socket may still have to take */
+    size_t encoded_bytes_max; /* documents as JSON, kept for who joins next, of each core; 0: none. 8 MiB: 30,000 small ones */
 };
 
 void limits_default(struct limits *limits);

@@ -41,9 +41,10 @@ struct metrics {
     uint64_t resumes, resumes_refused; /* `since` honoured; answered with a snapshot */
     uint64_t resyncs; /* a stalled subscription outlived the history of removals and was given a new snapshot */
     uint64_t snapshots;
-    uint64_t moves;               /* circles moved */
-    uint64_t view_looks;          /* narrowed views that changes were held against */
-    uint64_t errors[AHORA_CODES]; /* `error` messages sent */
+    uint64_t encodings, encodings_shared; /* documents told to who catches up: encoded for that; or as encoded before */
+    uint64_t moves;                       /* circles moved */
+    uint64_t view_looks;                  /* narrowed views that changes were held against */
+    uint64_t errors[AHORA_CODES];         /* `error` messages sent */
     uint64_t beats;
     uint64_t hello_timeouts;
     uint64_t growth_refused;       /* changes and subscriptions refused because memory is short */

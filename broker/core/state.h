@@ -22,6 +22,7 @@
 #include "broker/core/bookmark.h"
 #include "broker/core/core.h"
 #include "broker/core/demand.h"
+#include "broker/core/encoded.h"
 #include "broker/core/interest.h"
 #include "broker/core/ledger.h"
 #include "broker/core/mask.h"
@@ -228,6 +229,7 @@ struct core {
     struct buffer results;
     struct buffer items;
     struct buffer piece; /* what session_pull hands out */
+    struct encoded encoded;
 };
 
 /* ---- core.c ---- */

@@ -87,6 +87,7 @@ static void print_limits(const struct config *config, FILE *out) {
     print_bound(out, "http.bodies_bytes_max", config->bodies_bytes_max, 1);
     print_bound(out, "websocket.messages_bytes_max", config->messages_bytes_max, 1);
     print_bound(out, "http.listed_topics_max", config->listed_topics_max, sizeof(void *));
+    print_bound(out, "limits.encoded_bytes_max, for each shard", (int64_t)config->core.encoded_bytes_max * shards, 1);
     print_bound(out, "limits.views_max", (int64_t)config->core.views_max, core_sum("view"));
     print_bound(out, "limits.places_max", (int64_t)config->core.places_max, core_sum("topic in a view"));
     fprintf(out, "and each session that does not read its answers: limits.outbox_bytes_max, %" PRId64 " bytes.\n",

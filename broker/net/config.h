@@ -58,6 +58,7 @@ struct config {
     char tls_certificate[CONFIG_TEXT_BYTES_MAX]; /* files, PEM */
     char tls_key[CONFIG_TEXT_BYTES_MAX];
     char tls_client_ca[CONFIG_TEXT_BYTES_MAX];           /* empty: clients show no certificates */
+    char tls_client_crl[CONFIG_TEXT_BYTES_MAX];          /* empty: none is revoked */
     char tls_client_certificates[CONFIG_TEXT_BYTES_MAX]; /* "required" or "optional" */
     char tls_min_version[CONFIG_TEXT_BYTES_MAX];         /* "1.2" or "1.3" */
     int64_t handshake_ms;                                /* from accept to the end of the handshake */

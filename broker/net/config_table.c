@@ -39,6 +39,8 @@ const struct config_key config_keys[] = {
     KEY("tls", "key", CONFIG_TEXT, tls_key, 0, 0, "the file (PEM) with its private key, without a password"),
     KEY("tls", "client_ca", CONFIG_TEXT, tls_client_ca, 0, 0,
         "the file (PEM) with the roots of certificates that clients show; none is asked for if empty"),
+    KEY("tls", "client_crl", CONFIG_TEXT, tls_client_crl, 0, 0,
+        "the file (PEM) with a revocation list of each authority that signs them; read again at SIGHUP"),
     KEY("tls", "client_certificates", CONFIG_TEXT, tls_client_certificates, 0, 0,
         "required or optional: whether a client must show one, if client_ca is given"),
     KEY("tls", "min_version", CONFIG_TEXT, tls_min_version, 0, 0, "the oldest version spoken, 1.2 or 1.3"),
@@ -159,6 +161,8 @@ const struct config_key config_keys[] = {
          "bytes of messages a second of one session of a public listener; 0: unlimited"),
     CORE(get_items_max, CONFIG_NUMBER, 1, 1000000, "items of one `get`"),
     CORE(get_bytes_max, CONFIG_BYTES, KIB, GIB, "bytes of one `get` answer"),
+    CORE(encoded_bytes_max, CONFIG_BYTES, 0, GIB,
+         "documents as JSON, kept for the next sessions that catch up, of each shard; 0: none are kept"),
     CORE(block_bytes, CONFIG_BYTES, KIB, MIB, "changes of one view are laid into messages of about this size"),
 
     KEY("freshness", "fresh_ms", CONFIG_TEXT, fresh_ms, 0, 0,

@@ -8,6 +8,7 @@
 #include "broker/net/config.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -99,6 +100,42 @@ static bool load_client_ca(SSL_CTX *ctx, const struct config *config, char *why,
     return true;
 }
 
+/* A list that is out of date would turn everybody away: better to hear it at the start, and at a reload, than from those at the door. */
+static bool add_crl(SSL_CTX *ctx, X509_CRL *crl, const struct config *config, char *why, size_t why_bytes) {
+    const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+    if (next != NULL && X509_cmp_current_time(next) < 0) {
+        snprintf(why, why_bytes, "tls.client_crl '%s': it is out of date", config->tls_client_crl);
+        return false;
+    }
+    return X509_STORE_add_crl(SSL_CTX_get_cert_store(ctx), crl) == 1 ||
+           fail(why, why_bytes, "tls.client_crl", config->tls_client_crl);
+}
+
+static bool load_client_crl(SSL_CTX *ctx, const struct config *config, char *why, size_t why_bytes) {
+    X509_CRL *crl;
+    bool fine = true;
+    int count = 0;
+    if (config->tls_client_crl[0] == '\0') {
+        return true;
+    }
+    if (config->tls_client_ca[0] == '\0') {
+        snprintf(why, why_bytes, "tls.client_crl: there is no tls.client_ca");
+        return false;
+    }
+    BIO *file = BIO_new_file(config->tls_client_crl, "r");
+    while (file != NULL && fine && (crl = PEM_read_bio_X509_CRL(file, NULL, refuse_password, NULL)) != NULL) {
+        fine = add_crl(ctx, crl, config, why, why_bytes);
+        X509_CRL_free(crl);
+        count++;
+    }
+    BIO_free(file);
+    if (fine && (count == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)) { /* which is how the file ends */
+        return fail(why, why_bytes, "tls.client_crl", config->tls_client_crl);
+    }
+    ERR_clear_error();
+    return fine && X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+}
+
 static int64_t expiry_of(const SSL_CTX *ctx) {
     struct tm utc;
     if (ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx)), &utc) != 1) {
@@ -125,7 +162,8 @@ bool tls_context_load(struct tls_context *context, const struct config *config, 
         return fail(why, why_bytes, "tls", "OpenSSL");
     }
     set_rules(ctx, config);
-    if (!load_certificate(ctx, config, why, why_bytes) || !load_client_ca(ctx, config, why, why_bytes)) {
+    if (!load_certificate(ctx, config, why, why_bytes) || !load_client_ca(ctx, config, why, why_bytes) ||
+        !load_client_crl(ctx, config, why, why_bytes)) {
         SSL_CTX_free(ctx);
         return false;
     }

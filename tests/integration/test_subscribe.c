@@ -603,6 +603,68 @@ static void good_readers_beside_200_stalled_ones_get_everything(void **state) {
     wire_fini(&writer);
 }
 
+#define SHELF 30
+#define CROWD 20
+
+static int64_t count_sets(const struct broker_process *broker, enum codec codec, int64_t newest_of_first) {
+    struct wire wire;
+    int64_t sets = 0;
+    scene_open(&wire, broker, codec);
+    json_decref(scene_ask(&wire, "{'op':'sub','id':1,'match':'stock/shelf/*'}"));
+    for (;;) {
+        json_t *message = scene_hear(&wire);
+        const bool is_live = strcmp(wire_text(message, "op"), "live") == 0;
+        if (!is_live) {
+            sets++;
+            const int64_t i = scene_int(json_object_get(message, "data"), "i");
+            const bool is_first = strcmp(wire_text(message, "topic"), "stock/shelf/0") == 0;
+            assert_int_equal(i, is_first ? newest_of_first : atoll(wire_text(message, "topic") + strlen("stock/shelf/")));
+        }
+        json_decref(message);
+        if (is_live) {
+            wire_fini(&wire);
+            return sets;
+        }
+    }
+}
+
+/* A crowd that comes back costs one encoding of each document, whoever asks. */
+static void a_crowd_that_joins_shares_what_was_encoded(void **state) {
+    struct broker_process *broker = scene_start(state);
+    struct wire writer;
+    scene_open(&writer, broker, CODEC_JSON);
+    for (int i = 0; i < SHELF; i++) {
+        scene_apply(&writer, "{'op':'set','topic':'stock/shelf/%d','data':{'i':%d}}", i, i);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(count_sets(broker, CODEC_JSON, 0), SHELF);
+    }
+    assert_true(scene_metric(broker, "ahora_encodings_total") == SHELF);
+    assert_true(scene_metric(broker, "ahora_encodings_shared_total") == SHELF * (CROWD - 1));
+    for (int i = 1; i <= 5; i++) { /* a change is another message */
+        scene_apply(&writer, "{'op':'set','topic':'stock/shelf/0','data':{'i':%d}}", i * 100);
+        assert_int_equal(count_sets(broker, CODEC_JSON, i * 100), SHELF);
+    }
+    assert_true(scene_metric(broker, "ahora_encodings_total") == SHELF + 5);
+    assert_int_equal(count_sets(broker, CODEC_MSGPACK, 500), SHELF);
+    wire_fini(&writer);
+}
+
+static void without_room_for_it_everybody_is_told_all_the_same(void **state) {
+    scene_configure("LIMITS_ENCODED_BYTES_MAX", "0");
+    struct broker_process *broker = scene_start(state);
+    struct wire writer;
+    scene_open(&writer, broker, CODEC_JSON);
+    for (int i = 0; i < SHELF; i++) {
+        scene_apply(&writer, "{'op':'set','topic':'stock/shelf/%d','data':{'i':%d}}", i, i);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(count_sets(broker, CODEC_JSON, 0), SHELF);
+    }
+    assert_true(scene_metric(broker, "ahora_encodings_shared_total") == 0);
+    wire_fini(&writer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(the_messages_of_a_subscription_have_the_keys_of_the_protocol),
@@ -615,6 +677,8 @@ int main(void) {
         CASE(a_token_that_is_not_ours_gets_a_snapshot_and_is_told_so),
         CASE(a_token_older_than_the_removals_kept_gets_a_snapshot),
         CASE(a_token_resumes_after_a_restart),
+        CASE(a_crowd_that_joins_shares_what_was_encoded),
+        CASE(without_room_for_it_everybody_is_told_all_the_same),
         CASE(a_stalled_reader_skips_to_the_newest_and_is_told),
         CASE(a_stall_costs_no_memory_that_grows_with_time),
         CASE(a_turn_of_many_messages_arrives_whole),

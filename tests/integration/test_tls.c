@@ -325,6 +325,10 @@ static void a_start_without_its_files_is_refused(void **state) {
         {"AHORA_TLS_CERTIFICATE=none.pem AHORA_TLS_KEY=broker.key", "none.pem"},
         {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.pem", "tls.key"},
         {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.key AHORA_TLS_CLIENT_CA=broker.key", "tls.client_ca"},
+        {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.key AHORA_TLS_CLIENT_CA=broker.pem "
+         "AHORA_TLS_CLIENT_CRL=broker.pem",
+         "tls.client_crl"},
+        {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.key AHORA_TLS_CLIENT_CRL=broker.pem", "tls.client_crl"},
         {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.key AHORA_TLS_MIN_VERSION=1.1", "tls.min_version"},
         {"AHORA_TLS_CERTIFICATE=broker.pem AHORA_TLS_KEY=broker.key AHORA_TLS_CLIENT_CERTIFICATES=maybe",
          "tls.client_certificates"},
@@ -359,12 +363,11 @@ static void write_lines(const struct broker_process *broker, const char *name, c
  * `lines`: of the file of API keys; NULL: access is open. Ready by its log: where a certificate is required, the tunnel behind
  * which other tests ask /readyz shows none.
  */
-static struct broker_process *start_mutual(void **state, const char *kind, const char *lines) {
+static void start_mutual_in(struct broker_process *broker, const char *kind, const char *lines) {
     static char ca[192];
     static char keys[192];
-    struct broker_process *broker = scene_prepare(state);
     snprintf(ca, sizeof ca, "%s/ca.pem", broker->directory);
-    assert_true(certificate_make(broker->directory, "ca") && certificate_make(broker->directory, "stranger"));
+    assert_true(certificate_make(broker->directory, "stranger"));
     assert_true(certificate_make_signed(broker->directory, "till", "ca", "/O=Hotel/CN=till", 1));
     assert_true(certificate_make_signed(broker->directory, "fake", "stranger", "/O=Hotel/CN=till", 1));
     scene_configure("TLS_CLIENT_CA", ca);
@@ -376,6 +379,12 @@ static struct broker_process *start_mutual(void **state, const char *kind, const
     }
     assert_true(broker_process_spawn(broker, NULL));
     scene_wait_log(broker, " info ready ");
+}
+
+static struct broker_process *start_mutual(void **state, const char *kind, const char *lines) {
+    struct broker_process *broker = scene_prepare(state);
+    assert_true(certificate_make(broker->directory, "ca"));
+    start_mutual_in(broker, kind, lines);
     return broker;
 }
 
@@ -411,6 +420,46 @@ static void where_a_certificate_is_required_nobody_else_gets_in(void **state) {
     assert_int_equal(http_status(broker->port, "/readyz"), 0); /* the tunnel shows none */
     assert_int_equal(status_with(broker, &out, "till"), 0);
     assert_true(scene_log_has(broker, "handshake-failed"));
+    bytes_fini(&out);
+}
+
+/* A list by the authority `ca`, with what `revoked` names besides what it had; NULL: nothing more. */
+static void make_list(const struct broker_process *broker, const char *revoked) {
+    struct bytes out = {0};
+    const char *const ca = "openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem";
+    int code = scene_run(&out,
+                         "cd '%s' && { [ -e index.txt ] || : >index.txt; } && "
+                         "printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index.txt\\ndefault_md=sha256\\n' >ca.cnf && "
+                         "{ [ -z '%s' ] || %s -revoke '%s.pem'; } && %s -gencrl -crldays 1 -out ca.crl 2>&1",
+                         broker->directory, revoked != NULL ? revoked : "", ca, revoked != NULL ? revoked : "", ca);
+    if (code != 0) {
+        fail_msg("%s", bytes_text(&out));
+    }
+    bytes_fini(&out);
+}
+
+static void a_certificate_that_is_revoked_is_turned_away(void **state) {
+    static char list[192];
+    struct broker_process *broker = scene_prepare(state);
+    struct bytes out = {0};
+    assert_true(certificate_make(broker->directory, "ca"));
+    make_list(broker, NULL);
+    snprintf(list, sizeof list, "%s/ca.crl", broker->directory);
+    scene_configure("TLS_CLIENT_CRL", list);
+    start_mutual_in(broker, "required", NULL);
+    assert_true(certificate_make_signed(broker->directory, "desk", "ca", "/O=Hotel/CN=desk", 2));
+    wait_for_status(broker, "till");
+    assert_int_equal(status_with(broker, &out, "desk"), 0);
+    make_list(broker, "till");
+    kill(broker->pid, SIGHUP);
+    scene_wait_log(broker, "certificate-reloaded");
+    assert_int_equal(status_with(broker, &out, "till"), 2);
+    assert_int_equal(status_with(broker, &out, "desk"), 0);
+    write_lines(broker, "ca.crl", "nothing\n");
+    kill(broker->pid, SIGHUP);
+    scene_wait_log(broker, "certificate-refused");
+    assert_int_equal(status_with(broker, &out, "till"), 2); /* what was known stays */
+    assert_int_equal(status_with(broker, &out, "desk"), 0);
     bytes_fini(&out);
 }
 
@@ -638,6 +687,7 @@ int main(void) {
         CASE(what_does_not_load_changes_nothing),
         CASE(a_start_without_its_files_is_refused),
         CASE(where_a_certificate_is_required_nobody_else_gets_in),
+        CASE(a_certificate_that_is_revoked_is_turned_away),
         CASE(a_certificate_may_be_optional_but_not_wrong),
         CASE(a_certificate_has_the_rights_of_its_subjects_line),
         CASE(a_certificate_speaks_for_a_websocket),

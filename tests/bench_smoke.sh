@@ -121,27 +121,46 @@ skipped() {
 check "more connections than files: skipped, with the limit" skipped
 check "less than a document can be: refused" bash -c "! $bench fanout --size 70 --encoding json && ! $bench fanout --size 37"
 
-# ---- a server that stands still: what should have been sent meanwhile is charged for the wait ----
+# ---- on schedule: who stands still is charged for it ----
 
-# A third of the messages are due while it is stopped, more than may be in flight: counted from when they could leave, few waited.
-still() {
-    : >"$out/still.progress"
-    "$bench" ingest --ack applied -b 1 -p 1 -R 8000 --no-pin --any-pace --warmup 10ms --duration 3s --progress >"$out/still" 2>"$out/still.progress" &
-    local pid=$! server
-    until grep -q measuring "$out/still.progress"; do
-        kill -0 "$pid" 2>/dev/null || return 1
+# start OPTIONS...: an ingest run in the background, its number in $running; returns when it measures
+start() {
+    : >"$out/run.progress"
+    "$bench" ingest --ack applied -p 1 --no-pin --warmup 10ms --duration 3s --progress "$@" >"$out/run" 2>"$out/run.progress" &
+    running=$!
+    until grep -q measuring "$out/run.progress"; do
+        kill -0 "$running" 2>/dev/null || return 1
         sleep 0.05
     done
-    server=$(pgrep -P "$pid")
-    kill -STOP "$server"
-    sleep 1
-    kill -CONT "$server"
-    wait "$pid"
-    cat "$out/still"
-    awk '$1 == "p90" { found = $2 > 200 } END { exit !found }' "$out/still"
 }
 
-check "ingest on schedule: a server that stops is charged for what it did not hear" still
+# pause PID: for a second
+pause() {
+    kill -STOP "$1"
+    sleep 1
+    kill -CONT "$1"
+}
+
+# A third of the messages are due while the server is stopped, more than may be in flight: counted from when they could leave, few waited.
+stopped_server() {
+    start -b 1 -R 8000 --any-pace || return 1
+    pause "$(pgrep -P "$running")"
+    wait "$running"
+    cat "$out/run"
+    awk '$1 == "p90" { found = $2 > 200 } END { exit !found }' "$out/run"
+}
+
+stopped_generator() {
+    start -b 1 -R 1000 || return 1
+    pause "$running"
+    wait "$running"
+    local code=$?
+    cat "$out/run"
+    [ "$code" -eq 4 ] && grep -q 'INVALID: .*the generator was late' "$out/run"
+}
+
+check "ingest on schedule: a server that stops is charged for what it did not hear" stopped_server
+check "ingest on schedule: a generator that stops makes the run invalid" stopped_generator
 
 # ---- the suite: interrupted, resumed, kept ----
 

@@ -57,4 +57,5 @@ expect " " put --key '' # only the user knows
 cd "$root/share/doc/ahora"
 expect "ahora.conf " replay ahora.c
 expect "ahora.conf " sub --ca ahora.c
+expect " " replay --rate ahora.c # a number
 echo "completion: fine"

@@ -75,6 +75,7 @@ struct cell cell_of(const struct cell_head *head, const struct result *result) {
     set_text(json, "command", result->command);
     set_text(json, "invalid", result->invalid);
     set_text(json, "skipped", result->skipped);
+    set_text(json, "note", result->note);
     json_object_set_new(json, "metrics", metrics_of(result));
     json_object_set_new(json, "curve", curve_of(&result->histogram));
     return (struct cell){.json = json};
@@ -203,6 +204,16 @@ bool cells_median(const struct cells *cells, const char *entry, const char *targ
     qsort(values, found, sizeof values[0], compare_doubles);
     *out = found % 2 == 1 ? values[found / 2] : (values[found / 2 - 1] + values[found / 2]) / 2;
     return true;
+}
+
+bool cells_have_note(const struct cells *cells, const char *entry, const char *target, const char *note) {
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct cell *cell = &cells->items[i];
+        if (is_of(cell, entry, target, -1) && cell_is_valid(cell) && strcmp(cell_text(cell, "note"), note) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct cell *cells_find(const struct cells *cells, const char *entry, const char *target) {

@@ -62,6 +62,9 @@ void cells_load(struct cells *cells, const char *folder);
 /* The median over the valid runs; false if there is none. target NULL or x < 0: any. */
 bool cells_median(const struct cells *cells, const char *entry, const char *target, double x, const char *metric, double *out);
 
+/* Some valid run of it says so of itself: that its load's core was full. target NULL: any. */
+bool cells_have_note(const struct cells *cells, const char *entry, const char *target, const char *note);
+
 /* The run that is shown where one must be: the first valid one, else any; NULL: none. */
 const struct cell *cells_find(const struct cells *cells, const char *entry, const char *target);
 

@@ -43,7 +43,7 @@ void dialect_build_packed_document(struct dialect *dialect, size_t bytes) {
     put_hole(dialect, &change->bytes);
     pack_put_key(&change->bytes, "available");
     pack_put_int(&change->bytes, 7);
-    pack_put_key(&change->bytes, "pad");
+    pack_put_key(&change->bytes, "p");
     size_t left = bytes - (change->bytes.bytes - start);
     size_t head = left <= 32 ? 1 : left <= 257 ? 2 : 3;
     static const char pad[UINT16_MAX] = {0};
@@ -61,7 +61,7 @@ static void build_text_document(struct dialect *dialect, size_t bytes) {
     buffer_put_text(&change->bytes, ",\"t\":");
     change->time_at = hole_at(dialect, &change->bytes);
     put_hole(dialect, &change->bytes);
-    buffer_put_text(&change->bytes, ",\"available\":7,\"pad\":\"");
+    buffer_put_text(&change->bytes, ",\"available\":7,\"p\":\"");
     put_pad(&change->bytes, bytes - 2 - (change->bytes.bytes - start));
     buffer_put_text(&change->bytes, "\"}");
 }

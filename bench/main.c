@@ -96,10 +96,11 @@ static bool check_word(const char *name, const char *value, const char *const *w
 static bool check_options(const struct options *options) {
     static const char *const acks[] = {"none", "applied", "durable", NULL};
     static const char *const encodings[] = {"msgpack", "json", "ndjson", NULL};
-    return check_range("size", options->size, DOCUMENT_BYTES_MIN, 60000) &&
+    bool is_text = options->encoding != NULL && strcmp(options->encoding, "msgpack") != 0;
+    return check_range("size", options->size, is_text ? DOCUMENT_TEXT_BYTES_MIN : DOCUMENT_BYTES_MIN, DOCUMENT_BYTES_MAX) &&
            check_range("topics", options->topics, 1, TOPICS_MAX) && check_range("window", options->window, 1, WINDOW_MAX - 1) &&
            check_range("batch", options->batch, 1, AHORA_CHANGES_MAX) &&
-           check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, 1000) &&
+           check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, PRODUCERS_MAX) &&
            check_range("runs", options->runs, 1, RUNS_MAX) && check_word("ack", options->ack, acks) &&
            check_word("encoding", options->encoding, encodings) &&
            (options->threshold == NULL || threshold_is_valid(options->threshold));

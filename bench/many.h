@@ -5,7 +5,8 @@
 
 /*
  * More connections than one process may hold: idle, spread over several brokers, each with a client process of its own that connects from an
- * address of its own. All join, then wait for each other; then each broker changes its topic once.
+ * address of its own. All join, then wait for each other; then each broker changes its topic once, a few brokers
+ * at a time, so that they time themselves and not each other.
  */
 #ifndef BENCH_MANY_H
 #define BENCH_MANY_H

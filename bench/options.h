@@ -15,6 +15,7 @@
 
 #define SCENARIOS_MAX 32
 #define WINDOW_MAX 4096
+#define PRODUCERS_MAX 1000
 
 /* 0 or NULL: not given; the scenario's default is taken then. */
 struct options {

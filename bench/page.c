@@ -5,6 +5,7 @@
 
 #include "bench/page.h"
 
+#include "bench/goals.h"
 #include "bench/machine.h"
 #include "bench/page_part.h"
 #include "bench/page_style.h"
@@ -179,7 +180,7 @@ static void put_metrics(FILE *out, const struct cells *cells, const struct plan 
         for (size_t i = 0; target_at(i) != NULL; i++) {
             if (has_target(cells, plan, target_at(i)->name)) {
                 bool has = cells_median(cells, entry->id, target_at(i)->name, -1, name, &value);
-                page_put_value(out, cells, entry->id, target_at(i), has, value, 0);
+                page_put_value(out, cells, entry->id, target_at(i), has, value, -1);
             }
         }
         fputs("</tr>\n", out);
@@ -256,6 +257,7 @@ bool page_write(const char *path, const struct cells *cells) {
         return false;
     }
     put_head(out, cells);
+    goals_put(out, cells);
     for (size_t p = 0; plan_at(p) != NULL; p++) {
         const struct plan *plan = plan_at(p);
         if (!has_plan(cells, plan)) {

@@ -34,6 +34,9 @@ void page_put_value(FILE *out, const struct cells *cells, const char *entry, con
     }
     svg_format(text, sizeof text, value);
     fprintf(out, "<td%s>%s", target == target_at(0) ? " class=\"own\"" : "", text);
+    if (largest >= 0 && cells_have_note(cells, entry, target->name, LOAD_BOUND)) {
+        fputs(" <small title=\"" LOAD_BOUND_ABOUT "\">" LOAD_BOUND "</small>", out);
+    }
     if (largest > 0 && value > 0) {
         fprintf(out, "<i style=\"width:%.1f%%\"></i>", 90 * value / largest);
     }
@@ -66,7 +69,15 @@ const struct cell *page_fullest(const struct cells *cells, const char *entry) {
     return fullest;
 }
 
-/* Why there are dashes, and which runs do not count. */
+static void put_load_bound(FILE *out, const struct cells *cells, const struct entry *entry) {
+    for (size_t i = 0; target_at(i) != NULL; i++) {
+        if (cells_have_note(cells, entry->id, target_at(i)->name, LOAD_BOUND)) {
+            page_put(out, "<p class=\"note bad\">", target_at(i)->name, ": " LOAD_BOUND ": " LOAD_BOUND_ABOUT "</p>\n");
+        }
+    }
+}
+
+/* Why there are dashes, which runs do not count, and which say less than they seem to. */
 void page_put_notes(FILE *out, const struct cells *cells, const struct entry *entry) {
     double first = 0;
     double last = 0;
@@ -92,6 +103,7 @@ void page_put_notes(FILE *out, const struct cells *cells, const struct entry *en
         }
         page_put(out, "", reason_of(cell), "</p>\n");
     }
+    put_load_bound(out, cells, entry);
     if (last - first > APART_S) {
         fprintf(out, "<p class=\"note bad\">These runs are up to %.1f hours apart: ratios between them mean less.</p>\n",
                 (last - first) / 3600);

@@ -16,7 +16,8 @@
 /* `before` and `behind` are markup, `text` is not. */
 void page_put(FILE *out, const char *before, const char *text, const char *behind);
 
-/* A cell of a table: the value and a bar of its share of `largest` (0: none); or a dash, and why. */
+/* A cell of a table: the value and a bar of its share of `largest` (0: none; -1: nor whether its load was full); or a dash, and
+   why. */
 void page_put_value(FILE *out, const struct cells *cells, const char *entry, const struct target *target, bool has,
                     double value, double largest);
 void page_put_ratio(FILE *out, double ratio, bool is_less_better, const char *of);

@@ -149,6 +149,10 @@ void report_print_table(FILE *out, const struct result *const *results, size_t c
         if (results[i]->invalid != NULL) {
             fprintf(out, "  INVALID: run %d on %s: %s\n", results[i]->number, results[i]->target, results[i]->invalid);
         }
+        if (results[i]->note != NULL) {
+            fprintf(out, "  %s: run %d on %s: %s\n", results[i]->note, results[i]->number, results[i]->target,
+                    LOAD_BOUND_ABOUT);
+        }
     }
 }
 
@@ -196,6 +200,9 @@ static void put_json_run(FILE *out, const struct result *result) {
     if (result->invalid != NULL) {
         put_json_member(out, "invalid", result->invalid);
     }
+    if (result->note != NULL) {
+        put_json_member(out, "note", result->note);
+    }
     fprintf(out, ",\"metrics\":{");
     for (size_t i = 0; i < result->metric_count; i++) {
         const struct metric *metric = &result->metrics[i];
@@ -232,12 +239,13 @@ bool report_write_csv(const char *path, const struct result *const *results, siz
     if (out == NULL) {
         return false;
     }
-    fprintf(out, "scenario,target,run,valid,metric,value,unit\n");
+    fprintf(out, "scenario,target,run,valid,metric,value,unit,note\n");
     for (size_t i = 0; i < count; i++) {
         for (size_t m = 0; m < results[i]->metric_count; m++) {
             const struct metric *metric = &results[i]->metrics[m];
-            fprintf(out, "%s,%s,%d,%s,%s,%.17g,%s\n", results[i]->scenario, results[i]->target, results[i]->number,
-                    results[i]->invalid == NULL ? "true" : "false", metric->name, metric->value, metric->unit);
+            fprintf(out, "%s,%s,%d,%s,%s,%.17g,%s,%s\n", results[i]->scenario, results[i]->target, results[i]->number,
+                    results[i]->invalid == NULL ? "true" : "false", metric->name, metric->value, metric->unit,
+                    results[i]->note != NULL ? results[i]->note : "");
         }
     }
     return close_file(out, path);

@@ -29,6 +29,11 @@ void result_put_percentiles(struct result *result) {
     }
 }
 
+void result_judge_load(struct result *result) {
+    const struct metric *share = result_find(result, "load_share", strlen("load_share"));
+    result->note = share != NULL && share->value >= LOAD_BOUND_SHARE ? LOAD_BOUND : NULL;
+}
+
 const struct metric *result_find(const struct result *result, const char *name, size_t name_bytes) {
     for (size_t i = 0; i < result->metric_count; i++) {
         const struct metric *metric = &result->metrics[i];

@@ -16,6 +16,11 @@
 
 #define METRICS_MAX 32
 
+/* The load's core was full (its load_share): a server that had it to itself might have done better. */
+#define LOAD_BOUND "load-bound"
+#define LOAD_BOUND_ABOUT "the load's own core was full: a rate is a lower bound, a latency an upper one"
+#define LOAD_BOUND_SHARE 95 /* percent */
+
 struct metric {
     const char *name; /* static */
     const char *unit; /* "ms", "us", "/s", "bytes", "" */
@@ -28,8 +33,9 @@ struct result {
     char setting[200]; /* "1 topic x 1000 subscribers, 32 in flight" */
     char command[300];
     const char *skipped; /* why it was not run, or NULL */
-    char skipped_text[96];
+    char skipped_text[160];
     const char *invalid; /* why the run says nothing, or NULL */
+    const char *note;    /* what limits what it says, or NULL; LOAD_BOUND */
     int number;          /* of the run, from 1 */
     struct metric metrics[METRICS_MAX];
     size_t metric_count;
@@ -40,6 +46,9 @@ void result_put(struct result *result, const char *name, double value, const cha
 
 /* p50 p90 p99 p999 max in milliseconds, of the histogram. */
 void result_put_percentiles(struct result *result);
+
+/* When all has been put: sets `note`. */
+void result_judge_load(struct result *result);
 
 const struct metric *result_find(const struct result *result, const char *name, size_t name_bytes);
 

@@ -92,8 +92,9 @@ static bool has_files(struct run *run, uint32_t count) {
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || count + FILES_BESIDE <= files.rlim_cur) {
         return true;
     }
-    snprintf(run->skipped, sizeof run->skipped, "%u connections: a process may hold %llu files here", count,
-             (unsigned long long)files.rlim_cur);
+    snprintf(run->skipped, sizeof run->skipped,
+             "%u connections are as many files in the broker, and in the load: a process may hold %llu here (ulimit -Hn)",
+             count, (unsigned long long)files.rlim_cur);
     return false;
 }
 
@@ -208,6 +209,21 @@ static bool serve(struct run *run, const struct epoll_event *events, int count) 
     return has_crowd;
 }
 
+/* Looks until there is something or the time has come. That is no work: a core that spins is not full. */
+static int spin(struct run *run, struct epoll_event *events, int64_t wait_ns) {
+    int64_t begin = clock_ns();
+    int64_t now = begin;
+    int count;
+    while ((count = epoll_wait(run->epoll_fd, events, EVENTS_MAX, 0)) <= 0) {
+        now = clock_ns();
+        if (now - begin >= wait_ns) {
+            break;
+        }
+    }
+    run->spun_ns += now - begin;
+    return count;
+}
+
 void run_poll(struct run *run, int64_t wait_ns) {
     if (interrupted) {
         run_fail(run, "interrupted");
@@ -217,7 +233,8 @@ void run_poll(struct run *run, int64_t wait_ns) {
     if (wait_ns > SPIN_NS) {
         wait = (struct timespec){.tv_sec = (wait_ns - SPIN_NS) / NS_PER_S, .tv_nsec = (wait_ns - SPIN_NS) % NS_PER_S};
     }
-    int count = epoll_pwait2(run->epoll_fd, events, EVENTS_MAX, &wait, NULL);
+    int count = wait_ns > 0 && wait_ns <= SPIN_NS ? spin(run, events, wait_ns)
+                                                  : epoll_pwait2(run->epoll_fd, events, EVENTS_MAX, &wait, NULL);
     if (serve(run, events, count)) {
         serve(run, events, epoll_wait(run->crowd_fd, events, CROWD_EVENTS_MAX, 0));
     }
@@ -382,7 +399,7 @@ static int64_t load_cpu_ns(void) {
 
 /* What has been used and received since the beginning. */
 static struct tally take_totals(const struct run *run) {
-    struct tally totals = {.cpu_ns = server_cpu_ns(&run->server), .load_ns = load_cpu_ns(), .at_ns = clock_ns()};
+    struct tally totals = {.cpu_ns = server_cpu_ns(&run->server), .load_ns = load_cpu_ns() - run->spun_ns, .at_ns = clock_ns()};
     for (uint32_t i = 0; i < run->subscriber_count; i++) {
         totals.received += run->subscribers[i].connection.received;
         totals.reads += run->subscribers[i].connection.reads;

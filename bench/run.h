@@ -92,7 +92,7 @@ struct tally {
     uint64_t reads;    /* that brought them */
     uint64_t late;
     int64_t cpu_ns;  /* of the server */
-    int64_t load_ns; /* of ourselves */
+    int64_t load_ns; /* of ourselves, but for waits that were spun through */
     int64_t at_ns;
 };
 
@@ -104,8 +104,9 @@ struct run {
     struct dialect seed_dialect;
     struct dialect *producer_dialects; /* each its own: some peers need names of their own */
     int epoll_fd;
-    int crowd_fd;   /* run_set_crowd; -1: there is none */
-    int64_t now_ns; /* as of the last event */
+    int crowd_fd;    /* run_set_crowd; -1: there is none */
+    int64_t now_ns;  /* as of the last event */
+    int64_t spun_ns; /* spent on short waits, without work */
     struct topic *topics;
     uint32_t topic_count;
     uint32_t active_count; /* of those, the first so many are followed and change */
@@ -128,7 +129,7 @@ struct run {
     uint64_t refused;                                                /* changes answered with an error */
     void (*on_lost)(struct run *run, struct subscriber *subscriber); /* its line is gone; NULL: then the run has failed */
     const char *failure;                                             /* static; the first */
-    char skipped[96];                                                /* why this machine cannot run it; "" */
+    char skipped[160];                                               /* why this machine cannot run it; "" */
     const char *phase;                                               /* of the progress shown */
     int64_t phase_ns;                                                /* its begin */
     int64_t progress_ns;                                             /* when a line was last shown */

@@ -168,6 +168,7 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
     }
     if (run_init(&run, &filled, plan, result)) {
         played = scenario->play(&run, result);
+        result_judge_load(result);
     }
     if (filled.progress) {
         fprintf(stderr, "\r%70s\r", "");

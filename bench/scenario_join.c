@@ -18,6 +18,10 @@ static void put_cpu(struct result *result, const struct tally *tally, const char
     }
 }
 
+static void put_load(struct result *result, const struct tally *tally) {
+    result_put(result, "load_share", 100 * (double)tally->load_ns / (double)tally->at_ns, "%");
+}
+
 static void settle(struct run *run) {
     for (int64_t until = clock_ns() + SETTLE_NS; clock_ns() < until;) {
         run_poll(run, NS_PER_MS);
@@ -48,6 +52,7 @@ bool play_join(struct run *run, struct result *result) {
     result_put(result, "joins", (double)run->live_count / ((double)tally.at_ns / 1e9), "/s");
     result_put(result, "time", (double)tally.at_ns / 1e6, "ms");
     put_cpu(result, &tally, "cpu_per_join", run->live_count);
+    put_load(result, &tally);
     result_put_percentiles(result);
     run_check(run, result);
     return joined;
@@ -55,9 +60,6 @@ bool play_join(struct run *run, struct result *result) {
 
 /* One change of every topic, and how long until the last subscriber has it. */
 static void change_all(struct run *run, struct result *result) {
-    if (!run_open_producers(run)) {
-        return;
-    }
     settle(run);
     run_mark(run, RECORD_DELIVERIES);
     int64_t begin = clock_ns();
@@ -79,8 +81,9 @@ bool play_idle(struct run *run, struct result *result) {
     if (!run_seed(run) || !run_make_subscribers(run, count + run->topic_count)) {
         return false;
     }
-    /* One of each topic first: views and the loop's first allocations are there before we look. */
-    if (!run_join(run, run->topic_count, options->window, 0)) {
+    /* One of each topic first: views and the loop's first allocations are there before we look. So are the producers: behind a crowd they
+       would wait for it. */
+    if (!run_open_producers(run) || !run_join(run, run->topic_count, options->window, 0)) {
         return false;
     }
     settle(run);
@@ -149,6 +152,7 @@ bool play_resume(struct run *run, struct result *result) {
     result_put(result, "resumes", run->live_count / ((double)tally.at_ns / 1e9), "/s");
     result_put(result, "resumed", resumed, "");
     put_cpu(result, &tally, "cpu_per_resume", run->live_count);
+    put_load(result, &tally);
     result_put(result, "bytes_per_resume", (double)tally.received / count, "bytes");
     result_put_percentiles(result);
     run_check(run, result);

@@ -5,6 +5,7 @@
 
 #include "bench/suite.h"
 
+#include "bench/goals.h"
 #include "bench/page.h"
 #include "bench/report.h"
 #include "bench/svg.h"
@@ -174,7 +175,7 @@ static void say_result(const struct job *job, const struct result *result) {
     const char *why = result->skipped != NULL ? result->skipped : result->invalid != NULL ? result->invalid : "";
     printf("  %-18s%s %-10s run %d  %s %s%s%s%s\n", job->entry->id, place, job->target->name, job->run,
            metric != NULL ? metric->name : "", text, metric != NULL && metric->unit[0] != '\0' ? " " : "",
-           metric != NULL ? metric->unit : "", "");
+           metric != NULL ? metric->unit : "", result->note != NULL ? ", " LOAD_BOUND : "");
     if (why[0] != '\0') {
         printf("    %s: %s\n", result->skipped != NULL ? "skipped" : "INVALID", why);
     }
@@ -302,7 +303,7 @@ static bool write_csv(const char *path, const struct cells *cells) {
     if (out == NULL) {
         return false;
     }
-    fprintf(out, "entry,scenario,target,run,x,valid,date,metric,value,unit\n");
+    fprintf(out, "entry,scenario,target,run,x,valid,date,metric,value,unit,note\n");
     for (size_t i = 0; i < cells->count; i++) {
         const struct cell *cell = &cells->items[i];
         const char *name;
@@ -311,9 +312,10 @@ static bool write_csv(const char *path, const struct cells *cells) {
             double value = 0;
             const char *unit = "";
             cell_metric(cell, name, &value, &unit);
-            fprintf(out, "%s,%s,%s,%.0f,%.0f,%s,%s,%s,%.12g,%s\n", cell_text(cell, "entry"), cell_text(cell, "scenario"),
+            fprintf(out, "%s,%s,%s,%.0f,%.0f,%s,%s,%s,%.12g,%s,%s\n", cell_text(cell, "entry"), cell_text(cell, "scenario"),
                     cell_text(cell, "target"), cell_number(cell, "run"), cell_number(cell, "x"),
-                    cell_is_valid(cell) ? "true" : "false", cell_text(cell, "date"), name, value, unit);
+                    cell_is_valid(cell) ? "true" : "false", cell_text(cell, "date"), name, value, unit,
+                    cell_text(cell, "note"));
         }
     }
     bool written = ferror(out) == 0;
@@ -326,6 +328,7 @@ static bool write_summary(const char *path, const struct cells *cells) {
         return false;
     }
     report_print_machine(out);
+    goals_print(out, cells);
     for (size_t i = 0; plan_at(i) != NULL; i++) {
         const struct plan *plan = plan_at(i);
         bool any = false;

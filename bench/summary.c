@@ -39,7 +39,8 @@ static void print_row(FILE *out, const struct cells *cells, const struct plan *p
         if (standing.has[i]) {
             svg_format(text, sizeof text, standing.values[i]);
         }
-        fprintf(out, " %s |", text);
+        bool is_bound = standing.has[i] && cells_have_note(cells, entry->id, target_at(i)->name, LOAD_BOUND);
+        fprintf(out, " %s%s |", text, is_bound ? " (" LOAD_BOUND ")" : "");
     }
     print_ratio(out, standing.to_raw, NULL);
     print_ratio(out, standing.to_best_peer, standing.best_peer);

@@ -36,6 +36,10 @@ play() {
 both="--target ahora,raw"
 play fanout $both -c 50
 play fanout $both -c 50 --encoding json
+play fanout $both -c 50 --size 38
+play fanout $both -c 50 --size 71 --encoding json
+play ingest --encoding ndjson --size 71
+play latency --count 20 -t 10 --views 5 -R 500
 play pingfan $both -c 50
 play spread $both -t 20 -c 5
 play latency $both -t 50 -R 1000
@@ -57,10 +61,15 @@ play idle -n 200 --brokers 3
 for ack in none applied durable; do
     for encoding in msgpack json ndjson; do
         play ingest --ack $ack --encoding $encoding -b 10 -p 1
+        play ingest --ack $ack --encoding $encoding -b 10 -p 2 -R 2000
     done
     play ingest --ack $ack -b 10 -p 4
 done
 play ingest --target raw --ack none -p 4
+play ingest --target raw --ack applied -p 4 -R 10k
+for sync in off 1ms; do
+    play ingest --ack durable -b 10 -p 4 -R 2000 "--server-args=--sync $sync"
+done
 play topics -t 5000
 play slow $both -t 20 -c 2 --stalled 2 -R 1000
 play resume -t 10 -c 20 -n 100
@@ -79,6 +88,7 @@ play join --target $peers -n 50
 play idle --target $peers -n 50
 play ingest --target $peers -b 5 --ack applied -t 100
 play ingest --target $peers -b 5 --ack none -p 2 -t 100
+play ingest --target $peers -b 5 --ack applied -t 100 -R 500
 
 # ---- the check checked: a server that loses, doubles or swaps one delivery in a hundred ----
 
@@ -101,6 +111,56 @@ if [ -x "$build/peers/node_modules/bun/bin/bun.exe" ]; then
 else
     echo "skipped: servers that lose, double or swap: Bun is not installed (make bench-peers-deps)"
 fi
+
+# ---- what this machine cannot is skipped, and says which limit it is ----
+
+skipped() {
+    (ulimit -n 400 && "$bench" fanout -c 1000 --no-pin) >"$out/skip" 2>&1 && grep -qE "skipped: .*1000 connections .* may hold 400 " "$out/skip"
+}
+
+check "more connections than files: skipped, with the limit" skipped
+check "less than a document can be: refused" bash -c "! $bench fanout --size 70 --encoding json && ! $bench fanout --size 37"
+
+# ---- on schedule: who stands still is charged for it ----
+
+# start OPTIONS...: an ingest run in the background, its number in $running; returns when it measures
+start() {
+    : >"$out/run.progress"
+    "$bench" ingest --ack applied -p 1 --no-pin --warmup 10ms --duration 3s --progress "$@" >"$out/run" 2>"$out/run.progress" &
+    running=$!
+    until grep -q measuring "$out/run.progress"; do
+        kill -0 "$running" 2>/dev/null || return 1
+        sleep 0.05
+    done
+}
+
+# pause PID: for a second
+pause() {
+    kill -STOP "$1"
+    sleep 1
+    kill -CONT "$1"
+}
+
+# A third of the messages are due while the server is stopped, more than may be in flight: counted from when they could leave, few waited.
+stopped_server() {
+    start -b 1 -R 8000 --any-pace || return 1
+    pause "$(pgrep -P "$running")"
+    wait "$running"
+    cat "$out/run"
+    awk '$1 == "p90" { found = $2 > 200 } END { exit !found }' "$out/run"
+}
+
+stopped_generator() {
+    start -b 1 -R 1000 || return 1
+    pause "$running"
+    wait "$running"
+    local code=$?
+    cat "$out/run"
+    [ "$code" -eq 4 ] && grep -q 'INVALID: .*the generator was late' "$out/run"
+}
+
+check "ingest on schedule: a server that stops is charged for what it did not hear" stopped_server
+check "ingest on schedule: a generator that stops makes the run invalid" stopped_generator
 
 # ---- the suite: interrupted, resumed, kept ----
 

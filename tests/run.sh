@@ -134,7 +134,7 @@ step "libahora against the broker (asan)" make --no-print-directory BUILD="$buil
 
 step "api descriptions" make --no-print-directory BUILD="$build" api
 
-step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="client react vectors kinds package property tokens foreign"
+step "clients/js" make --no-print-directory BUILD="$build" js JS_TESTS="line renewal subscriptions publishing react vectors kinds package property tokens foreign"
 step "clients/js in React Native's engine" make --no-print-directory BUILD="$build" js JS_TESTS=native
 step "clients/js: scenarios" make --no-print-directory BUILD="$build" js JS_TESTS=scenarios
 

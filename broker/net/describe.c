@@ -8,18 +8,11 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "proto/embed.h"
 #include "proto/json.h"
 #include "proto/message_schema.h"
 
-/* The file is taken in as it is when this one is assembled (Makefile). Paths are seen from the root of the repository. */
-__asm__(".pushsection .rodata\n"
-        ".hidden describe_schemas_begin\n.global describe_schemas_begin\ndescribe_schemas_begin:\n"
-        ".incbin \"broker/net/describe/schemas.json\"\n"
-        ".hidden describe_schemas_end\n.global describe_schemas_end\ndescribe_schemas_end:\n"
-        ".byte 0\n"
-        ".popsection\n");
-extern const char describe_schemas_begin[];
-extern const char describe_schemas_end[];
+EMBED(describe_schemas, "broker/net/describe/schemas.json");
 
 void describe_put_key(struct buffer *out, bool first, const char *name) {
     buffer_put_text(out, first ? "" : ",");

@@ -10,17 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/embed.h"
 #include "proto/json.h"
 #include "proto/message_schema.h"
 
-__asm__(".pushsection .rodata\n"
-        ".hidden describe_parameters_begin\n.global describe_parameters_begin\ndescribe_parameters_begin:\n"
-        ".incbin \"broker/net/describe/parameters.json\"\n"
-        ".hidden describe_parameters_end\n.global describe_parameters_end\ndescribe_parameters_end:\n"
-        ".byte 0\n"
-        ".popsection\n");
-extern const char describe_parameters_begin[];
-extern const char describe_parameters_end[];
+EMBED(describe_parameters, "broker/net/describe/parameters.json");
 
 static const char about[] =
     "Current state of topics, pushed to whoever follows them. The contract in words is docs/protocol.md; "

@@ -39,5 +39,7 @@ uint64_t process_memory_own(void) {
 
 uint64_t process_memory_peak(void) {
     struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+    uint64_t peak = getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+    uint64_t now = process_memory_rss(); // the kernel notes its peak late: it may lie below what is there now
+    return peak > now ? peak : now;
 }

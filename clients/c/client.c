@@ -314,9 +314,11 @@ void client_welcome(struct client *client, const struct reply *reply) {
 /* ---- what the WebSocket layer says ---- */
 
 static void refuse_upgrade(struct client *client) {
-    char text[64];
+    char text[sizeof(client->reason)];
     int status = client->framing.status;
-    snprintf(text, sizeof(text), "the upgrade was answered with HTTP %d", status);
+    const char *leads_to = client->framing.reason; /* not followed: a token would go with us */
+    snprintf(text, sizeof(text), "the upgrade was answered with HTTP %d%s%.80s", status,
+             leads_to[0] == '\0' ? "" : ", which points to ", leads_to);
     /* A proxy's 404 or 502 may pass; rights do not come by themselves. */
     if (client->framing.retry_s > 0) { /* whole seconds are the same for many: within the next one they spread */
         uint64_t bits = 0;

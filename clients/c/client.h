@@ -35,10 +35,11 @@
 #define CLIENT_STEADY_MS 5000  /* a line that held this long starts the back-off anew */
 #define CLIENT_BEAT_MS_MIN 100 /* a broker's beat_ms is taken within these bounds */
 #define CLIENT_BEAT_MS_MAX 600000
-#define CLIENT_RETRY_MS_MAX 600000 /* a broker's retry_ms is obeyed up to here */
-#define CLIENT_LEAVE_MS 5000       /* after `bye`, the broker has this long to close */
-#define CLIENT_RESEND_MS 540000    /* the broker remembers keys for 10 minutes; one is our margin */
-#define CLIENT_SENDS_MAX 4         /* a publish that went down with this many lines is not tried again: it may be the cause */
+#define CLIENT_RETRY_MS_MAX 600000  /* a broker's retry_ms is obeyed up to here */
+#define CLIENT_SUB_AGAIN_MS_MIN 100 /* a refused subscription is not asked for again sooner, whatever the broker says */
+#define CLIENT_LEAVE_MS 5000        /* after `bye`, the broker has this long to close */
+#define CLIENT_RESEND_MS 540000     /* the broker remembers keys for 10 minutes; one is our margin */
+#define CLIENT_SENDS_MAX 4          /* a publish that went down with this many lines is not tried again: it may be the cause */
 #define CLIENT_TOKEN_BYTES_MAX 16384
 #define CLIENT_TOKEN_SPARE_MS 60000  /* a token is renewed so long before it ends, at most */
 #define CLIENT_TOKEN_SOONEST_MS 1000 /* and at least, unless it lives too short for that */
@@ -118,6 +119,7 @@ struct client_call {
     bool silent; /* ack none */
     unsigned sends;
     int64_t first_sent_at;
+    int64_t broker_sent_at; /* by the broker's clock: the earliest time at which it may have taken the keys */
     size_t change_count;
     ahora_published_fn *on_published; /* for ahora.c; not called here */
     ahora_snapshot_fn *on_snapshot;

@@ -156,7 +156,10 @@ struct client_call *client_get(struct client *client, const char *const *match, 
 
 static void send_call(struct client *client, struct client_call *call) {
     client_send(client, span_of(call->request, call->bytes));
-    call->first_sent_at = call->sends == 0 ? client->now : call->first_sent_at;
+    int64_t there = client->now + client->clock_ahead;
+    bool is_first = call->sends == 0;
+    call->first_sent_at = is_first ? client->now : call->first_sent_at;
+    call->broker_sent_at = is_first || there < call->broker_sent_at ? there : call->broker_sent_at;
     call->sends++;
     if (call->silent) {
         end_call(client, call, AHORA_ANSWERED);
@@ -186,17 +189,19 @@ void client_calls_lose(struct client *client) {
     }
 }
 
+/* Keys grow old by the broker's clock, and one that was set forward while it was down has forgotten them. */
 static bool may_go_again(const struct client *client, const struct client_call *call, bool same_epoch) {
     if (call->is_get) {
         return true;
     }
-    return same_epoch && call->sends < CLIENT_SENDS_MAX && client->now - call->first_sent_at < CLIENT_RESEND_MS;
+    return same_epoch && call->sends < CLIENT_SENDS_MAX && client->now - call->first_sent_at < CLIENT_RESEND_MS &&
+           client->now + client->clock_ahead - call->broker_sent_at < CLIENT_RESEND_MS;
 }
 
 void client_calls_welcome(struct client *client, bool same_epoch) {
     for (struct client_call *call = client->first_call; call != NULL; call = call->next) {
-        if (call->state != CALL_SENT) {
-            continue;
+        if (call->sends == 0 || call->state == CALL_DONE) {
+            continue; /* one that was to go again, and whose line was lost before, is judged anew */
         }
         if (may_go_again(client, call, same_epoch)) {
             call->state = CALL_QUEUED;

@@ -390,12 +390,14 @@ static void refuse_call(struct client *client, struct client_call *call, const s
 static void refuse_sub(struct client *client, struct ahora_sub *sub, const struct reply *reply, struct client_event *event) {
     sub->sent = false;
     sub->over = reply->retry_ms == 0;
-    sub->again_at = client->now + (reply->retry_ms < CLIENT_RETRY_MS_MAX ? reply->retry_ms : CLIENT_RETRY_MS_MAX);
+    int64_t wait = reply->retry_ms < CLIENT_RETRY_MS_MAX ? reply->retry_ms : CLIENT_RETRY_MS_MAX;
+    wait = wait < CLIENT_SUB_AGAIN_MS_MIN ? CLIENT_SUB_AGAIN_MS_MIN : wait;
+    sub->again_at = client->now + wait;
     client_sub_leave_live(client, sub);
     sub->state = sub->over ? AHORA_ENDED : sub->state;
     *event = (struct client_event){.kind = CLIENT_EVENT_SUB, .sub = sub};
     event->change = (struct ahora_event){
-        .kind = AHORA_EVENT_REFUSED, .code = reply->code, .detail = bytes_of(reply->detail), .retry_ms = reply->retry_ms};
+        .kind = AHORA_EVENT_REFUSED, .code = reply->code, .detail = bytes_of(reply->detail), .retry_ms = sub->over ? 0 : wait};
 }
 
 static bool take_error(struct client *client, const struct reply *reply, struct client_event *event) {

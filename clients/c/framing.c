@@ -24,6 +24,7 @@ enum opcode {
 };
 
 #define CONTROL_BYTES_MAX 125 /* RFC 6455 section 5.5 */
+#define PONGS_BYTES_MAX 65536 /* while more waits to be sent, pings are not answered: their sender does not read */
 
 struct frame {
     bool final;
@@ -217,26 +218,39 @@ static int status_of(struct span head) {
     return status;
 }
 
+/* The value of a header of the answer; empty if it is absent. `start` is "\r\nname:". */
+static struct span find_header(struct span head, const char *start) {
+    const size_t bytes = strlen(start);
+    for (size_t at = 0; at + bytes <= head.bytes; at++) {
+        if (span_is_nocase(span_of(head.data + at, bytes), start)) {
+            const uint8_t *rest = head.data + at + bytes;
+            const uint8_t *line_end = memmem(rest, (size_t)(head.data + head.bytes - rest), "\r\n", 2);
+            return trim(span_of(rest, (size_t)((line_end == NULL ? head.data + head.bytes : line_end) - rest)));
+        }
+    }
+    return span_of(NULL, 0);
+}
+
 /* RFC 9110 section 10.2.3: seconds, or a date, which is passed over. */
 static int64_t retry_after(struct span head) {
-    static const char name[] = "\r\nretry-after:";
-    for (size_t at = 0; at + sizeof name - 1 <= head.bytes; at++) {
-        if (!span_is_nocase(span_of(head.data + at, sizeof name - 1), name)) {
-            continue;
+    struct span value = find_header(head, "\r\nretry-after:");
+    int64_t seconds = 0;
+    for (size_t i = 0; i < value.bytes; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || seconds > 1000000) {
+            return 0;
         }
-        const uint8_t *rest = head.data + at + sizeof name - 1;
-        const uint8_t *line_end = memmem(rest, (size_t)(head.data + head.bytes - rest), "\r\n", 2);
-        struct span value = trim(span_of(rest, (size_t)((line_end == NULL ? head.data + head.bytes : line_end) - rest)));
-        int64_t seconds = 0;
-        for (size_t i = 0; i < value.bytes; i++) {
-            if (value.data[i] < '0' || value.data[i] > '9' || seconds > 1000000) {
-                return 0;
-            }
-            seconds = seconds * 10 + (value.data[i] - '0');
-        }
-        return seconds;
+        seconds = seconds * 10 + (value.data[i] - '0');
     }
-    return 0;
+    return seconds;
+}
+
+/* What another side says ends on people's terminals. */
+static void keep_reason(struct framing *framing, struct span text) {
+    size_t bytes = text.bytes < sizeof(framing->reason) ? text.bytes : sizeof(framing->reason) - 1;
+    for (size_t i = 0; i < bytes; i++) {
+        framing->reason[i] = text.data[i] >= ' ' && text.data[i] <= '~' ? (char)text.data[i] : '?';
+    }
+    framing->reason[bytes] = '\0';
 }
 
 static enum framing_step read_upgrade(struct framing *framing, struct span head) {
@@ -246,6 +260,7 @@ static enum framing_step read_upgrade(struct framing *framing, struct span head)
     }
     if (framing->status != 101) {
         framing->retry_s = retry_after(head);
+        keep_reason(framing, find_header(head, "\r\nlocation:"));
         framing->done = true;
         return FRAMING_REFUSED;
     }
@@ -322,12 +337,7 @@ static enum framing_step take_close(struct framing *framing, struct span payload
     framing->close_code = 0;
     if (payload.bytes >= 2) {
         framing->close_code = (uint16_t)length_of(payload.data, 2);
-        memcpy(framing->reason, payload.data + 2, payload.bytes - 2);
-        framing->reason[payload.bytes - 2] = '\0';
-    }
-    /* The reason ends on people's terminals. */
-    for (char *c = framing->reason; *c != '\0'; c++) {
-        *c = *c >= ' ' && *c <= '~' ? *c : '?';
+        keep_reason(framing, span_of(payload.data + 2, payload.bytes - 2));
     }
     return FRAMING_CLOSE;
 }
@@ -376,6 +386,9 @@ enum framing_step framing_next(struct framing *framing, struct buffer *out, stru
         enum framing_step step = next_frame(framing, &frame);
         if (step != FRAMING_MESSAGE) {
             return step;
+        }
+        if (frame.opcode == OPCODE_PING && out->bytes > PONGS_BYTES_MAX) {
+            continue; /* section 5.5.3: the answer to a later one will do */
         }
         if (frame.opcode == OPCODE_PING) {
             put_frame(framing, out, OPCODE_PONG, frame.payload);

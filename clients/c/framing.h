@@ -47,7 +47,7 @@ struct framing {
     int status;
     int64_t retry_s;     /* of Retry-After, if the upgrade was refused; 0: it was not said in seconds */
     uint16_t close_code; /* 0: the Close frame held none */
-    char reason[124];    /* of a Close frame, terminated */
+    char reason[124];    /* of a Close frame; or where a redirection leads to. Terminated, printable */
     const char *fault;
 };
 

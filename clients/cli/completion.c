@@ -17,6 +17,7 @@ static const char head[] = "# Completion of ahora for bash, written by `ahora co
                            "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
                            "        case ${COMP_WORDS[i]} in\n"
                            "        -s | --server) i=$((i + 1)) ;;\n"
+                           "        : | =) i=$((i + 1)) ;; # bash takes words apart at these: the rest of the one before\n"
                            "        -*) ;;\n"
                            "        *)\n"
                            "            command=${COMP_WORDS[i]}\n"
@@ -24,7 +25,12 @@ static const char head[] = "# Completion of ahora for bash, written by `ahora co
                            "            ;;\n"
                            "        esac\n"
                            "    done\n"
-                           "    COMPREPLY=()\n";
+                           "    COMPREPLY=()\n"
+                           "    if [[ $word == '=' ]]; then\n"
+                           "        word=\n"
+                           "    elif [[ $before == '=' ]]; then\n"
+                           "        before=${COMP_WORDS[COMP_CWORD - 2]}\n"
+                           "    fi\n";
 
 static const char tail[] = "    if [[ $word == -* ]]; then\n"
                            "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"

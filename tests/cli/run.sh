@@ -41,7 +41,22 @@ expect 1 help dance
 expect 2 get -s http://127.0.0.1:1 stock/1/a
 expect 3 adjust stock/1/a available=-5
 expect 4 get stock/1/none
-timeout -s INT 2 "$build/ahora" pub -l < <(sleep 5) >/dev/null 2>&1 && exit 1 || [ $? = 124 ] # interrupted: 5, which timeout hides
+
+# Interrupted in the middle of its work: 5.
+mkfifo "$scratch/say" "$scratch/answer"
+"$build/ahora" pub -l <"$scratch/say" >"$scratch/answer" 2>/dev/null &
+writer=$!
+exec 3>"$scratch/say" 4<"$scratch/answer"
+echo '{"op":"set","topic":"stock/2/a","data":{"available":1}}' >&3
+read -r -t 60 answer <&4 || answer=none
+kill -INT "$writer"
+got=0
+wait "$writer" || got=$?
+exec 3>&- 4<&-
+[ "$got" = 5 ] || {
+    echo "cli: interrupted after \"$answer\", pub ends with $got, not 5" >&2
+    exit 1
+}
 for code in 0 1 2 3 4 5; do
     grep -q "^| $code |" docs/cli.md || {
         echo "cli: docs/cli.md does not name exit code $code" >&2

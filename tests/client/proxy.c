@@ -151,6 +151,14 @@ void proxy_stall(struct proxy *proxy, bool stalled) {
     }
 }
 
+unsigned proxy_lines(const struct proxy *proxy) {
+    unsigned lines = 0;
+    for (const struct proxy_pair *pair = proxy->pairs; pair != NULL; pair = pair->next) {
+        lines++;
+    }
+    return lines;
+}
+
 void proxy_close(struct proxy *proxy) {
     proxy_cut(proxy);
     uv_close((uv_handle_t *)&proxy->listener, NULL);

@@ -30,6 +30,7 @@ struct proxy {
 bool proxy_open(struct proxy *proxy, uv_loop_t *loop, uint16_t target);
 void proxy_cut(struct proxy *proxy);                 /* all lines, now */
 void proxy_stall(struct proxy *proxy, bool stalled); /* nothing is read from the broker */
+unsigned proxy_lines(const struct proxy *proxy);     /* there are now */
 void proxy_close(struct proxy *proxy);               /* then run the loop until it is empty */
 
 #endif

@@ -45,6 +45,9 @@ for command in $commands; do
 done
 expect "pub put " pu
 expect "sub " -s http://127.0.0.1:7600 su
+expect "sub " -s http : //127.0.0.1 : 7600 su # as bash takes a URL apart
+expect "applied " put --ack = app
+expect "applied durable none " put --ack =
 expect "--atomic " pub --at
 expect "applied " put --ack app
 expect "delete stale " pub --on-lost ''

@@ -253,6 +253,11 @@ static int entry_remove(const char *path, const struct stat *status, int kind, s
     return remove(path);
 }
 
+void broker_process_wipe(struct broker_process *broker) {
+    assert(broker->pid == 0);
+    nftw(broker->data, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void broker_process_fini(struct broker_process *broker) {
     broker_process_kill(broker);
     tunnel_process_stop(&broker->tunnel);

@@ -60,6 +60,9 @@ int broker_process_term(struct broker_process *broker);
 /* The second half of it, for those who sent the signal themselves and had to do something meanwhile. */
 int broker_process_wait_end(struct broker_process *broker);
 
+/* Of one that does not run: its data are gone, and the next start is that of a new broker, with another epoch. */
+void broker_process_wipe(struct broker_process *broker);
+
 /* True while it runs; reaps it and keeps exit_status if it has ended by itself. */
 bool broker_process_is_running(struct broker_process *broker);
 

@@ -32,9 +32,10 @@ struct rig {
     enum ahora_encoding encoding;
     uint64_t seed;
     int64_t now;
-    bool opened;       /* the client wants a connection */
-    unsigned drops;    /* connections it asked to drop */
-    struct buffer raw; /* what it sent, not yet understood */
+    int64_t broker_now; /* what it says in its next welcome, less 1 */
+    bool opened;        /* the client wants a connection */
+    unsigned drops;     /* connections it asked to drop */
+    struct buffer raw;  /* what it sent, not yet understood */
     struct buffer heard;
     struct buffer events;
     int close_code; /* of the last Close frame it sent */
@@ -267,9 +268,9 @@ static inline void rig_welcome(struct rig *rig, const char *epoch) {
     char text[256];
     rig_upgrade(rig);
     snprintf(text, sizeof(text),
-             "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"%s\",\"seq\":9,\"now\":1,\"beat_ms\":1000,"
+             "{\"op\":\"welcome\",\"session\":\"s\",\"epoch\":\"%s\",\"seq\":9,\"now\":%lld,\"beat_ms\":1000,"
              "\"limits\":{},\"server\":\"test\"}",
-             epoch);
+             epoch, (long long)rig->broker_now + 1);
     rig_say(rig, text);
 }
 

@@ -17,8 +17,10 @@
 #include <ftw.h>
 #include <unistd.h>
 
+#include "bench/goals.h"
 #include "bench/motion.h"
 #include "bench/page.h"
+#include "bench/report.h"
 #include "bench/suite.h"
 #include "bench/svg.h"
 #include "bench/trace.h"
@@ -172,6 +174,172 @@ static void the_page_stands_alone_and_escapes_what_it_shows(void **state) {
     cells_fini(&cells);
 }
 
+/* ---- a full generator ---- */
+
+static struct result *make_loaded(double share) {
+    struct result *result = calloc(1, sizeof *result);
+    result->scenario = "fanout";
+    result->target = "ahora";
+    result->number = 1;
+    result_put(result, "deliveries", 1e6, "/s");
+    result_put(result, "load_share", share, "%");
+    result_judge_load(result);
+    return result;
+}
+
+static void only_a_full_core_of_the_load_is_noted(void **state) {
+    (void)state;
+    static const struct {
+        double share;
+        bool is_noted;
+    } cases[] = {{0, false}, {94.9, false}, {LOAD_BOUND_SHARE, true}, {99.8, true}, {130, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct result *result = make_loaded(cases[i].share);
+        assert_true((result->note != NULL) == cases[i].is_noted);
+        free(result);
+    }
+    struct result *none = calloc(1, sizeof *none);
+    result_judge_load(none);
+    assert_null(none->note);
+    free(none);
+}
+
+static void every_form_of_the_report_says_that_the_load_was_full(void **state) {
+    (void)state;
+    struct result *result = make_loaded(99.8);
+    const struct result *const results[] = {result};
+    assert_true(report_write_json(path_of("r.json"), results, 1));
+    assert_non_null(strstr(read_file(path_of("r.json")), "\"note\":\"load-bound\""));
+    assert_true(report_write_csv(path_of("r.csv"), results, 1));
+    assert_non_null(strstr(read_file(path_of("r.csv")), "fanout,ahora,1,true,deliveries,1000000,/s,load-bound\n"));
+    FILE *file = fopen(path_of("r.txt"), "w");
+    report_print_table(file, results, 1, "about");
+    fclose(file);
+    assert_non_null(strstr(read_file(path_of("r.txt")), "load-bound: run 1 on ahora"));
+
+    struct cells cells = {.items = NULL};
+    struct cell_head head = {.entry = "a-fanout", .key = "k", .version = "v1", .run = 1};
+    cells_add(&cells, cell_of(&head, result));
+    assert_true(cells_have_note(&cells, "a-fanout", "ahora", LOAD_BOUND));
+    assert_false(cells_have_note(&cells, "a-fanout", "raw", LOAD_BOUND));
+    assert_true(page_write(path_of("r.html"), &cells));
+    assert_non_null(strstr(read_file(path_of("r.html")), "ahora: load-bound: "));
+    file = fopen(path_of("s.txt"), "w");
+    page_print_summary(file, &cells, plan_find("bench"));
+    fclose(file);
+    assert_non_null(strstr(read_file(path_of("s.txt")), " (load-bound) |"));
+    cells_fini(&cells);
+    free(result);
+}
+
+/* ---- goals ---- */
+
+static void add_metric(struct cells *cells, const char *entry, const char *target, double x, const char *metric, double value) {
+    struct result *result = calloc(1, sizeof *result);
+    result->scenario = "any";
+    result->target = target;
+    result_put(result, metric, value, "ms");
+    struct cell_head head = {.entry = entry, .key = "k", .version = "v1", .x = x, .run = 1};
+    cells_add(cells, cell_of(&head, result));
+    free(result);
+}
+
+static struct goal_standing stand(const struct cells *cells, const char *text) {
+    for (size_t i = 0; goal_at(i) != NULL; i++) {
+        if (strcmp(goal_at(i)->text, text) == 0) {
+            return goal_standing(cells, goal_at(i));
+        }
+    }
+    fail_msg("no goal: %s", text);
+    return (struct goal_standing){.state = GOAL_UNKNOWN};
+}
+
+static void goals_are_met_missed_or_not_known(void **state) {
+    (void)state;
+    struct cells cells = {.items = NULL};
+    assert_int_equal(stand(&cells, "ready 2 s after start").state, GOAL_UNKNOWN);
+    add_metric(&cells, "peers-topics", "ahora", 0, "ready", 2001);
+    assert_int_equal(stand(&cells, "ready 2 s after start").state, GOAL_MISSED);
+    add_metric(&cells, "peers-f-join", "ahora", 0, "time", 600);
+    assert_int_equal(stand(&cells, "10,000 joins in 600 ms").state, GOAL_MET);
+
+    /* The best peer in a latency is the one with the least; the yardstick is no peer. */
+    add_metric(&cells, "peers-d-latency", "ahora", 0, "p99", 10);
+    assert_int_equal(stand(&cells, "p99 below every peer").state, GOAL_UNKNOWN);
+    add_metric(&cells, "peers-d-latency", "raw", 0, "p99", 1);
+    assert_int_equal(stand(&cells, "p99 below every peer").state, GOAL_UNKNOWN);
+    add_metric(&cells, "peers-d-latency", "redis", 0, "p99", 20);
+    assert_int_equal(stand(&cells, "p99 below every peer").state, GOAL_MET);
+    add_metric(&cells, "peers-d-latency", "nats", 0, "p99", 8);
+    struct goal_standing standing = stand(&cells, "p99 below every peer");
+    assert_int_equal(standing.state, GOAL_MISSED);
+    assert_true(standing.measured == 1.25);
+    assert_string_equal(standing.peer, "nats");
+
+    /* Without the peers' plan, the shorter one says what it knows. */
+    add_metric(&cells, "c-crowd", "ahora", 0, "p99", 105);
+    add_metric(&cells, "c-crowd", "raw", 0, "p99", 100);
+    standing = stand(&cells, "p99 at most 1.1 of raw");
+    assert_int_equal(standing.state, GOAL_MET);
+    assert_string_equal(standing.entry, "c-crowd");
+
+    /* Another point of the same sweep. */
+    add_metric(&cells, "sweep-views", "ahora", 1, "cpu_per_delivery", 10);
+    add_metric(&cells, "sweep-views", "ahora", 64, "cpu_per_delivery", 12);
+    assert_int_equal(stand(&cells, "with 64 subscriptions of a session what it costs with 1 (1.25)").state, GOAL_MET);
+    cells_fini(&cells);
+}
+
+static void runs_that_do_not_count_reach_no_goal(void **state) {
+    (void)state;
+    struct cells cells = {.items = NULL};
+    cells_add(&cells, make_cell("ahora", 1, 900, "late"));
+    cells_add(&cells, make_cell("raw", 1, 900, NULL));
+    assert_int_equal(stand(&cells, "stretch: 0.9 of raw").state, GOAL_UNKNOWN);
+    cells_add(&cells, make_cell("ahora", 2, 810, NULL));
+    assert_int_equal(stand(&cells, "stretch: 0.9 of raw").state, GOAL_MET);
+    assert_true(page_write(path_of("report.html"), &cells));
+    const char *page = read_file(path_of("report.html"));
+    assert_non_null(strstr(page, "0.90 of raw"));
+    assert_non_null(strstr(page, "<td class=\"good\">met</td>"));
+    assert_non_null(strstr(page, "not measured"));
+    cells_fini(&cells);
+}
+
+/* Each goal names entries there are, and of sweeps points there are. */
+static bool has_point(const struct entry *entry, double x) {
+    for (size_t i = 0; i < POINTS_MAX && entry->points[i].options != NULL; i++) {
+        if (entry->points[i].x == x) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct entry *find_entry(const char *id) {
+    for (size_t p = 0; plan_at(p) != NULL; p++) {
+        for (size_t e = 0; e < plan_at(p)->count; e++) {
+            if (strcmp(plan_at(p)->entries[e].id, id) == 0) {
+                return &plan_at(p)->entries[e];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void goals_ask_for_what_plans_measure(void **state) {
+    (void)state;
+    for (size_t g = 0; goal_at(g) != NULL; g++) {
+        const struct goal *goal = goal_at(g);
+        assert_non_null(goal->entries[0]);
+        for (size_t i = 0; i < GOAL_ENTRIES_MAX && goal->entries[i] != NULL; i++) {
+            const struct entry *entry = find_entry(goal->entries[i]);
+            assert_non_null(entry);
+            assert_true(goal->base != BASE_POINT || (has_point(entry, goal->x) && has_point(entry, goal->x_base)));
+        }
+    }
+}
+
 static void plots_of_any_numbers_are_finite(void **state) {
     (void)state;
     static const double values[] = {0, 1e-12, 1, 5, 5, 1e12, 100};
@@ -287,6 +455,11 @@ int main(void) {
         IN_A_FOLDER(medians_are_of_valid_runs),
         cmocka_unit_test(ratios_are_to_raw_and_to_the_best_peer),
         IN_A_FOLDER(the_page_stands_alone_and_escapes_what_it_shows),
+        cmocka_unit_test(only_a_full_core_of_the_load_is_noted),
+        IN_A_FOLDER(every_form_of_the_report_says_that_the_load_was_full),
+        cmocka_unit_test(goals_are_met_missed_or_not_known),
+        IN_A_FOLDER(runs_that_do_not_count_reach_no_goal),
+        cmocka_unit_test(goals_ask_for_what_plans_measure),
         IN_A_FOLDER(plots_of_any_numbers_are_finite),
         cmocka_unit_test(entries_of_all_plans_can_be_run),
         cmocka_unit_test(the_command_line_wins_over_an_entry),

@@ -151,6 +151,20 @@ static void unsubscribed_topics_go_when_the_broker_agreed(void **state) {
     rig_fini(&rig);
 }
 
+static void refused_subscription_is_not_tried_again_in_a_hurry(void **state) {
+    struct rig rig;
+    rig_init(&rig, encoding_of(state));
+    rig_follow(&rig, "stock/a/*", NULL);
+    rig_welcome(&rig, "E");
+    buffer_clear(&rig.heard, 65536);
+    rig_say(&rig, "{\"op\":\"error\",\"id\":1,\"code\":\"too_many\",\"detail\":\"x\",\"retry_ms\":1}");
+    rig_wait(&rig, CLIENT_SUB_AGAIN_MS_MIN - 1);
+    expect_heard(&rig, "");
+    rig_wait(&rig, 1);
+    expect_heard(&rig, "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/a/*\"}\n");
+    rig_fini(&rig);
+}
+
 static void refused_subscription_is_tried_again_when_told_when(void **state) {
     struct rig rig;
     rig_init(&rig, encoding_of(state));
@@ -429,6 +443,7 @@ int main(void) {
         BOTH(overlapping_subscriptions_each_hear_once),
         BOTH(unsubscribed_topics_go_when_the_broker_agreed),
         BOTH(refused_subscription_is_tried_again_when_told_when),
+        BOTH(refused_subscription_is_not_tried_again_in_a_hurry),
         BOTH(resumes_with_the_token_of_the_last_beat),
         BOTH(token_of_the_caller_is_used_at_first),
         BOTH(topics_missing_from_a_new_snapshot_are_removed_at_live),

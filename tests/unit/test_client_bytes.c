@@ -176,6 +176,43 @@ static void bytes_may_come_one_by_one(void **state) {
     rig_fini(&rig);
 }
 
+/* It asks for ever and reads nothing: what waits for it stays small. */
+static void pings_without_end_make_nothing_grow(void **state) {
+    uint8_t pings[127 * 100];
+    struct client_event event;
+    struct rig rig;
+
+    (void)state;
+    start(&rig, AHORA_ENCODING_MSGPACK);
+    memset(pings, 'p', sizeof(pings));
+    for (size_t i = 0; i < sizeof(pings); i += 127) {
+        pings[i] = 0x89;
+        pings[i + 1] = 125;
+    }
+    for (unsigned i = 0; i < 100; i++) { /* more than a megabyte, and nothing is taken out */
+        client_on_bytes(&rig.client, rig.now, span_of(pings, sizeof(pings)));
+        while (client_poll(&rig.client, &event)) {
+        }
+    }
+    assert_int_equal(rig.client.state, CLIENT_READY);
+    assert_true(rig.client.out.bytes > 0 && rig.client.out.bytes < 131072);
+    rig_fini(&rig);
+}
+
+/* It is not followed, a token would go with us; but people are told where it leads. */
+static void redirection_is_told(void **state) {
+    static const char answer[] = "HTTP/1.1 308 Permanent Redirect\r\nServer: x\r\nLocation: https://other\x1b[2J/\r\n\r\n";
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, AHORA_ENCODING_MSGPACK);
+    client_on_connected(&rig.client, rig.now);
+    rig_bytes(&rig, answer, sizeof(answer) - 1);
+    assert_string_equal(rig.client.reason, "the upgrade was answered with HTTP 308, which points to https://other?[2J/");
+    assert_int_equal(rig.client.fault, AHORA_FAULT_UPGRADE);
+    rig_fini(&rig);
+}
+
 static void documents_are_bounded(void **state) {
     struct rig rig;
     unsigned sent = 0;
@@ -247,6 +284,8 @@ int main(void) {
         cmocka_unit_test(upgrade_must_be_answered_as_asked),
         cmocka_unit_test(endless_answer_to_the_upgrade_is_cut_off),
         cmocka_unit_test(bytes_may_come_one_by_one),
+        cmocka_unit_test(pings_without_end_make_nothing_grow),
+        cmocka_unit_test(redirection_is_told),
         cmocka_unit_test(documents_are_bounded),
         cmocka_unit_test(changed_bytes_never_crash),
     };

@@ -112,6 +112,34 @@ static void keys_are_not_trusted_for_longer_than_the_broker_keeps_them(void **st
     rig_fini(&rig);
 }
 
+/* It was down, and comes back with a clock that is ahead of what it was: it has forgotten the keys. */
+static void keys_grow_old_by_the_brokers_clock(void **state) {
+    struct rig rig;
+    start(&rig, state);
+    publish(&rig, "stock/a/x", "k1", 1, AHORA_ACK_DURABLE);
+    rig.broker_now += CLIENT_RESEND_MS;
+    come_back(&rig, "E");
+    expect_events(&rig, "lost\nconnected\npublished disconnected\n");
+    rig_fini(&rig);
+}
+
+/* Asked to wait, it still holds it when the line is lost once more; the epoch that comes then is what counts. */
+static void keys_that_wait_to_go_again_do_not_cross_epochs(void **state) {
+    struct rig rig;
+    start(&rig, state);
+    publish(&rig, "stock/a/x", "k1", 1, AHORA_ACK_DURABLE);
+    publish(&rig, "stock/b/x", NULL, 1, AHORA_ACK_DURABLE);
+    rig_say(&rig, "{\"op\":\"published\",\"id\":2,\"results\":[{\"error\":{\"code\":\"overloaded\",\"detail\":\"d\","
+                  "\"retry_ms\":500000}}]}");
+    buffer_clear(&rig.events, 65536);
+    come_back(&rig, "E");
+    assert_int_equal(rig.client.call_count, 1);
+    come_back(&rig, "F");
+    assert_int_equal(rig.client.call_count, 0);
+    expect_events(&rig, "lost\nconnected\nlost\nconnected\npublished disconnected\n");
+    rig_fini(&rig);
+}
+
 static void publish_that_kills_the_line_is_given_up(void **state) {
     struct rig rig;
     start(&rig, state);
@@ -242,6 +270,8 @@ int main(void) {
         BOTH(unanswered_publish_with_keys_goes_again),
         BOTH(keys_do_not_cross_epochs),
         BOTH(keys_are_not_trusted_for_longer_than_the_broker_keeps_them),
+        BOTH(keys_grow_old_by_the_brokers_clock),
+        BOTH(keys_that_wait_to_go_again_do_not_cross_epochs),
         BOTH(publish_that_kills_the_line_is_given_up),
         BOTH(refused_message_refuses_each_of_its_changes),
         BOTH(publish_that_wants_no_answer_ends_when_sent),

@@ -89,6 +89,19 @@ cases["the colours are chosen, and kept"] = async ({ broker, viewer }) => {
   assert.equal(await ground(), dark);
 };
 
+cases["the system's colours are followed, also when they change"] = async ({ broker, viewer }) => {
+  const page = await viewer.open(broker.url, { colorScheme: "dark" });
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const becomesOther = (was) => page.waitForFunction((was) => getComputedStyle(document.body).backgroundColor !== was, was);
+  const dark = await ground();
+  await page.emulateMedia({ colorScheme: "light" });
+  await becomesOther(dark);
+  const light = await ground();
+  await page.emulateMedia({ colorScheme: "dark" });
+  await becomesOther(light);
+  assert.equal(await ground(), dark);
+};
+
 cases["who wants no motion gets none"] = async ({ broker, viewer }) => {
   await fill(broker);
   const page = await viewer.open(`${broker.url}/demo`, { reducedMotion: "reduce" });

@@ -29,7 +29,7 @@ const cards: ChartCard[] = [
     lines: [{ series: "deliveries", label: "sent" }, { series: "skipped", label: "skipped" }],
     format: rate,
     least: 4,
-    note: ({ last }) => (last === null ? "" : `${last.skipped.toLocaleString("en")} versions skipped so far`),
+    note: ({ last }) => (last === null ? "" : `${count(last.skipped, "version")} skipped so far`),
   },
   {
     title: "Freshness",

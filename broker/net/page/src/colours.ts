@@ -3,12 +3,12 @@
 //
 // Light, dark, or as the system has it: one button that goes round.
 import { byId } from "./dom.ts";
+import { paint, systemIsDark } from "./paint.ts";
 
 const choices = ["system", "light", "dark"] as const;
 type Choice = (typeof choices)[number];
 const signs: Record<Choice, string> = { system: "◐", light: "☀", dark: "☾" };
 const listeners: (() => void)[] = [];
-const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 
 function chosen(): Choice {
   const theme = document.documentElement.dataset.theme;
@@ -27,6 +27,7 @@ function choose(choice: Choice): void {
 }
 
 function show(): void {
+  paint();
   const button = byId("theme");
   button.textContent = signs[chosen()];
   button.setAttribute("aria-label", `Colours: ${chosen()}`);

@@ -96,6 +96,8 @@ step "hostile: RFC 6455 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTI
 step "hostile: 3,000 mangled (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
     MANGLE_ROUNDS=3000 "$build/tests/hostile/mangle"
 step "hostile: a siege of 5,000" env AHORAD="$build/ahorad" SIEGE_SECONDS=2 "$build/tests/hostile/siege"
+step "hostile: a siege of 1,500, two shards" env AHORAD="$build/ahorad" AHORA_THREADS_SHARDS=2 SIEGE_FOES=1500 SIEGE_GOOD=100 \
+    SIEGE_SECONDS=1 "$build/tests/hostile/siege"
 step "hostile: a siege of 500 (asan broker)" env AHORAD="$build/asan/ahorad" ASAN_OPTIONS=detect_leaks=1 SIEGE_FOES=500 SIEGE_GOOD=50 \
     SIEGE_SECONDS=2 "$build/tests/hostile/siege"
 step "hostile: suites of other people (asan broker)" env ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \

@@ -41,6 +41,8 @@ interface Call extends CallKind {
   sends: number;
   isSent: boolean;
   firstSentAt: number;
+  /** By the broker's clock, which its memory of keys goes by: one that was set forward while it was down has forgotten them. */
+  takenAt: number;
   settle(answer: Answer | undefined): void;
   reject(reason: unknown): void;
 }
@@ -81,7 +83,7 @@ export class Calls implements Part {
         signal?.removeEventListener("abort", onAbort);
         settle(value);
       };
-      const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, settle: end(resolve), reject: end(reject) };
+      const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
       const onAbort = () => call.reject(signal?.reason);
       const tooLate = () => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 }));
       const cancel = this.#connection.timer(tooLate, timeoutMs);
@@ -113,6 +115,7 @@ export class Calls implements Part {
   #send(call: Call): void {
     call.isSent = true;
     call.firstSentAt ||= this.#connection.ticks();
+    call.takenAt = Math.min(call.takenAt, this.#connection.now());
     call.sends++;
     this.#connection.sendFrame(call.frame);
     if (call.silent && this.#connection.isReady) {
@@ -135,7 +138,10 @@ export class Calls implements Part {
 
   ready(sameEpoch: boolean): void {
     const remembered = (call: Call) =>
-      sameEpoch && call.sends < SENDS_MAX && this.#connection.ticks() - call.firstSentAt < RESEND_MS;
+      sameEpoch &&
+      call.sends < SENDS_MAX &&
+      this.#connection.ticks() - call.firstSentAt < RESEND_MS &&
+      this.#connection.now() - call.takenAt < RESEND_MS;
     this.#rejectSent((call) => call.changes > 0 && !remembered(call));
     for (const call of this.#calls.values()) {
       call.isSent = false;

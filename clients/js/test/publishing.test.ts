@@ -93,8 +93,8 @@ test("a cut: with keys it goes again, without it is not known", async () => {
   assert.equal(more, true);
 });
 
-test("not again in another epoch, after the keys are forgotten, or for the fifth time", async () => {
-  for (const why of ["epoch", "time", "sends"]) {
+test("not again in another epoch, after the keys are forgotten, by the broker's clock either, or for the fifth time", async () => {
+  for (const why of ["epoch", "time", "clock", "sends"]) {
     const { env, client, connect, greet } = scene();
     await connect();
     const keyed = client.adjust("stock/1/a", { available: -1 }, { key: "sale-1", timeoutMs: 10_000_000 });
@@ -107,7 +107,7 @@ test("not again in another epoch, after the keys are forgotten, or for the fifth
           env.pass(9_000);
         }
       }
-      greet(why === "epoch" ? { epoch: "e2" } : {});
+      greet(why === "epoch" ? { epoch: "e2" } : why === "clock" ? { now: env.now() + 3_600_000 } : {});
     }
     await assert.rejects(keyed, { code: "disconnected" }, why);
   }

@@ -7,7 +7,7 @@
  * One pass over the text, which is written as it is read. A list or map gets one byte for its head when it opens; one that turns out
  * to need a longer head is moved up when it closes, at most once for each level.
  *
- * Left to jansson: everything that is wrong; integers of more than 18 digits, numbers longer than NUMBER_BYTES_MAX, maps of more than
+ * Left to jansson: everything that is wrong; integers of more than DIGITS_MAX digits, numbers longer than NUMBER_BYTES_MAX, maps of more than
  * KEYS_MAX entries, keys with escapes, and surrogates written as escapes.
  */
 #include "proto/json_plain.h"
@@ -23,7 +23,7 @@
 
 #define KEYS_MAX 32 /* compared one by one: at most 496 comparisons of a length and a byte, nearly always */
 #define NUMBER_BYTES_MAX 47
-#define DIGITS_MAX 18 /* never past int64 */
+#define DIGITS_MAX 19 /* never past uint64; a time in nanoseconds has so many */
 
 struct plain {
     const uint8_t *at;
@@ -217,14 +217,17 @@ static const uint8_t *digits_end(const uint8_t *at, const uint8_t *end) {
 }
 
 static bool integer_put(struct buffer *out, const uint8_t *digits, const uint8_t *end, bool negative) {
-    int64_t number = 0;
+    uint64_t number = 0;
     if (end - digits > DIGITS_MAX) {
         return false;
     }
     for (; digits < end; digits++) {
-        number = 10 * number + (*digits - '0');
+        number = 10 * number + (uint64_t)(*digits - '0');
     }
-    pack_put_int(out, negative ? -number : number);
+    if (number > INT64_MAX) {
+        return false;
+    }
+    pack_put_int(out, negative ? -(int64_t)number : (int64_t)number);
     return true;
 }
 

@@ -4,6 +4,7 @@
  */
 
 #include "proto/json.h"
+#include "proto/json_plain.h"
 #include "proto/pack.h"
 #include "proto/pack_head.h"
 
@@ -148,12 +149,8 @@ static enum ahora_code refuse(enum ahora_code code, const char *text, const char
     return code;
 }
 
-enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer *out, const char **detail) {
-    return json_to_pack_bounded(text, depth_max, SIZE_MAX, out, detail);
-}
-
-enum ahora_code json_to_pack_bounded(struct span text, unsigned depth_max, size_t values_max, struct buffer *out,
-                                     const char **detail) {
+enum ahora_code json_tree_to_pack(struct span text, unsigned depth_max, size_t values_max, struct buffer *out,
+                                  const char **detail) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     size_t before = out->bytes;
     json_error_t error;
@@ -187,4 +184,17 @@ enum ahora_code json_to_pack_bounded(struct span text, unsigned depth_max, size_
     }
     buffer_cut(out, before);
     return fault != NULL ? refuse(AHORA_BAD_MESSAGE, fault, detail) : refuse(AHORA_TOO_LARGE, "does not fit", detail);
+}
+
+enum ahora_code json_to_pack(struct span text, unsigned depth_max, struct buffer *out, const char **detail) {
+    return json_to_pack_bounded(text, depth_max, SIZE_MAX, out, detail);
+}
+
+enum ahora_code json_to_pack_bounded(struct span text, unsigned depth_max, size_t values_max, struct buffer *out,
+                                     const char **detail) {
+    assert(depth_max <= PACK_DEPTH_LIMIT);
+    if (!out->failed && json_plain_to_pack(text, depth_max, values_max, out)) {
+        return AHORA_OK;
+    }
+    return json_tree_to_pack(text, depth_max, values_max, out, detail);
 }

@@ -5,7 +5,7 @@
 
 /*
  * JSON (RFC 8259) at the edge: text in becomes MessagePack, MessagePack becomes text out.
- * Reading is jansson's work, writing a stream of our own (it runs once per change). Both refuse what pack.h calls illegal.
+ * What is usual is read in one pass of our own, all else and every error by jansson; writing is a stream of our own. Both refuse what pack.h calls illegal.
  */
 #ifndef PROTO_JSON_H
 #define PROTO_JSON_H

@@ -7,6 +7,7 @@
  * JSON at the edge: what the vectors cannot say (bounds, memory, bytes that are not text), and random values against jansson.
  */
 #include "proto/json.h"
+#include "proto/json_plain.h"
 #include "proto/pack.h"
 
 #include <setjmp.h>
@@ -145,7 +146,7 @@ static void reading_stays_within_the_promised_memory(void **state) {
         buffer_clear(&out, BYTES_MAX);
         list_text_put(&text, 17000, items[i]);
         heap_peak = 0;
-        assert_int_equal(json_to_pack(buffer_span(&text), AHORA_DEPTH_MAX, &out, NULL), AHORA_OK);
+        assert_int_equal(json_tree_to_pack(buffer_span(&text), AHORA_DEPTH_MAX, SIZE_MAX, &out, NULL), AHORA_OK);
         assert_int_equal(heap_used, 0);
         if (heap_peak > JSON_MEMORY_FACTOR * text.bytes) {
             fail_msg("%s: %zu bytes for each byte", items[i], heap_peak / text.bytes);
@@ -170,9 +171,147 @@ static void want_of_memory_is_told(void **state) {
     json_get_alloc_funcs(&malloc_before, &free_before);
     json_set_alloc_funcs(heap_refuse, free);
     buffer_init(&out, BYTES_MAX);
-    assert_int_not_equal(json_to_pack(span_of_text("[\"a\"]"), AHORA_DEPTH_MAX, &out, NULL), AHORA_OK);
+    assert_int_not_equal(json_tree_to_pack(span_of_text("[\"a\"]"), AHORA_DEPTH_MAX, SIZE_MAX, &out, NULL), AHORA_OK);
     json_set_alloc_funcs(malloc_before, free_before);
     buffer_fini(&out);
+}
+
+static void both_ways_must_agree(struct span text, unsigned depth_max, size_t values_max, bool is_plain) {
+    struct buffer plain, tree;
+
+    buffer_init(&plain, BYTES_MAX);
+    buffer_init(&tree, BYTES_MAX);
+    buffer_put_text(&plain, "abc");
+    buffer_put_text(&tree, "abc");
+    if (json_plain_to_pack(text, depth_max, values_max, &plain) != is_plain) {
+        fail_msg("%.*s was%s taken", (int)text.bytes, (const char *)text.data, is_plain ? " not" : "");
+    }
+    if (is_plain) {
+        assert_int_equal(json_tree_to_pack(text, depth_max, values_max, &tree, NULL), AHORA_OK);
+    }
+    assert_true(span_equal(buffer_span(&plain), buffer_span(&tree)) && !plain.failed);
+    buffer_fini(&plain);
+    buffer_fini(&tree);
+}
+
+static void the_short_way_takes_what_is_usual_and_nothing_that_is_wrong(void **state) {
+    static const char *const taken[] = {
+        "0",
+        "-0",
+        "-0.0",
+        "999999999999999999",
+        "9223372036854775807",
+        "-9223372036854775807",
+        "1e5",
+        "1E-5",
+        "0.25",
+        " [ ] ",
+        "{ }\r\n\t",
+        "true",
+        "[false,null]",
+        "{\"a\":1,\"b\":{\"a\":[1,2.5,\"x\"]}}",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\"",
+        "\"é😀\x7f\"",
+        "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]",
+        "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]",
+        "\"\"",
+        "{\"\":\"\"}",
+        "\"1234567890123456789012345678901\"",
+        "\"12345678901234567890123456789012\"",
+    };
+    static const char *const left[] = {
+        "",
+        " ",
+        "[",
+        "{",
+        "\"",
+        "\"a",
+        "\"\\",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\n\"",
+        "\"\xff\"",
+        "\"\xe2\x82\"",
+        "01",
+        "-",
+        "+1",
+        ".5",
+        "1.",
+        "1.e5",
+        "1e",
+        "1e+",
+        "1e999",
+        "9999999999999999999",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "10000000000000000000",
+        "NaN",
+        "tru",
+        "truex",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{\"a\":1,\"a\":2}",
+        "{\"\\u0061\":1}",
+        "{1:2}",
+        "1 2",
+        "[]]",
+        "//",
+        "'a'",
+        "\xef\xbb\xbf[]",
+        "0.00000000000000000000000000000000000000000000001",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        both_ways_must_agree(span_of_text(taken[i]), AHORA_DEPTH_MAX, SIZE_MAX, true);
+    }
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        both_ways_must_agree(span_of_text(left[i]), AHORA_DEPTH_MAX, SIZE_MAX, false);
+    }
+    both_ways_must_agree(span_of("[1\0]", 4), AHORA_DEPTH_MAX, SIZE_MAX, false);
+    both_ways_must_agree(span_of_text("[[1]]"), 2, 3, true);
+    both_ways_must_agree(span_of_text("[[1]]"), 1, 3, false);
+    both_ways_must_agree(span_of_text("[[1]]"), 2, 2, false);
+    both_ways_must_agree(span_of_text("[1,2]"), 2, 3, true);
+    both_ways_must_agree(span_of_text("[1,2]"), 2, 2, false);
+    both_ways_must_agree(span_of_text("1"), 0, 1, true);
+    both_ways_must_agree(span_of_text("1"), 0, 0, false);
+}
+
+/* Where the head of a list grows: 15, 16, 65,535 and 65,536 items; of a map with up to 32 entries. */
+static void heads_grow_when_a_list_or_map_closes(void **state) {
+    static const unsigned counts[] = {0, 1, 15, 16, 17, 65535, 65536};
+    struct buffer text;
+
+    (void)state;
+    buffer_init(&text, BYTES_MAX);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        buffer_clear(&text, BYTES_MAX);
+        list_text_put(&text, counts[i], "[1,2]");
+        both_ways_must_agree(buffer_span(&text), AHORA_DEPTH_MAX, SIZE_MAX, true);
+    }
+    for (unsigned count = 0; count <= 33; count++) {
+        buffer_clear(&text, BYTES_MAX);
+        buffer_put_text(&text, "[{");
+        for (unsigned i = 0; i < count; i++) {
+            buffer_put_text(&text, i > 0 ? ",\"k" : "\"k");
+            buffer_put_decimal(&text, i);
+            buffer_put_text(&text, "\":{}");
+        }
+        buffer_put_text(&text, "}]");
+        both_ways_must_agree(buffer_span(&text), AHORA_DEPTH_MAX, SIZE_MAX, count <= 32);
+    }
+    buffer_fini(&text);
 }
 
 static void full_buffer_fails_the_writer(void **state) {
@@ -267,7 +406,7 @@ static json_t *random_value(struct random *random, unsigned depth) {
 
 static void random_values_survive_the_way_there_and_back(void **state) {
     struct random random = {20261121};
-    struct buffer packed, text;
+    struct buffer packed, text, tree;
 
     (void)state;
     buffer_init(&packed, BYTES_MAX);
@@ -282,6 +421,10 @@ static void random_values_survive_the_way_there_and_back(void **state) {
         assert_int_equal(json_to_pack(span_of_text(dumped), AHORA_DEPTH_MAX, &packed, NULL), AHORA_OK);
         assert_int_equal(pack_check(buffer_span(&packed), AHORA_DEPTH_MAX, &used), PACK_FINE);
         assert_int_equal(used, packed.bytes);
+        buffer_init(&tree, BYTES_MAX);
+        assert_int_equal(json_tree_to_pack(span_of_text(dumped), AHORA_DEPTH_MAX, SIZE_MAX, &tree, NULL), AHORA_OK);
+        assert_true(span_equal(buffer_span(&packed), buffer_span(&tree)));
+        buffer_fini(&tree);
         json_put(&text, buffer_span(&packed));
         json_t *reread = json_loadb((const char *)text.data, text.bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
         if (reread == NULL || !json_equal(value, reread)) {
@@ -341,6 +484,8 @@ int main(void) {
         cmocka_unit_test(text_of_a_million_brackets_is_refused_at_once),
         cmocka_unit_test(reading_stays_within_the_promised_memory),
         cmocka_unit_test(want_of_memory_is_told),
+        cmocka_unit_test(the_short_way_takes_what_is_usual_and_nothing_that_is_wrong),
+        cmocka_unit_test(heads_grow_when_a_list_or_map_closes),
         cmocka_unit_test(full_buffer_fails_the_writer),
         cmocka_unit_test(random_values_survive_the_way_there_and_back),
         cmocka_unit_test(decimals_are_as_short_as_printf_can_make_them),

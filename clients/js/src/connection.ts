@@ -13,7 +13,7 @@
  * A line that held less than Ms.STEADY does not begin the back-off anew, and no hint of the broker shortens it: a broker that
  * greets and cuts at once is not met with a fast loop.
  */
-import { Backoff } from "./backoff.js";
+import { drawWait } from "./backoff.js";
 import type { Emitter } from "./emitter.js";
 import { AhoraError, type ErrorCode } from "./error.js";
 import { readReply, errorOf, type Reply } from "./reply.js";
@@ -67,8 +67,8 @@ export class Connection {
   #phase: Phase = "idle";
   #line: Line | undefined;
   #generation = 0;
-  #backoff: Backoff;
   #attempt = 0;
+  #waits = 0; // drawn since the last line that held
   #refusals = 0; // 4401 since the last line that held
   #lastError: AhoraError | undefined; // of the broker, to nobody in particular: says why it closes
   #hintMs: number | undefined;
@@ -78,13 +78,11 @@ export class Connection {
   #tokenRenewAt = Infinity; // by the broker's clock
   #authId = 0;
 
-  #openBy = Infinity;
+  #phaseBy = Infinity; // it is opened, greeted, tried again, or left after a bye
   #readyAt = 0;
-  #heardAt = 0;
-  #probeBy = Infinity;
-  #leaveBy = Infinity;
+  #silentBy = 0; // something must have been heard
+  #isProbing = false;
   #renewAt = Infinity;
-  #retryAt = Infinity;
   #sleepAt = Infinity;
   #clockOffset = 0;
   #skew: number | undefined;
@@ -105,7 +103,6 @@ export class Connection {
     this.#env = env;
     this.#emitter = emitter;
     this.#token = options.token;
-    this.#backoff = new Backoff(env.random);
   }
 
   get isReady(): boolean {
@@ -114,7 +111,7 @@ export class Connection {
 
   /** After bye, what is sent would be refused. */
   get takesCalls(): boolean {
-    return this.isReady && this.#leaveBy === Infinity;
+    return this.isReady && this.#phaseBy === Infinity;
   }
 
   ticks(): number {
@@ -164,9 +161,7 @@ export class Connection {
       doubt: () => this.#probe(),
       hidden: (hidden) => this.#hidden(hidden),
     });
-    this.#backoff.attempts = 0;
-    this.#refusals = 0;
-    this.#attempt = 0;
+    this.#waits = this.#refusals = this.#attempt = 0;
     this.#begin();
   }
 
@@ -174,7 +169,7 @@ export class Connection {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.#sleepAt = Infinity;
-    this.#end("idle", reason, 1000);
+    this.#end("idle", reason);
   }
 
   /** A message to the broker; nothing if the line is not ready. */
@@ -183,34 +178,37 @@ export class Connection {
   }
 
   sendFrame(frame: Frame): void {
-    if (this.#phase === "ready") {
+    if (this.isReady) {
       this.#transmit(frame);
     }
-  }
-
-  /** What came breaks the protocol, or the line is not to be kept for another reason of ours. */
-  fail(code: ErrorCode, detail: string, cause?: unknown): void {
-    this.#lose(new AhoraError(code, detail, { cause }), 4400);
   }
 
   // ---- opening ----
 
   #begin(): void {
     this.#attempt++;
+    this.#generation++;
     this.#hinted = false;
-    const generation = ++this.#generation;
-    if (!this.#options.getToken || this.#tokenIsGood()) {
-      this.#open();
-      return;
+    this.#enter("token", Ms.TOKEN);
+    const open = this.#own(() => this.#open());
+    this.#tell({ state: "connecting", reason: this.state.reason });
+    if (this.#options.getToken && !this.#tokenIsGood()) {
+      this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(open, this.#own((error) => this.#lose(tokenFault(error))));
+    } else {
+      open();
     }
-    this.#phase = "token";
-    this.#openBy = this.#env.ticks() + Ms.TOKEN;
-    this.#tell({ state: "connecting" });
+  }
+
+  #enter(phase: Phase, ms = Infinity): void {
+    this.#phase = phase;
+    this.#phaseBy = this.#env.ticks() + ms;
     this.#arm();
-    this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(
-      () => generation === this.#generation && this.#phase === "token" && this.#open(),
-      (error: unknown) => generation === this.#generation && this.#phase === "token" && this.#lose(tokenFault(error)),
-    );
+  }
+
+  /** Made for this attempt and its line: later it does nothing. */
+  #own<A extends unknown[]>(run: (...values: A) => void): (...values: A) => void {
+    const generation = this.#generation;
+    return (...values) => generation === this.#generation && run(...values);
   }
 
   #tokenIsGood(): boolean {
@@ -230,19 +228,13 @@ export class Connection {
   }
 
   #open(): void {
-    this.#phase = "opening";
-    this.#openBy = this.#env.ticks() + Ms.OPEN;
-    this.#tell({ state: "connecting" });
-    const mine = (line: Line | undefined) => line !== undefined && line === this.#line;
-    let line: Line | undefined;
+    this.#enter("opening", Ms.OPEN);
     try {
-      line = this.#env.open(this.#url, `ahora.v1.${this.#codec.name}`, {
-        open: (protocol) => mine(line) && this.#opened(protocol),
-        frame: (frame) => mine(line) && this.#frame(frame),
-        close: (code, reason) => mine(line) && this.#closed(code, reason),
+      this.#line = this.#env.open(this.#url, this.#protocol, {
+        open: this.#own((protocol) => this.#opened(protocol)),
+        frame: this.#own((frame) => this.#frame(frame)),
+        close: this.#own((code, reason) => this.#closed(code, reason)),
       });
-      this.#line = line;
-      this.#arm();
     } catch (error) {
       if (error instanceof AhoraError) {
         this.#end("idle", error);
@@ -252,9 +244,13 @@ export class Connection {
     }
   }
 
+  get #protocol(): string {
+    return `ahora.v1.${this.#codec.name}`;
+  }
+
   #opened(protocol: string): void {
-    if (protocol !== `ahora.v1.${this.#codec.name}`) {
-      this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`), 1000);
+    if (protocol !== this.#protocol) {
+      this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`));
       return;
     }
     const { name, source, onLost, graceMs } = this.#options;
@@ -267,20 +263,18 @@ export class Connection {
     if (this.#phase !== "greeting") {
       throw new TypeError("two welcomes");
     }
-    const sameEpoch = reply.epoch === this.epoch;
-    const now = this.#env.ticks();
-    this.#phase = "ready";
-    this.epoch = reply.epoch;
+    const { epoch, session, server, limits } = reply;
+    const sameEpoch = epoch === this.epoch;
+    this.epoch = epoch;
     this.beatMs = Math.min(600_000, Math.max(100, reply.beat_ms));
-    this.#readyAt = now;
-    this.#openBy = Infinity;
+    this.#heard();
+    this.#readyAt = this.#env.ticks();
     this.#lastError = undefined;
     this.#clock(reply.now);
+    this.#enter("ready");
     this.#planRenewal();
-    const { epoch, session, server, limits } = reply;
     this.#tell({ state: "connected", epoch, session, server, limits });
-    this.#arm();
-    if (this.#phase === "ready") {
+    if (this.isReady) {
       this.parts.forEach((part) => part.ready(sameEpoch));
     }
   }
@@ -291,14 +285,18 @@ export class Connection {
     try {
       this.#line?.send(frame);
     } catch (error) {
-      this.fail("disconnected", "closed", error);
+      this.#lose(new AhoraError("disconnected", "closed", { cause: error }), 4400);
     }
+  }
+
+  #heard(): void {
+    this.#isProbing = false;
+    this.#silentBy = this.#env.ticks() + 2 * this.beatMs;
   }
 
   #frame(frame: string | ArrayBuffer): void {
     const line = this.#line;
-    this.#heardAt = this.#env.ticks();
-    this.#probeBy = Infinity;
+    this.#heard();
     if (this.takesCalls) {
       this.#lastError = this.#hintMs = undefined; // the session went on
     }
@@ -311,7 +309,7 @@ export class Connection {
       }
     } catch (error) {
       if (this.#line === line) {
-        this.fail("bad_frame", String(error).slice(0, 200), error);
+        this.#lose(new AhoraError("bad_frame", String(error).slice(0, 200), { cause: error }), 4400);
       }
     }
     this.parts.forEach((part) => part.flush?.());
@@ -324,9 +322,8 @@ export class Connection {
         return;
       case "bye":
         this.#hintMs = reply.retry_ms;
-        this.#leaveBy = this.#env.ticks() + Ms.LEAVE;
         this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
-        this.#arm();
+        this.#enter(this.#phase, Ms.LEAVE);
         return;
       case "beat":
       case "pong":
@@ -395,22 +392,20 @@ export class Connection {
   }
 
   #renew(): void {
-    const generation = this.#generation;
-    const current = () => generation === this.#generation;
     this.#renewAt = Infinity;
     this.#ask("expiring")
-      .then((token) => {
-        if (current()) {
+      .then(
+        this.#own((token) => {
           this.#authId = this.nextId();
           this.send({ op: "auth", id: this.#authId, token });
-        }
-      })
-      .catch((error: unknown) => current() && this.#emitter.emit("error", tokenFault(error)))
-      .then(() => current() && this.#planRenewal(Ms.RENEW * (1 + this.random())));
+        }),
+      )
+      .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
+      .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.random()))));
   }
 
   #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
-    const mine = reply.id !== undefined && reply.id === this.#authId;
+    const mine = reply.id === this.#authId;
     if (mine && reply.op === "error") {
       this.#token = undefined;
       this.#emitter.emit("error", errorOf(reply));
@@ -421,50 +416,43 @@ export class Connection {
   // ---- losing ----
 
   #isSteady(): boolean {
-    return this.#phase === "ready" && this.#env.ticks() - this.#readyAt >= Ms.STEADY;
+    return this.isReady && this.#env.ticks() - this.#readyAt >= Ms.STEADY;
   }
 
   #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
-    if (!["token", "opening", "greeting", "ready"].includes(this.#phase)) {
-      return;
-    }
     const hint = Math.min(Ms.RETRY_MAX, this.#hintMs ?? -1);
     const steady = this.#isSteady();
     if (steady) {
-      this.#backoff.attempts = this.#attempt = 0;
+      this.#waits = this.#attempt = 0;
     }
     this.#hintMs = undefined;
     this.#hinted = hint >= 0;
-    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, this.#backoff.nextMs());
-    this.#retryAt = this.#env.ticks() + wait;
-    this.#end("waiting", reason, closeCode, this.#env.now() + wait);
+    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, drawWait(this.#waits++, this.random()));
+    this.#end("waiting", reason, closeCode, wait);
   }
 
   /** Leaves the line, whatever it is doing, for `phase`. */
-  #end(phase: "idle" | "waiting" | "asleep", reason: AhoraError, closeCode = 1000, retryAt?: number): void {
+  #end(phase: "idle" | "waiting" | "asleep", reason: AhoraError, closeCode = 1000, wait = Infinity): void {
     const line = this.#line;
+    const retryAt = wait < Infinity ? this.#env.now() + wait : undefined;
+    const final = phase === "idle";
     this.#line = undefined;
     this.#generation++;
-    this.#phase = phase;
-    this.#openBy = this.#probeBy = this.#leaveBy = this.#renewAt = Infinity;
+    this.#renewAt = Infinity;
     this.#authId = 0;
     this.#lastError = undefined;
+    this.#enter(phase, wait);
+    const tell = this.#own(() => this.#tell({ state: "disconnected", reason, retryAt, final }));
     line?.close(closeCode);
     this.parts.forEach((part) => part.lost());
-    if (this.#phase === phase && !this.#line) {
-      this.#tell({ state: "disconnected", reason, retryAt, final: phase === "idle" });
-      this.#arm();
-    }
+    tell(); // unless a listener has connected meanwhile
     this.parts.forEach((part) => part.flush?.());
   }
 
-  #tell(state: Partial<ConnectionState> & Pick<ConnectionState, "state">): void {
-    if (state.state === "connecting" && this.state.state === "connecting" && this.state.attempt === this.#attempt) {
-      return;
-    }
-    const reason = state.state === "connecting" ? this.state.reason : state.reason;
-    this.state = Object.freeze({ ...state, reason, attempt: this.#attempt, final: state.final ?? false });
-    if (this.state.final && reason) {
+  #tell(state: Omit<ConnectionState, "attempt" | "final"> & { final?: boolean }): void {
+    this.state = Object.freeze({ attempt: this.#attempt, final: false, ...state });
+    const { final, reason } = this.state;
+    if (final && reason) {
       this.parts.forEach((part) => part.cancel?.(reason));
     }
     this.#emitter.emit("state", this.state);
@@ -472,22 +460,15 @@ export class Connection {
 
   // ---- time ----
 
+  /** Whether a page that is hidden for long lets the line go. */
+  get #mayRest(): boolean {
+    return this.isReady || this.#phase === "waiting";
+  }
+
   #deadline(): number {
-    switch (this.#phase) {
-      case "token":
-      case "opening":
-      case "greeting":
-        return this.#openBy;
-      case "waiting":
-        return Math.min(this.#retryAt, this.#sleepAt);
-      case "ready": {
-        const look = this.#env.ticks() + Math.min(Ms.TICK, this.beatMs);
-        const silent = this.#probeBy === Infinity ? this.#heardAt + 2 * this.beatMs : this.#probeBy;
-        return Math.min(silent, this.#leaveBy, this.#renewAt, this.#sleepAt, look);
-      }
-      default:
-        return Infinity;
-    }
+    const look = this.#env.ticks() + Math.min(Ms.TICK, this.beatMs);
+    const ready = this.isReady ? Math.min(this.#silentBy, this.#renewAt, look) : Infinity;
+    return Math.min(this.#phaseBy, ready, this.#mayRest ? this.#sleepAt : Infinity);
   }
 
   #arm(): void {
@@ -503,32 +484,34 @@ export class Connection {
     const offset = this.#env.now() - now;
     const jumped = Math.abs(offset - this.#clockOffset) > Ms.JUMP;
     this.#clockOffset = offset;
-    if (this.#phase === "waiting" && now >= this.#retryAt && now < this.#sleepAt) {
-      this.#begin();
-    } else if (now >= this.#openBy) {
-      this.#lose(
-        this.#phase === "token" ? tokenFault("no answer in time") : new AhoraError("connect_failed", "no answer in time"),
-      );
-    } else if (this.#phase === "ready") {
-      this.#onTimeReady(now, jumped);
+    if (now >= this.#phaseBy) {
+      this.#phaseIsOver(now);
+    } else if (this.isReady) {
+      this.#look(now, jumped);
     }
-    if (now >= this.#sleepAt && (this.#phase === "ready" || this.#phase === "waiting")) {
+    if (now >= this.#sleepAt && this.#mayRest) {
       this.#fallAsleep(now);
     }
     this.#arm();
   }
 
-  #onTimeReady(now: number, jumped: boolean): void {
-    const silence = now - this.#heardAt;
-    if (now >= this.#leaveBy) {
-      this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
-    } else if (now >= this.#probeBy) {
-      this.#lose(new AhoraError("silent", "no pong"), 4000);
-    } else if (silence >= 3 * this.beatMs || jumped) {
+  #phaseIsOver(now: number): void {
+    const late = "no answer in time";
+    if (this.#phase !== "waiting") {
+      const why = this.#phase === "token" ? tokenFault(late) : this.#lastError; // that is a bye
+      this.#lose(why ?? new AhoraError("connect_failed", late));
+    } else if (now < this.#sleepAt) {
+      this.#begin();
+    }
+  }
+
+  #look(now: number, jumped: boolean): void {
+    const late = now - this.#silentBy;
+    if (late >= 0 && (this.#isProbing || (late < this.beatMs && !jumped))) {
+      this.#lose(new AhoraError("silent", this.#isProbing ? "no pong" : "no beat"), 4000);
+    } else if (late >= 0 || jumped) {
       // We are the ones who were away: what came meanwhile may not have been read yet
       this.#probe();
-    } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
-      this.#lose(new AhoraError("silent", "no beat"), 4000);
     } else if (now >= this.#renewAt) {
       this.#renew();
     }
@@ -536,8 +519,9 @@ export class Connection {
 
   /** A ping that must be answered soon. Whatever comes is an answer. */
   #probe(): void {
-    if (this.#phase === "ready" && this.#probeBy === Infinity) {
-      this.#probeBy = this.#env.ticks() + Ms.PROBE;
+    if (this.isReady && !this.#isProbing) {
+      this.#isProbing = true;
+      this.#silentBy = this.#env.ticks() + Ms.PROBE;
       this.send({ op: "ping", id: this.nextId() });
       this.#arm();
     }

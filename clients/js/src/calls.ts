@@ -155,17 +155,17 @@ export class Calls implements Part {
     }
   }
 
-  /** True if it was an answer to a call. Throws if it fits none. */
-  reply(reply: Reply): boolean {
+  /** Throws if it answers something else than it was asked. */
+  reply(reply: Reply): void {
     const isError = reply.op === "error";
     if (!isError && reply.op !== "published" && reply.op !== "snapshot") {
-      return false;
+      return;
     }
     const results = reply.op === "published" ? reply.results : [];
     [reply as { retry_ms?: number }, ...results.map(({ error }) => error)].forEach((body) => this.#hold(body?.retry_ms));
     const call = this.#calls.get(reply.id ?? 0);
     if (!call?.isSent) {
-      return !isError; // given up by the caller
+      return; // given up by the caller, or no call
     }
     if (isError) {
       call.reject(errorOf(reply));
@@ -174,7 +174,6 @@ export class Calls implements Part {
     } else {
       throw new TypeError(`${reply.op} that nobody asked for`);
     }
-    return true;
   }
 
   #hold(retryMs: number | undefined): void {

@@ -38,8 +38,8 @@ type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "
 /** What lives on the line: documents, and calls. */
 export interface Part {
   ready(sameEpoch: boolean): void;
-  /** True if the message was for it; throws if it breaks the protocol. */
-  reply(reply: Reply): boolean;
+  /** Looks whether the message is for it; throws if it breaks the protocol. */
+  reply(reply: Reply): void;
   /** after the last message of a frame */
   flush?(): void;
   lost(): void;
@@ -334,16 +334,18 @@ export class Connection {
         if (this.#answersAuth(reply)) {
           return;
         }
-        if (reply.op === "error" && !reply.id) {
-          this.#lastError = errorOf(reply);
-          this.#hintMs = reply.retry_ms ?? this.#hintMs;
-        }
+    }
+    const stray = reply.op === "error" && !reply.id ? errorOf(reply) : undefined; // to nobody in particular
+    if (stray) {
+      this.#lastError = stray;
+      this.#hintMs = stray.retryMs ?? this.#hintMs;
     }
     if (this.#phase !== "ready" && reply.op !== "error") {
       throw new TypeError(`${reply.op} before welcome`);
     }
-    if (!this.parts.some((part) => part.reply(reply)) && reply.op === "error" && !reply.id) {
-      this.#emitter.emit("error", errorOf(reply));
+    this.parts.forEach((part) => part.reply(reply));
+    if (stray) {
+      this.#emitter.emit("error", stray);
     }
   }
 

@@ -26,28 +26,18 @@ export function freeze<T>(value: T, depth = 0): T {
   return Object.freeze(value);
 }
 
-/** A plain assignment to `__proto__` would set the prototype. */
-function put(fields: Record<string, Value>, key: string, value: Value): void {
-  if (key === "__proto__") {
-    Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true });
-  } else {
-    fields[key] = value;
-  }
-}
-
-/** RFC 7396. `target` stays as it is; parts that the patch does not name are shared with it, so that unchanged parts stay identical. */
-export function merge(target: Value | undefined, patch: Fields, depth = 0): Fields {
-  if (depth > DEPTH_MAX) {
-    throw new RangeError("nested too deep");
-  }
-  const merged: Record<string, Value> = isFields(target) ? { ...target } : {};
-  for (const key of Object.keys(patch)) {
-    const value = patch[key] as Value;
+/**
+ * RFC 7396. `target` stays as it is; parts that the patch does not name are shared with it, so that unchanged parts stay identical.
+ * The patch was frozen before, so it does not nest too deep. By way of a Map, as an assignment to `__proto__` would set the prototype.
+ */
+export function merge(target: Value | undefined, patch: Fields): Fields {
+  const merged = new Map(Object.entries(isFields(target) ? target : {}));
+  for (const [key, value] of Object.entries(patch)) {
     if (value === null) {
-      delete merged[key];
+      merged.delete(key);
     } else {
-      put(merged, key, isFields(value) ? merge(Object.hasOwn(merged, key) ? merged[key] : undefined, value, depth + 1) : value);
+      merged.set(key, isFields(value) ? merge(merged.get(key), value) : value);
     }
   }
-  return merged;
+  return Object.fromEntries(merged);
 }

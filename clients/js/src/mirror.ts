@@ -9,7 +9,7 @@ import type { Connection, Part } from "./connection.js";
 import { entryOf, type HeldEntry } from "./entry.js";
 import { errorOf, type Reply } from "./reply.js";
 import { Feed, viewKey, type View } from "./feed.js";
-import { type Fields, merge } from "./merge.js";
+import { type Fields, freeze, merge } from "./merge.js";
 import type { Move } from "./types.js";
 
 const RETRY_MS = 1_000; // a subscription refused for a passing reason that names no time
@@ -231,28 +231,9 @@ export class Mirror implements Part {
 
   // ---- messages ----
 
-  /** True if it was about a subscription. Throws what is wrong with it. */
-  reply(reply: Reply): boolean {
-    switch (reply.op) {
-      case "set":
-        return this.#set(reply);
-      case "patch":
-        return this.#patch(reply);
-      case "remove":
-        return this.#remove(reply);
-      case "subscribed":
-        return this.#subscribed(reply);
-      case "live":
-        return this.#live(reply);
-      case "beat":
-        return this.#beat(reply);
-      case "ok":
-        return this.#ok(reply);
-      case "error":
-        return this.#refused(reply);
-      default:
-        return false;
-    }
+  /** Throws what is wrong with it. */
+  reply<K extends Reply["op"]>(reply: ReplyOf<K> & { op: K }): void {
+    this.#takes[reply.op]?.(reply);
   }
 
   #feedsOf(doc: Doc): readonly Feed[] {
@@ -273,45 +254,7 @@ export class Mirror implements Part {
     return entryOf(this.#connection.now, { ...reply, topic, data });
   }
 
-  #set(reply: ReplyOf<"set">): true {
-    const { topic, seq, ref, data } = reply;
-    let doc = this.#docs.get(topic);
-    const newer = !doc || seq > doc.seq;
-    if (!doc) {
-      if (this.#docs.size >= this.#documentsMax) {
-        throw new RangeError("too many documents");
-      }
-      doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };
-      this.#docs.set(topic, doc);
-    } else if (newer) {
-      doc.seq = seq;
-      doc.entry = this.#entry(topic, reply, data);
-    }
-    if (doc.ref !== ref) {
-      this.#refs.delete(doc.ref);
-      doc.ref = ref;
-    }
-    this.#refs.set(ref, doc);
-    return this.#deliver(doc, newer);
-  }
-
-  #patch(reply: ReplyOf<"patch">): true {
-    const { seq, data } = reply;
-    const doc = this.#refs.get(reply.ref);
-    if (!doc) {
-      throw new TypeError("a patch of nothing");
-    }
-    const held = doc.entry;
-    const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
-    if (newer) {
-      const merges = data && seq > doc.seq && Object.keys(data).length > 0;
-      doc.seq = seq;
-      doc.entry = this.#entry(doc.topic, reply, merges ? merge(held.data, data) : held.data);
-    }
-    return this.#deliver(doc, newer, data);
-  }
-
-  #deliver(doc: Doc, newer: boolean, patch?: Fields): true {
+  #deliver(doc: Doc, newer: boolean, patch?: Fields): void {
     const { topic, entry } = doc;
     const feeds = this.#feedsOf(doc).filter((feed) => feed.sent);
     const shared = feeds.length + this.#unsubs.size > 1; // of what is unsubscribed something may still be under way
@@ -327,94 +270,129 @@ export class Mirror implements Part {
         }
       }
     }
-    return true;
   }
 
-  #remove({ topic, seq, why }: ReplyOf<"remove">): true {
-    const doc = this.#docs.get(topic);
-    if (doc && seq >= doc.seq) {
-      for (const feed of this.#feedsOf(doc)) {
-        feed.remove(topic, why);
+  /** What each message does; an `id` may be that of a call. */
+  readonly #takes: { readonly [K in Reply["op"]]?: (reply: ReplyOf<K>) => void } = {
+    set: (reply) => {
+      const { topic, seq, ref, data } = reply;
+      let doc = this.#docs.get(topic);
+      const newer = !doc || seq > doc.seq;
+      if (!doc) {
+        if (this.#docs.size >= this.#documentsMax) {
+          throw new RangeError("too many documents");
+        }
+        doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };
+        this.#docs.set(topic, doc);
+      } else if (newer) {
+        doc.seq = seq;
+        doc.entry = this.#entry(topic, reply, data);
       }
-      this.#dropDoc(doc);
-    }
-    return true;
-  }
-
-  #subscribed({ id, resumed }: ReplyOf<"subscribed">): true {
-    const feed = this.#feeds.get(id);
-    if (feed?.sent) {
-      if (!resumed) {
-        // From here to the next `live` a cut must not resume
-        feed.resyncFrom = this.#count;
-        feed.token = undefined;
+      if (doc.ref !== ref) {
+        this.#refs.delete(doc.ref);
+        doc.ref = ref;
       }
-      feed.setState("subscribing");
-    }
-    return true;
-  }
+      this.#refs.set(ref, doc);
+      this.#deliver(doc, newer);
+    },
 
-  #live({ id, seq, skipped }: ReplyOf<"live">): true {
-    const feed = this.#feeds.get(id);
-    if (feed?.sent && !feed.moving) {
-      // else unsubscribed meanwhile, or one comes after the move, too
-      const gone = [...feed.entries.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
-      gone.forEach((topic) => feed.remove(topic, "gone"));
-      if (gone.length > 0) {
-        this.#sweepOrphans();
+    patch: (reply) => {
+      const { seq, data } = reply;
+      const doc = this.#refs.get(reply.ref);
+      if (!doc) {
+        throw new TypeError("a patch of nothing");
       }
-      feed.reach(this.#connection.epoch, seq);
-      feed.live(skipped ?? 0);
-    }
-    return true;
-  }
+      const held = doc.entry;
+      const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
+      if (newer) {
+        const merges = data && seq > doc.seq && Object.keys(data).length > 0;
+        doc.seq = seq;
+        doc.entry = this.#entry(doc.topic, reply, merges ? merge(held.data, freeze(data)) : held.data);
+      }
+      this.#deliver(doc, newer, data);
+    },
 
-  #beat({ seq }: ReplyOf<"beat">): true {
-    for (const feed of this.#feeds.values()) {
-      if (feed.state === "live" && feed.sent && seq > feed.seq) {
+    remove: ({ topic, seq, why }) => {
+      const doc = this.#docs.get(topic);
+      if (doc && seq >= doc.seq) {
+        for (const feed of this.#feedsOf(doc)) {
+          feed.remove(topic, why);
+        }
+        this.#dropDoc(doc);
+      }
+    },
+
+    subscribed: ({ id, resumed }) => {
+      const feed = this.#feeds.get(id);
+      if (feed?.sent) {
+        if (!resumed) {
+          // From here to the next `live` a cut must not resume
+          feed.resyncFrom = this.#count;
+          feed.token = undefined;
+        }
+        feed.setState("subscribing");
+      }
+    },
+
+    live: ({ id, seq, skipped }) => {
+      const feed = this.#feeds.get(id);
+      if (feed?.sent && !feed.moving) {
+        // else unsubscribed meanwhile, or one comes after the move, too
+        const gone = [...feed.entries.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
+        gone.forEach((topic) => feed.remove(topic, "gone"));
+        if (gone.length > 0) {
+          this.#sweepOrphans();
+        }
         feed.reach(this.#connection.epoch, seq);
+        feed.live(skipped ?? 0);
       }
-    }
-    return true;
-  }
+    },
 
-  #ok({ id }: ReplyOf<"ok">): boolean {
-    const feed = this.#feeds.get(id);
-    if (feed?.moving) {
+    beat: ({ seq }) => {
+      for (const feed of this.#feeds.values()) {
+        if (feed.state === "live" && feed.sent && seq > feed.seq) {
+          feed.reach(this.#connection.epoch, seq);
+        }
+      }
+    },
+
+    ok: ({ id }) => {
+      const feed = this.#feeds.get(id);
+      this.#unsubs.delete(id);
+      if (!feed?.moving) {
+        this.#sweepOrphans();
+        return;
+      }
       feed.moving = false;
       if (feed.moveLater) {
         this.#sendMove(feed);
       }
-      return true;
-    }
-    const known = this.#unsubs.delete(id);
-    this.#sweepOrphans();
-    return known;
-  }
+    },
 
-  #refused(reply: ReplyOf<"error">): boolean {
-    const id = reply.id ?? 0;
-    const feed = this.#feeds.get(id);
-    if (!feed?.sent) {
-      return this.#unsubs.delete(id);
-    }
-    const error = errorOf(reply);
-    if (feed.moving) {
-      // The circle stays where it was on the broker's side; the caller knows, and may move again
-      feed.moving = false;
-      feed.setState(feed.synced ? "live" : "subscribing");
-    } else {
-      feed.error = error;
-      feed.lose();
-      if (error.retryMs || PASSING.includes(error.code)) {
-        feed.againAt = this.#connection.ticks() + Math.min(600_000, error.retryMs || RETRY_MS);
-        this.#resend();
-      } else {
-        this.#forget(feed);
-        feed.setState("unsubscribed");
+    error: (reply) => {
+      const id = reply.id ?? 0;
+      const feed = this.#feeds.get(id);
+      this.#unsubs.delete(id);
+      if (!feed?.sent) {
+        return;
       }
-    }
-    feed.tell("error", error);
-    return true;
-  }
+      const error = errorOf(reply);
+      if (feed.moving) {
+        // The circle stays where it was on the broker's side; the caller knows, and may move again
+        feed.moving = false;
+        feed.setState(feed.synced ? "live" : "subscribing");
+      } else {
+        feed.error = error;
+        feed.lose();
+        if (error.retryMs || PASSING.includes(error.code)) {
+          feed.againAt = this.#connection.ticks() + Math.min(600_000, error.retryMs || RETRY_MS);
+          this.#resend();
+        } else {
+          this.#forget(feed);
+          feed.setState("unsubscribed");
+        }
+      }
+      feed.tell("error", error);
+    },
+  };
 }

@@ -9,17 +9,16 @@ import type { Mirror } from "./mirror.js";
 import type { Entry, Move, Signal, SubscriptionEvent, SubscriptionEvents, SubscriptionState } from "./types.js";
 
 type Snapshot<D> = ReadonlyMap<string, Entry<D>>;
-type Push<D> = (event: SubscriptionEvent<D>) => void;
 
 /** One caller's view of documents. Several that want the same share what is on the wire, and the snapshot. */
 export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent<D>> {
   #feed: Feed;
   #isOver = false;
+  #joins = false; // it is about to be told what those before were told
   #over: AhoraError | undefined;
   #stopSignal: (() => void) | undefined;
   readonly #mirror: Mirror;
   readonly #emitter: Emitter<SubscriptionEvents<D>>;
-  readonly #loops = new Set<Push<D>>();
 
   /** @internal */
   constructor(feed: Feed, mirror: Mirror, failed: (error: unknown) => void, signal: Signal | undefined) {
@@ -116,22 +115,23 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
   [Symbol.asyncIterator](): AsyncGenerator<SubscriptionEvent<D>, undefined> {
     const waiting = new Map<string, SubscriptionEvent<D>>();
     let wake = () => {};
-    const push: Push<D> = (event) => {
+    const push = (event: SubscriptionEvent<D>) => {
       const key = event.type === "sync" ? "" : event.entry.topic;
       waiting.delete(key);
       waiting.set(key, event);
       wake();
     };
-    this.#loops.add(push);
-    const off = this.#emitter.on("state", () => wake());
-    const over = () => {
-      off();
-      this.#loops.delete(push);
-    };
-    if (this.state === "live") {
+    const offs = [
+      this.on("sync", (snapshot, skipped) => push({ type: "sync", snapshot, skipped })),
+      this.on("update", (entry, update) => push({ type: "update", entry, ...update })),
+      this.on("stale", (entry) => push({ type: "stale", entry })),
+      this.on("remove", (entry, why) => push({ type: "remove", entry, why })),
+      this.on("state", () => wake()),
+    ];
+    if (this.state === "live" && !this.#joins) {
       push({ type: "sync", snapshot: this.snapshot, skipped: 0 });
     }
-    return this.#loop(waiting, (run) => (wake = run), over);
+    return this.#loop(waiting, (run) => (wake = run), () => offs.forEach((off) => off()));
   }
 
   async *#loop(waiting: Map<string, SubscriptionEvent<D>>, onWake: (run: () => void) => void, over: () => void) {
@@ -141,15 +141,13 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
           waiting.delete(key);
           yield event;
         }
-        if (this.#isOver && waiting.size === 0) {
+        if (this.#isOver) {
           if (this.#over) {
             throw this.#over;
           }
           return undefined;
         }
-        if (waiting.size === 0) {
-          await new Promise<void>(onWake);
-        }
+        await new Promise<void>(onWake);
       }
     } finally {
       over();
@@ -160,7 +158,9 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
     feed.handles.add(this.#hear);
     if (feed.state === "live") {
       // Who joins is told what those before were told, once there was time to listen
+      this.#joins = true;
       void Promise.resolve().then(() => {
+        this.#joins = false;
         if (this.#feed === feed && this.state === "live") {
           this.#emitter.emit("change", this.snapshot);
           this.#emitter.emit("sync", this.snapshot, 0);
@@ -172,20 +172,9 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
   readonly #hear: Hear = (event, ...values) => {
     if (event === "state" && this.#feed.state === "unsubscribed") {
       this.#end(this.#feed.error);
-      return;
+    } else {
+      this.#emitter.emit(event, ...(values as never));
     }
-    const [entry, more] = values as unknown as [Entry<D>, object];
-    if (this.#loops.size > 0) {
-      const events: { [type: string]: () => object } = {
-        sync: () => ({ snapshot: this.snapshot, skipped: more }),
-        update: () => ({ entry, ...more }),
-        stale: () => ({ entry }),
-        remove: () => ({ entry, why: more }),
-      };
-      const made = events[event]?.();
-      this.#loops.forEach((push) => made && push({ type: event, ...made } as SubscriptionEvent<D>));
-    }
-    this.#emitter.emit(event, ...(values as never));
   };
 
   #end(error?: AhoraError): void {

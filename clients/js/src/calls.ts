@@ -12,7 +12,7 @@
 import type { Connection, Part } from "./connection.js";
 import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
-import type { Frame, Signal } from "./types.js";
+import type { Change, Frame, PublishOptions, Signal } from "./types.js";
 
 const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
 const SENDS_MAX = 4; // a publish that went down with so many lines is not tried again: it may be the cause
@@ -27,16 +27,17 @@ export interface CallOptions {
 
 type Answer = Extract<Reply, { op: "published" | "snapshot" }>;
 
-export interface CallKind {
-  /** of a publish; 0 for a get */
-  readonly changes: number;
-  /** sent again after a cut: a get, or every change has a key */
-  readonly repeatable: boolean;
-  /** settled when it is handed to the line */
-  readonly silent: boolean;
+export interface Request {
+  readonly op: "pub" | "get";
+  readonly changes?: readonly Change[];
+  readonly ack?: PublishOptions["ack"];
+  readonly [field: string]: unknown;
 }
 
-interface Call extends CallKind {
+interface Call {
+  readonly changes: readonly Change[];
+  /** settled when it is handed to the line */
+  readonly isSilent: boolean;
   readonly frame: Frame;
   sends: number;
   isSent: boolean;
@@ -49,16 +50,12 @@ interface Call extends CallKind {
 
 export class Calls implements Part {
   readonly #connection: Connection;
-  readonly #max: number;
-  readonly #timeoutMs: number;
   readonly #calls = new Map<number, Call>(); // in order
   #holdUntil = 0;
   #cancelPump = () => {};
 
-  constructor(connection: Connection, max = 10_000, timeoutMs = 30_000) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.#max = max;
-    this.#timeoutMs = timeoutMs;
   }
 
   busy(): boolean {
@@ -66,16 +63,18 @@ export class Calls implements Part {
   }
 
   /** Rejects with AhoraError, or with the signal's reason. undefined: handed to the line, no answer wanted. */
-  async make(message: object, kind: CallKind, options: CallOptions): Promise<Answer | undefined> {
-    const { signal, timeoutMs = this.#timeoutMs } = options;
+  async make(request: Request, options: CallOptions): Promise<Answer | undefined> {
+    const { outboxMax = 10_000, timeoutMs: usual = 30_000 } = this.#connection.settings;
+    const { signal, timeoutMs = usual } = options;
+    const { changes = [], ack } = request;
     const id = this.#connection.nextId();
     if (signal?.aborted) {
       throw signal.reason;
     }
-    if (this.#calls.size >= this.#max) {
+    if (this.#calls.size >= outboxMax) {
       throw new AhoraError("outbox_full", "too many wait", { sent: false });
     }
-    const frame = this.#connection.encode({ ...message, id });
+    const frame = this.#connection.encode({ ...request, id });
     return new Promise((resolve, reject) => {
       const end = <T>(settle: (value: T) => void) => (value: T) => {
         this.#calls.delete(id);
@@ -83,7 +82,8 @@ export class Calls implements Part {
         signal?.removeEventListener("abort", onAbort);
         settle(value);
       };
-      const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
+      const isSilent = ack === "none";
+      const call: Call = { changes, isSilent, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
       const onAbort = () => call.reject(signal?.reason);
       const tooLate = () => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 }));
       const cancel = this.#connection.timer(tooLate, timeoutMs);
@@ -118,7 +118,7 @@ export class Calls implements Part {
     call.takenAt = Math.min(call.takenAt, this.#connection.now());
     call.sends++;
     this.#connection.sendFrame(call.frame);
-    if (call.silent && this.#connection.isReady) {
+    if (call.isSilent && this.#connection.isReady) {
       call.settle(undefined);
     }
   }
@@ -133,7 +133,8 @@ export class Calls implements Part {
 
   lost(): void {
     this.#cancelPump();
-    this.#rejectSent(({ repeatable }) => !repeatable);
+    // A get goes again, and a publish whose changes all have keys
+    this.#rejectSent(({ changes }) => !changes.every(({ key }) => key !== undefined));
   }
 
   ready(sameEpoch: boolean): void {
@@ -142,7 +143,7 @@ export class Calls implements Part {
       call.sends < SENDS_MAX &&
       this.#connection.ticks() - call.firstSentAt < RESEND_MS &&
       this.#connection.now() - call.takenAt < RESEND_MS;
-    this.#rejectSent((call) => call.changes > 0 && !remembered(call));
+    this.#rejectSent((call) => call.changes.length > 0 && !remembered(call));
     for (const call of this.#calls.values()) {
       call.isSent = false;
     }
@@ -169,7 +170,7 @@ export class Calls implements Part {
     }
     if (isError) {
       call.reject(errorOf(reply));
-    } else if (call.changes === results.length && (reply.op === "published") === call.changes > 0) {
+    } else if (call.changes.length === results.length && (reply.op === "published") === results.length > 0) {
       call.settle(reply);
     } else {
       throw new TypeError(`${reply.op} that nobody asked for`);

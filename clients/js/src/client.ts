@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ahora authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type CallKind, type CallOptions, Calls } from "./calls.js";
+import { type CallOptions, Calls, type Request } from "./calls.js";
 import { readChanges, throwFirst } from "./changes.js";
 import { entryOf } from "./entry.js";
 import { AhoraError, type PublishResult } from "./error.js";
@@ -19,7 +19,7 @@ export class Client extends Reader {
 
   constructor(options: ClientOptions = {}) {
     super(options);
-    this.#calls = new Calls(this.wire, options.outboxMax, options.timeoutMs);
+    this.#calls = new Calls(this.wire);
     this.wire.parts.push(this.#calls);
   }
 
@@ -33,9 +33,7 @@ export class Client extends Reader {
     const list = (isList ? given : [given]) as readonly Change[];
     const { atomic, ack } = options;
     const changes = readChanges(list, isList, options, () => this.#makeKey());
-    const repeatable = changes.every(({ key }) => key !== undefined);
-    const kind = { repeatable, changes: changes.length, silent: ack === "none" };
-    const reply = await this.#call({ op: "pub", changes, atomic: atomic || undefined, ack }, kind, options);
+    const reply = await this.#call({ op: "pub", changes, atomic: atomic || undefined, ack }, options);
     const results = reply?.op === "published" ? reply.results.map(resultOf) : changes.map(() => ({ seq: 0 }));
     if (atomic || !isList) {
       throwFirst(results);
@@ -80,20 +78,19 @@ export class Client extends Reader {
 
   async get<const P extends string>(match: P | readonly P[], options: GetOptions<DocumentOf<P>> = {}): Promise<Got<DocumentOf<P>>> {
     const { where, near, limit } = options;
-    const message = { op: "get", match, where, near, limit };
-    const reply = await this.#call(message, { repeatable: true, changes: 0, silent: false }, options);
+    const reply = await this.#call({ op: "get", match, where, near, limit }, options);
     const { seq, items, more = false } = reply as Extract<Reply, { op: "snapshot" }>;
     const entries = items.map((item) => entryOf(this.wire.now, item));
     return { seq, items: entries as unknown as Entry<DocumentOf<P>>[], more };
   }
 
-  #call(message: object, kind: CallKind, options: CallOptions) {
+  #call(request: Request, options: CallOptions) {
     this.assertOpen();
     const { final, reason } = this.wire.state;
     if (final && reason) {
       throw new AhoraError(reason.code, reason.detail, { sent: false });
     }
-    const answer = this.#calls.make(message, kind, options);
+    const answer = this.#calls.make(request, options);
     this.wire.want();
     return answer;
   }

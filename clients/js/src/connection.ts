@@ -57,7 +57,17 @@ const CLOSES: Record<number, ErrorCode> = {
   4429: "too_many",
 };
 
+/** What the app asked for, and what stands in for the rest. */
+export interface Settings extends ClientOptions {
+  url: string;
+  codec: Codec;
+  environment: Environment;
+}
+
 export class Connection {
+  readonly #env: Environment;
+  readonly #emitter: Emitter<ClientEvents>;
+  readonly settings: Settings;
   state: ConnectionState = Object.freeze({ state: "disconnected", attempt: 0, final: true });
   epoch = "";
   beatMs = 15_000;
@@ -90,19 +100,12 @@ export class Connection {
   #cancelTimer = () => {};
   #unwatch: (() => void) | undefined;
   #lastId = 0;
-  readonly #url: string;
-  readonly #codec: Codec;
-  readonly #options: ClientOptions;
-  readonly #env: Environment;
-  readonly #emitter: Emitter<ClientEvents>;
 
-  constructor(url: string, codec: Codec, options: ClientOptions, env: Environment, emitter: Emitter<ClientEvents>) {
-    this.#url = url;
-    this.#codec = codec;
-    this.#options = options;
-    this.#env = env;
+  constructor(settings: Settings, emitter: Emitter<ClientEvents>) {
+    this.settings = settings;
+    this.#env = settings.environment;
+    this.#token = settings.token;
     this.#emitter = emitter;
-    this.#token = options.token;
   }
 
   get isReady(): boolean {
@@ -131,7 +134,7 @@ export class Connection {
   }
 
   encode(message: object): Frame {
-    return this.#codec.encode(message);
+    return this.settings.codec.encode(message);
   }
 
   /** Bytes that wait for the network. */
@@ -192,7 +195,7 @@ export class Connection {
     this.#enter("token", Ms.TOKEN);
     const open = this.#own(() => this.#open());
     this.#tell({ state: "connecting", reason: this.state.reason });
-    if (this.#options.getToken && !this.#tokenIsGood()) {
+    if (this.settings.getToken && !this.#tokenIsGood()) {
       this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(open, this.#own((error) => this.#lose(tokenFault(error))));
     } else {
       open();
@@ -216,7 +219,7 @@ export class Connection {
   }
 
   async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {
-    const token = await this.#options.getToken?.({ reason });
+    const token = await this.settings.getToken?.({ reason });
     if (typeof token !== "string" && token != null) {
       throw new TypeError("no text");
     }
@@ -230,7 +233,7 @@ export class Connection {
   #open(): void {
     this.#enter("opening", Ms.OPEN);
     try {
-      this.#line = this.#env.open(this.#url, this.#protocol, {
+      this.#line = this.#env.open(this.settings.url, this.#protocol, {
         open: this.#own((protocol) => this.#opened(protocol)),
         frame: this.#own((frame) => this.#frame(frame)),
         close: this.#own((code, reason) => this.#closed(code, reason)),
@@ -245,7 +248,7 @@ export class Connection {
   }
 
   get #protocol(): string {
-    return `ahora.v1.${this.#codec.name}`;
+    return `ahora.v1.${this.settings.codec.name}`;
   }
 
   #opened(protocol: string): void {
@@ -253,7 +256,7 @@ export class Connection {
       this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`));
       return;
     }
-    const { name, source, onLost, graceMs } = this.#options;
+    const { name, source, onLost, graceMs } = this.settings;
     this.#phase = "greeting";
     const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
     this.#transmit(this.encode(hello));
@@ -301,7 +304,7 @@ export class Connection {
       this.#lastError = this.#hintMs = undefined; // the session went on
     }
     try {
-      for (const message of this.#codec.decode(frame)) {
+      for (const message of this.settings.codec.decode(frame)) {
         this.#reply(readReply(message));
         if (this.#line !== line) {
           break;
@@ -370,7 +373,7 @@ export class Connection {
   /** A token that was refused is not tried again. Without a way to get another there is nothing to wait for. */
   #refused(error: AhoraError, code: number): void {
     this.#refusals = this.#isSteady() ? 1 : this.#refusals + 1;
-    if (this.#options.getToken) {
+    if (this.settings.getToken) {
       this.#token = undefined;
       this.#lose(error, undefined, code === 4401 && this.#refusals === 1);
     } else {
@@ -389,7 +392,7 @@ export class Connection {
 
   #planRenewal(notBefore = 0): void {
     const left = Math.max(this.#tokenRenewAt - this.now(), notBefore);
-    this.#renewAt = this.#options.getToken ? this.#env.ticks() + left : Infinity;
+    this.#renewAt = this.settings.getToken ? this.#env.ticks() + left : Infinity;
     this.#arm();
   }
 
@@ -541,7 +544,7 @@ export class Connection {
   }
 
   #hidden(hidden: boolean): void {
-    const after = this.#options.sleepWhileHidden;
+    const after = this.settings.sleepWhileHidden;
     const was = this.#sleepAt;
     this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.#env.ticks() + after);
     if (this.#sleepAt !== was) {

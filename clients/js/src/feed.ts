@@ -20,10 +20,10 @@ export type Hear = <K extends keyof SubscriptionEvents>(event: K, ...values: Par
 
 export interface View {
   readonly match: readonly string[];
-  readonly since: string | undefined;
-  readonly every: number | undefined;
-  readonly where: Where<never> | undefined;
-  readonly near: Near | undefined;
+  readonly since?: string | undefined;
+  readonly every?: number | undefined;
+  readonly where?: Where<never> | undefined;
+  readonly near?: Near | undefined;
 }
 
 /** The same options written in another order are the same: keys in order, what is undefined left out. */

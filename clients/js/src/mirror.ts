@@ -31,8 +31,6 @@ interface Doc {
 
 export class Mirror implements Part {
   readonly #connection: Connection;
-  readonly #documentsMax: number;
-  readonly #lingerMs: number;
   readonly #feeds = new Map<number, Feed>();
   readonly #byKey = new Map<string, Feed>();
   readonly #byTopic = new Map<string, Set<Feed>>(); // feeds of single topics
@@ -45,10 +43,8 @@ export class Mirror implements Part {
   #version = 0; // of the set of feeds
   #count = 0; // data messages
 
-  constructor(connection: Connection, documentsMax = 1_000_000, lingerMs = 250) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.#documentsMax = documentsMax;
-    this.#lingerMs = lingerMs;
   }
 
   // ---- feeds come and go ----
@@ -75,7 +71,7 @@ export class Mirror implements Part {
   leave(feed: Feed): void {
     if (feed.handles.size === 0 && this.#feeds.has(feed.id)) {
       this.#stay(feed);
-      this.#lingering.set(feed, this.#connection.timer(() => this.#drop(feed), this.#lingerMs));
+      this.#lingering.set(feed, this.#connection.timer(() => this.#drop(feed), this.#connection.settings.lingerMs ?? 250));
     }
   }
 
@@ -279,7 +275,7 @@ export class Mirror implements Part {
       let doc = this.#docs.get(topic);
       const newer = !doc || seq > doc.seq;
       if (!doc) {
-        if (this.#docs.size >= this.#documentsMax) {
+        if (this.#docs.size >= (this.#connection.settings.documentsMax ?? 1_000_000)) {
           throw new RangeError("too many documents");
         }
         doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };

@@ -14,11 +14,17 @@ import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
 import type { Change, Frame, PublishOptions, Signal } from "./types.js";
 
-const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
-const SENDS_MAX = 4; // a publish that went down with so many lines is not tried again: it may be the cause
-const WAITING_MAX = 1_048_576; // bytes in the socket; beyond it nothing more is given to it
-const DRAIN_MS = 50; // a WebSocket does not say when it has room again
-const HOLD_MS_MAX = 600_000;
+/* As enums, which a bundler writes out as numbers. */
+const enum Max {
+  SENDS = 4, // a publish that went down with so many lines is not tried again: it may be the cause
+  WAITING = 1_048_576, // bytes in the socket; beyond it nothing more is given to it
+}
+
+const enum Ms {
+  RESEND = 540_000, // the broker remembers keys for 10 minutes; one is our margin
+  DRAIN = 50, // a WebSocket does not say when it has room again
+  HOLD_MAX = 600_000,
+}
 
 export interface CallOptions {
   timeoutMs?: number | undefined;
@@ -104,8 +110,8 @@ export class Calls implements Part {
       if (!this.#connection.takesCalls) {
         return;
       }
-      if (hold > 0 || this.#connection.waiting > WAITING_MAX) {
-        this.#cancelPump = this.#connection.timer(() => this.#pump(), Math.max(hold, DRAIN_MS));
+      if (hold > 0 || this.#connection.waiting > Max.WAITING) {
+        this.#cancelPump = this.#connection.timer(() => this.#pump(), Math.max(hold, Ms.DRAIN));
         return;
       }
       this.#send(call);
@@ -140,9 +146,9 @@ export class Calls implements Part {
   ready(sameEpoch: boolean): void {
     const remembered = (call: Call) =>
       sameEpoch &&
-      call.sends < SENDS_MAX &&
-      this.#connection.ticks() - call.firstSentAt < RESEND_MS &&
-      this.#connection.now() - call.takenAt < RESEND_MS;
+      call.sends < Max.SENDS &&
+      this.#connection.ticks() - call.firstSentAt < Ms.RESEND &&
+      this.#connection.now() - call.takenAt < Ms.RESEND;
     this.#rejectSent((call) => call.changes.length > 0 && !remembered(call));
     for (const call of this.#calls.values()) {
       call.isSent = false;
@@ -179,7 +185,7 @@ export class Calls implements Part {
 
   #hold(retryMs: number | undefined): void {
     if (retryMs) {
-      this.#holdUntil = this.#connection.ticks() + Math.min(HOLD_MS_MAX, retryMs);
+      this.#holdUntil = this.#connection.ticks() + Math.min(Ms.HOLD_MAX, retryMs);
     }
   }
 }

@@ -8,12 +8,14 @@
 import { AhoraError, type PublishResult } from "./error.js";
 import type { Change, PublishOptions } from "./types.js";
 
-const DEPTH_MAX = 13;
+const enum Max {
+  DEPTH = 13,
+}
 
 /** JSON writes NaN and infinity as null, which in a patch means "remove". */
 function isLegal(value: unknown, depth: number): boolean {
   if (typeof value === "object" && value !== null) {
-    return depth < DEPTH_MAX && Object.values(value).every((item) => isLegal(item, depth + 1));
+    return depth < Max.DEPTH && Object.values(value).every((item) => isLegal(item, depth + 1));
   }
   return typeof value === "number" ? Number.isFinite(value) : !["bigint", "function", "symbol"].includes(typeof value);
 }

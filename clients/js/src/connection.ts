@@ -195,7 +195,8 @@ export class Connection {
     this.#enter("token", Ms.TOKEN);
     const open = this.#own(() => this.#open());
     this.#tell({ state: "connecting", reason: this.state.reason });
-    if (this.settings.getToken && !this.#tokenIsGood()) {
+    const isGood = this.#token !== undefined && this.now() < this.#tokenRenewAt;
+    if (this.settings.getToken && !isGood) {
       this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(open, this.#own((error) => this.#lose(tokenFault(error))));
     } else {
       open();
@@ -212,10 +213,6 @@ export class Connection {
   #own<A extends unknown[]>(run: (...values: A) => void): (...values: A) => void {
     const generation = this.#generation;
     return (...values) => generation === this.#generation && run(...values);
-  }
-
-  #tokenIsGood(): boolean {
-    return this.#token !== undefined && this.now() < this.#tokenRenewAt;
   }
 
   async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {

@@ -89,7 +89,7 @@ function watch(page: Parameters<Environment["watch"]>[0]): () => void {
   ];
   const each = (verb: "addEventListener" | "removeEventListener") => all.forEach(([target, type, run]) => target?.[verb]?.(type, run));
   each("addEventListener");
-  page.hidden(document?.visibilityState === "hidden");
+  look();
   return () => each("removeEventListener");
 }
 

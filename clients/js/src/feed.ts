@@ -34,7 +34,7 @@ export function viewKey(view: View): string {
 
 export class Feed {
   readonly handles = new Set<Hear>();
-  readonly entries = new Map<string, HeldEntry<Fields>>();
+  readonly held = new Map<string, HeldEntry<Fields>>();
   readonly id: number;
   view: View;
   key: string;
@@ -43,7 +43,7 @@ export class Feed {
   /** it was complete once */
   synced = false;
   /** asked for in this connection */
-  sent = false;
+  asked = false;
   /** `move` sent and not answered */
   moving = false;
   /** the newest circle has not been told yet: one at a time */
@@ -70,7 +70,7 @@ export class Feed {
   }
 
   get snapshot(): ReadonlyMap<string, HeldEntry<Fields>> {
-    this.#shown ??= new Map(this.entries);
+    this.#shown ??= new Map(this.held);
     return this.#shown;
   }
 
@@ -80,7 +80,7 @@ export class Feed {
 
   /** Whether a document that another subscription brings is one of this view, too. */
   admits(topic: string, data: Fields): boolean {
-    return whereHolds(this.view.where, data) && isNear(this.view.near, data, this.entries.has(topic));
+    return whereHolds(this.view.where, data) && isNear(this.view.near, data, this.held.has(topic));
   }
 
   request(): object {
@@ -103,17 +103,17 @@ export class Feed {
     }
   }
 
-  touch(): void {
+  renew(): void {
     this.#shown = undefined;
     this.#changed = true;
   }
 
   /** Puts an entry in. Says so unless it is only trusted otherwise. */
   put(entry: HeldEntry<Fields>, patch: Fields | undefined): void {
-    const previous = this.entries.get(entry.topic);
+    const previous = this.held.get(entry.topic);
     const same = previous?.data === entry.data;
-    this.entries.set(entry.topic, entry);
-    this.touch();
+    this.held.set(entry.topic, entry);
+    this.renew();
     if (same && previous.seq === entry.seq && previous.stale === "disconnected") {
       return;
     }
@@ -127,10 +127,10 @@ export class Feed {
   }
 
   remove(topic: string, why: Why): void {
-    const entry = this.entries.get(topic);
+    const entry = this.held.get(topic);
     if (entry) {
-      this.entries.delete(topic);
-      this.touch();
+      this.held.delete(topic);
+      this.renew();
       this.tell("remove", entry, why);
     }
   }
@@ -138,8 +138,8 @@ export class Feed {
   /** With other subscriptions about, more than the nearest `limit` may have come in. */
   keepNearest(): void {
     const near = this.view.near;
-    if (near?.limit && this.entries.size > near.limit) {
-      const byDistance = [...this.entries.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data));
+    if (near?.limit && this.held.size > near.limit) {
+      const byDistance = [...this.held.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data));
       for (const { topic } of byDistance.slice(near.limit)) {
         this.remove(topic, "left");
       }
@@ -148,16 +148,16 @@ export class Feed {
 
   /** From true to false: the line is gone, and what is held may be old. */
   trust(trusted: boolean): void {
-    for (const [topic, entry] of this.entries) {
+    for (const [topic, entry] of this.held) {
       if (entry.stale === (trusted ? "disconnected" : false)) {
-        this.entries.set(topic, entry.as(trusted ? false : "disconnected"));
-        this.touch();
+        this.held.set(topic, entry.as(trusted ? false : "disconnected"));
+        this.renew();
       }
     }
   }
 
   lose(): void {
-    this.sent = this.moving = this.moveLater = false;
+    this.asked = this.moving = this.moveLater = false;
     this.againAt = 0;
     this.resyncFrom = -1;
     this.trust(false);

@@ -5,8 +5,9 @@
 export type Value = null | boolean | number | string | readonly Value[] | { readonly [key: string]: Value };
 export type Fields = { readonly [key: string]: Value };
 
-/** Documents nest 13 deep at most; what is deeper is no document, and must not exhaust the stack. */
-const DEPTH_MAX = 32;
+const enum Max {
+  DEPTH = 32, // Documents nest 13 deep at most; what is deeper is no document, and must not exhaust the stack
+}
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -17,7 +18,7 @@ export function freeze<T>(value: T, depth = 0): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) {
     return value;
   }
-  if (depth > DEPTH_MAX) {
+  if (depth > Max.DEPTH) {
     throw new RangeError("nested too deep");
   }
   for (const item of Object.values(value)) {

@@ -12,7 +12,10 @@ import { Feed, viewKey, type View } from "./feed.js";
 import { type Fields, freeze, merge } from "./merge.js";
 import type { Move } from "./types.js";
 
-const RETRY_MS = 1_000; // a subscription refused for a passing reason that names no time
+const enum Ms {
+  RETRY = 1_000, // a subscription refused for a passing reason that names no time
+  RETRY_MAX = 600_000,
+}
 const PASSING = ["draining", "overloaded", "rate_limited", "internal"];
 
 type ReplyOf<K extends Reply["op"]> = Extract<Reply, { op: K }>;
@@ -33,8 +36,7 @@ export class Mirror implements Part {
   readonly #connection: Connection;
   readonly #feeds = new Map<number, Feed>();
   readonly #byKey = new Map<string, Feed>();
-  readonly #byTopic = new Map<string, Set<Feed>>(); // feeds of single topics
-  readonly #open = new Set<Feed>(); // feeds with a star
+  readonly #places = new Map<string, Set<Feed>>(); // feeds of single topics, and at "*" those with a star
   readonly #docs = new Map<string, Doc>();
   readonly #refs = new Map<number, Doc>();
   readonly #unsubs = new Set<number>();
@@ -93,20 +95,19 @@ export class Mirror implements Part {
       this.#feeds.delete(feed.id);
     }
     for (const pattern of feed.view.match) {
-      const all = pattern.includes("*") ? this.#open : (this.#byTopic.get(pattern) ?? new Set());
-      all[change](feed);
-      if (all !== this.#open) {
-        this.#byTopic.set(pattern, all);
-        if (all.size === 0) {
-          this.#byTopic.delete(pattern);
-        }
+      const place = pattern.includes("*") ? "*" : pattern;
+      const feeds = this.#places.get(place) ?? new Set();
+      feeds[change](feed);
+      this.#places.set(place, feeds);
+      if (feeds.size === 0) {
+        this.#places.delete(place);
       }
     }
   }
 
   #subscribe(feed: Feed): void {
-    if (this.#connection.isReady && !feed.sent && this.#connection.ticks() >= feed.againAt) {
-      feed.sent = true;
+    if (this.#connection.isReady && !feed.asked && this.#connection.ticks() >= feed.againAt) {
+      feed.asked = true;
       this.#connection.send(feed.request());
     }
   }
@@ -125,7 +126,7 @@ export class Mirror implements Part {
 
   #drop(feed: Feed): void {
     this.#forget(feed);
-    if (this.#connection.isReady && feed.sent) {
+    if (this.#connection.isReady && feed.asked) {
       this.#unsubs.add(feed.id);
       this.#connection.send({ op: "unsub", id: feed.id });
     }
@@ -140,9 +141,9 @@ export class Mirror implements Part {
     const view = { ...feed.view, since: undefined, near: { radius_m: 0, ...feed.view.near, ...to } };
     if (feed.handles.size > 1) {
       const own = this.find(view);
-      if (own.handles.size === 0 && own.entries.size === 0) {
-        feed.entries.forEach((entry, topic) => own.entries.set(topic, entry));
-        own.touch();
+      if (own.handles.size === 0 && own.held.size === 0) {
+        feed.held.forEach((entry, topic) => own.held.set(topic, entry));
+        own.renew();
       }
       return own;
     }
@@ -154,7 +155,7 @@ export class Mirror implements Part {
       this.#byKey.set(feed.key, feed);
     }
     feed.moveLater = feed.moving;
-    if (feed.sent && !feed.moving) {
+    if (feed.asked && !feed.moving) {
       this.#sendMove(feed);
     }
     return feed;
@@ -184,7 +185,7 @@ export class Mirror implements Part {
     let next = Infinity;
     for (const feed of [...this.#feeds.values()]) {
       this.#subscribe(feed);
-      next = feed.sent ? next : Math.min(next, feed.againAt);
+      next = feed.asked ? next : Math.min(next, feed.againAt);
     }
     this.#cancelResend();
     if (this.#connection.isReady && next < Infinity) {
@@ -214,7 +215,7 @@ export class Mirror implements Part {
   /** Documents that no feed holds. Patches may be under way for them until `unsub` is answered. */
   #sweepOrphans(): void {
     for (const doc of this.#unsubs.size > 0 ? [] : this.#docs.values()) {
-      if (!this.#feedsOf(doc).some((feed) => feed.entries.has(doc.topic))) {
+      if (!this.#feedsOf(doc).some((feed) => feed.held.has(doc.topic))) {
         this.#dropDoc(doc);
       }
     }
@@ -235,28 +236,24 @@ export class Mirror implements Part {
   #feedsOf(doc: Doc): readonly Feed[] {
     if (doc.asOf !== this.#version) {
       doc.asOf = this.#version;
-      const feeds = new Set(this.#byTopic.get(doc.topic));
-      for (const feed of this.#open) {
-        if (feed.selects(doc.topic)) {
-          feeds.add(feed);
-        }
-      }
-      doc.feeds = [...feeds];
+      const feeds = [doc.topic, "*"].flatMap((place) => [...(this.#places.get(place) ?? [])]);
+      doc.feeds = [...new Set(feeds)].filter((feed) => feed.selects(doc.topic));
     }
     return doc.feeds;
   }
 
-  #entry(topic: string, reply: ReplyOf<"set" | "patch">, data: Fields): HeldEntry<Fields> {
-    return entryOf(this.#connection.now, { ...reply, topic, data });
+  #update(doc: Doc, reply: ReplyOf<"set" | "patch">, data: Fields): void {
+    doc.entry = entryOf(this.#connection.now, { ...reply, topic: doc.topic, data }); // throws if it nests too deep
+    doc.seq = reply.seq;
   }
 
   #deliver(doc: Doc, newer: boolean, patch?: Fields): void {
     const { topic, entry } = doc;
-    const feeds = this.#feedsOf(doc).filter((feed) => feed.sent);
+    const feeds = this.#feedsOf(doc).filter((feed) => feed.asked);
     const shared = feeds.length + this.#unsubs.size > 1; // of what is unsubscribed something may still be under way
     doc.touched = ++this.#count;
     for (const feed of feeds) {
-      const held = feed.entries.get(topic);
+      const held = feed.held.get(topic);
       if (shared && !feed.admits(topic, entry.data)) {
         feed.remove(topic, "left");
       } else if (!held || newer || held.stale === "disconnected") {
@@ -273,16 +270,16 @@ export class Mirror implements Part {
     set: (reply) => {
       const { topic, seq, ref, data } = reply;
       let doc = this.#docs.get(topic);
-      const newer = !doc || seq > doc.seq;
       if (!doc) {
         if (this.#docs.size >= (this.#connection.settings.documentsMax ?? 1_000_000)) {
           throw new RangeError("too many documents");
         }
-        doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };
+        doc = { topic, ref, seq: 0, touched: 0, feeds: [], asOf: -1 } as unknown as Doc; // its entry follows
         this.#docs.set(topic, doc);
-      } else if (newer) {
-        doc.seq = seq;
-        doc.entry = this.#entry(topic, reply, data);
+      }
+      const newer = seq > doc.seq;
+      if (newer) {
+        this.#update(doc, reply, data);
       }
       if (doc.ref !== ref) {
         this.#refs.delete(doc.ref);
@@ -302,8 +299,7 @@ export class Mirror implements Part {
       const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
       if (newer) {
         const merges = data && seq > doc.seq && Object.keys(data).length > 0;
-        doc.seq = seq;
-        doc.entry = this.#entry(doc.topic, reply, merges ? merge(held.data, freeze(data)) : held.data);
+        this.#update(doc, reply, merges ? merge(held.data, freeze(data)) : held.data);
       }
       this.#deliver(doc, newer, data);
     },
@@ -320,7 +316,7 @@ export class Mirror implements Part {
 
     subscribed: ({ id, resumed }) => {
       const feed = this.#feeds.get(id);
-      if (feed?.sent) {
+      if (feed?.asked) {
         if (!resumed) {
           // From here to the next `live` a cut must not resume
           feed.resyncFrom = this.#count;
@@ -332,9 +328,9 @@ export class Mirror implements Part {
 
     live: ({ id, seq, skipped }) => {
       const feed = this.#feeds.get(id);
-      if (feed?.sent && !feed.moving) {
+      if (feed?.asked && !feed.moving) {
         // else unsubscribed meanwhile, or one comes after the move, too
-        const gone = [...feed.entries.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
+        const gone = [...feed.held.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
         gone.forEach((topic) => feed.remove(topic, "gone"));
         if (gone.length > 0) {
           this.#sweepOrphans();
@@ -346,7 +342,7 @@ export class Mirror implements Part {
 
     beat: ({ seq }) => {
       for (const feed of this.#feeds.values()) {
-        if (feed.state === "live" && feed.sent && seq > feed.seq) {
+        if (feed.state === "live" && feed.asked && seq > feed.seq) {
           feed.reach(this.#connection.epoch, seq);
         }
       }
@@ -369,7 +365,7 @@ export class Mirror implements Part {
       const id = reply.id ?? 0;
       const feed = this.#feeds.get(id);
       this.#unsubs.delete(id);
-      if (!feed?.sent) {
+      if (!feed?.asked) {
         return;
       }
       const error = errorOf(reply);
@@ -381,7 +377,7 @@ export class Mirror implements Part {
         feed.error = error;
         feed.lose();
         if (error.retryMs || PASSING.includes(error.code)) {
-          feed.againAt = this.#connection.ticks() + Math.min(600_000, error.retryMs || RETRY_MS);
+          feed.againAt = this.#connection.ticks() + Math.min(Ms.RETRY_MAX, error.retryMs || Ms.RETRY);
           this.#resend();
         } else {
           this.#forget(feed);

@@ -32,7 +32,7 @@ function compare(a: Value | undefined, b: Scalar): number {
   }
   const [x, y] = [[...a], [...b]];
   const at = x.findIndex((letter, i) => letter !== y[i]);
-  return at < 0 ? x.length - y.length : (x[at]?.codePointAt(0) ?? 0) - (y[at]?.codePointAt(0) ?? -1);
+  return (x[at]?.codePointAt(0) ?? -1) - (y[at < 0 ? x.length : at]?.codePointAt(0) ?? -1);
 }
 
 function conditionHolds(value: Value | undefined, operator: string, operand: unknown): boolean {

@@ -6,19 +6,21 @@ type Listener = (...values: never[]) => void;
 /** Listeners by event. What they throw goes to `failed`, and never back into the machine that told them. */
 export class Emitter<Events extends { [K in keyof Events]: Listener }> {
   readonly #listeners = new Map<object, [keyof Events, Listener]>();
-  readonly #failed: (error: unknown) => void;
+  readonly #failed: (cause: unknown) => void;
 
-  constructor(failed: (error: unknown) => void) {
+  /** @internal */
+  constructor(failed: (cause: unknown) => void) {
     this.#failed = failed;
   }
 
+  /** Returns what takes the listener away. */
   on<K extends keyof Events>(event: K, listener: Events[K]): () => void {
     const key = {};
     this.#listeners.set(key, [event, listener]);
     return () => void this.#listeners.delete(key);
   }
 
-  /** Whether anybody listens. */
+  /** Whether anybody listens. @internal */
   emit<K extends keyof Events>(event: K, ...values: Parameters<Events[K]>): boolean {
     const listeners = [...this.#listeners.values()].filter(([of]) => of === event);
     for (const [, listener] of listeners) {

@@ -36,7 +36,7 @@ export class HeldEntry<D> implements Entry<D> {
 
   /** The same document, trusted otherwise. */
   as(stale: Stale): HeldEntry<D> {
-    return stale === this.stale ? this : new HeldEntry(this.#now, { ...this, stale });
+    return new HeldEntry(this.#now, { ...this, stale });
   }
 }
 

@@ -54,6 +54,8 @@ export class Feed {
   againAt = 0;
   /** what resumes it; undefined if only a whole snapshot is right */
   token: string | undefined;
+  /** wanted again: it is not dropped */
+  stay = () => {};
   /** how far it was complete */
   seq = 0;
 
@@ -117,7 +119,7 @@ export class Feed {
     if (same && previous.seq === entry.seq && previous.stale === "disconnected") {
       return;
     }
-    const overdue = entry.stale === "overdue" && previous !== undefined && previous.stale !== "overdue";
+    const overdue = entry.stale && previous && previous.stale !== "overdue";
     if (!overdue || !same) {
       this.tell("update", entry, { previous, patch });
     }

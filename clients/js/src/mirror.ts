@@ -18,6 +18,9 @@ const enum Ms {
 }
 const PASSING = ["draining", "overloaded", "rate_limited", "internal"];
 
+/** Where the feeds of a pattern are looked for: those with a star together. */
+const placeOf = (pattern: string) => (pattern.includes("*") ? "*" : pattern);
+
 type ReplyOf<K extends Reply["op"]> = Extract<Reply, { op: K }>;
 
 interface Doc {
@@ -35,12 +38,10 @@ interface Doc {
 export class Mirror implements Part {
   readonly #connection: Connection;
   readonly #feeds = new Map<number, Feed>();
-  readonly #byKey = new Map<string, Feed>();
   readonly #places = new Map<string, Set<Feed>>(); // feeds of single topics, and at "*" those with a star
   readonly #docs = new Map<string, Doc>();
   readonly #refs = new Map<number, Doc>();
   readonly #unsubs = new Set<number>();
-  readonly #lingering = new Map<Feed, () => void>();
   #cancelResend = () => {};
   #version = 0; // of the set of feeds
   #count = 0; // data messages
@@ -52,35 +53,29 @@ export class Mirror implements Part {
   // ---- feeds come and go ----
 
   find(view: View): Feed {
-    const found = this.#byKey.get(viewKey(view));
-    if (found) {
-      this.#stay(found);
-      return found;
+    const key = viewKey(view);
+    let feed = this.#at(view.match).find((feed) => feed.key === key);
+    feed?.stay();
+    if (!feed) {
+      feed = new Feed(this.#connection.nextId(), view);
+      this.#index(feed, true);
+      this.#subscribe(feed);
     }
-    const feed = new Feed(this.#connection.nextId(), view);
-    this.#byKey.set(feed.key, feed);
-    this.#index(feed, true);
-    this.#subscribe(feed);
     return feed;
-  }
-
-  #stay(feed: Feed): void {
-    this.#lingering.get(feed)?.();
-    this.#lingering.delete(feed);
   }
 
   /** A handle is gone. The last one leaves the feed for a moment: a page that goes from one view to the next often wants the same again. */
   leave(feed: Feed): void {
     if (feed.handles.size === 0 && this.#feeds.has(feed.id)) {
-      this.#stay(feed);
-      this.#lingering.set(feed, this.#connection.timer(() => this.#drop(feed), this.#connection.settings.lingerMs ?? 250));
+      feed.stay();
+      feed.stay = this.#connection.timer(() => this.#drop(feed), this.#connection.settings.lingerMs ?? 250);
     }
   }
 
   close(): void {
     for (const feed of [...this.#feeds.values()]) {
       feed.setState("unsubscribed");
-      this.#stay(feed);
+      feed.stay();
       this.#drop(feed);
     }
     this.#cancelResend();
@@ -95,7 +90,7 @@ export class Mirror implements Part {
       this.#feeds.delete(feed.id);
     }
     for (const pattern of feed.view.match) {
-      const place = pattern.includes("*") ? "*" : pattern;
+      const place = placeOf(pattern);
       const feeds = this.#places.get(place) ?? new Set();
       feeds[change](feed);
       this.#places.set(place, feeds);
@@ -112,20 +107,8 @@ export class Mirror implements Part {
     }
   }
 
-  #unname(feed: Feed): void {
-    if (this.#byKey.get(feed.key) === feed) {
-      this.#byKey.delete(feed.key);
-    }
-  }
-
-  #forget(feed: Feed): void {
-    this.#lingering.delete(feed);
-    this.#index(feed, false);
-    this.#unname(feed);
-  }
-
   #drop(feed: Feed): void {
-    this.#forget(feed);
+    this.#index(feed, false);
     if (this.#connection.isReady && feed.asked) {
       this.#unsubs.add(feed.id);
       this.#connection.send({ op: "unsub", id: feed.id });
@@ -147,13 +130,9 @@ export class Mirror implements Part {
       }
       return own;
     }
-    this.#unname(feed);
     feed.view = view;
     feed.key = viewKey(view);
     feed.token = undefined;
-    if (!this.#byKey.has(feed.key)) {
-      this.#byKey.set(feed.key, feed);
-    }
     feed.moveLater = feed.moving;
     if (feed.asked && !feed.moving) {
       this.#sendMove(feed);
@@ -167,6 +146,11 @@ export class Mirror implements Part {
     feed.moveLater = false;
     feed.setState("subscribing");
     this.#connection.send({ op: "move", id: feed.id, near });
+  }
+
+  /** The feeds that may be told of these. */
+  #at(patterns: readonly string[]): Feed[] {
+    return [...new Set(patterns.flatMap((pattern) => [...(this.#places.get(placeOf(pattern)) ?? [])]))];
   }
 
   // ---- the line ----
@@ -236,8 +220,7 @@ export class Mirror implements Part {
   #feedsOf(doc: Doc): readonly Feed[] {
     if (doc.asOf !== this.#version) {
       doc.asOf = this.#version;
-      const feeds = [doc.topic, "*"].flatMap((place) => [...(this.#places.get(place) ?? [])]);
-      doc.feeds = [...new Set(feeds)].filter((feed) => feed.selects(doc.topic));
+      doc.feeds = this.#at([doc.topic, "*"]).filter((feed) => feed.selects(doc.topic));
     }
     return doc.feeds;
   }
@@ -380,7 +363,7 @@ export class Mirror implements Part {
           feed.againAt = this.#connection.ticks() + Math.min(Ms.RETRY_MAX, error.retryMs || Ms.RETRY);
           this.#resend();
         } else {
-          this.#forget(feed);
+          this.#index(feed, false);
           feed.setState("unsubscribed");
         }
       }

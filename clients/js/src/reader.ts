@@ -22,18 +22,17 @@ export function endpointOf(url: string | undefined): string {
 }
 
 /** The core: the line, and subscriptions. Whoever only shows documents needs no more. */
-export class Reader {
+export class Reader extends Emitter<ClientEvents> {
   /** @internal */
   readonly wire: Connection;
   readonly #mirror: Mirror;
-  readonly #emitter: Emitter<ClientEvents>;
   #closed = false;
   #failing = false;
 
   constructor(options: ClientOptions = {}) {
     const { codec = json, environment = environmentOf(options.WebSocket) } = options;
-    this.#emitter = new Emitter(this.#failed);
-    this.wire = new Connection({ ...options, url: endpointOf(options.url), codec, environment }, this.#emitter);
+    super((cause) => this.#failed(cause));
+    this.wire = new Connection({ ...options, url: endpointOf(options.url), codec, environment }, this);
     this.#mirror = new Mirror(this.wire);
     this.wire.parts.push(this.#mirror);
   }
@@ -42,11 +41,6 @@ export class Reader {
 
   get connection(): ConnectionState {
     return this.wire.state;
-  }
-
-  /** Returns what takes the listener away. */
-  on<K extends keyof ClientEvents>(event: K, listener: ClientEvents[K]): () => void {
-    return this.#emitter.on(event, listener);
   }
 
   /** Also after `disconnect`, or after the broker refused us for good. Otherwise the first subscribe, publish or get connects. */
@@ -92,7 +86,7 @@ export class Reader {
   readonly #failed = (cause: unknown) => {
     const heard = !this.#failing; // the listener for errors may throw, too
     this.#failing = true;
-    if (!heard || !this.#emitter.emit("error", new AhoraError("listener_failed", String(cause), { cause }))) {
+    if (!heard || !this.emit("error", new AhoraError("listener_failed", String(cause), { cause }))) {
       this.wire.timer(() => {
         throw cause;
       }, 0);

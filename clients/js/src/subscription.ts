@@ -11,19 +11,18 @@ import type { Entry, Move, Signal, SubscriptionEvent, SubscriptionEvents, Subscr
 type Snapshot<D> = ReadonlyMap<string, Entry<D>>;
 
 /** One caller's view of documents. Several that want the same share what is on the wire, and the snapshot. */
-export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent<D>> {
+export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> implements AsyncIterable<SubscriptionEvent<D>> {
   #feed: Feed;
   #isOver = false;
   #joins = false; // it is about to be told what those before were told
   #over: AhoraError | undefined;
   #stopSignal: (() => void) | undefined;
   readonly #mirror: Mirror;
-  readonly #emitter: Emitter<SubscriptionEvents<D>>;
 
   /** @internal */
   constructor(feed: Feed, mirror: Mirror, failed: (error: unknown) => void, signal: Signal | undefined) {
+    super(failed);
     this.#mirror = mirror;
-    this.#emitter = new Emitter(failed);
     this.#feed = feed;
     this.#follow(feed);
     const stop = () => this.unsubscribe();
@@ -66,11 +65,6 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
     return this.snapshot.get(topic);
   }
 
-  /** Returns what takes the listener away. */
-  on<K extends keyof SubscriptionEvents<D>>(event: K, listener: SubscriptionEvents<D>[K]): () => void {
-    return this.#emitter.on(event, listener);
-  }
-
   /** The snapshot, once it is complete. Rejects if the subscription is refused or ended first. */
   ready(): Promise<Snapshot<D>> {
     return new Promise((resolve, reject) => {
@@ -102,8 +96,8 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
       former.handles.delete(this.#hear);
       this.#mirror.leave(former);
       this.#follow(this.#feed);
-      this.#emitter.emit("state", this.state);
-      this.#emitter.emit("change", this.snapshot);
+      this.emit("state", this.state);
+      this.emit("change", this.snapshot);
     }
   }
 
@@ -162,8 +156,8 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
       void Promise.resolve().then(() => {
         this.#joins = false;
         if (this.#feed === feed && this.state === "live") {
-          this.#emitter.emit("change", this.snapshot);
-          this.#emitter.emit("sync", this.snapshot, 0);
+          this.emit("change", this.snapshot);
+          this.emit("sync", this.snapshot, 0);
         }
       });
     }
@@ -173,7 +167,7 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
     if (event === "state" && this.#feed.state === "unsubscribed") {
       this.#end(this.#feed.error);
     } else {
-      this.#emitter.emit(event, ...(values as never));
+      this.emit(event, ...(values as never));
     }
   };
 
@@ -182,9 +176,9 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
       this.#isOver = true;
       this.#over = error;
       this.#stopSignal?.();
-      this.#emitter.emit("state", "unsubscribed");
+      this.emit("state", "unsubscribed");
       if (error) {
-        this.#emitter.emit("error", error);
+        this.emit("error", error);
       }
       this.#feed.handles.delete(this.#hear);
       this.#mirror.leave(this.#feed);

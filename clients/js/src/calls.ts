@@ -10,8 +10,9 @@
  *                     └──▶ rejected: line lost otherwise, too late, given up by the caller
  */
 import type { Connection, Part } from "./connection.js";
-import { AhoraError } from "./error.js";
+import { AhoraError, type ErrorCode } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
+import { onAbort } from "./signal.js";
 import type { Change, Frame, PublishOptions, Signal } from "./types.js";
 
 /* As enums, which a bundler writes out as numbers. */
@@ -54,6 +55,8 @@ interface Call {
   reject(reason: unknown): void;
 }
 
+const fault = (call: Call, code: ErrorCode, detail: string) => new AhoraError(code, detail, { sent: call.sends > 0 });
+
 export class Calls implements Part {
   readonly #connection: Connection;
   readonly #calls = new Map<number, Call>(); // in order
@@ -85,15 +88,13 @@ export class Calls implements Part {
       const end = <T>(settle: (value: T) => void) => (value: T) => {
         this.#calls.delete(id);
         cancel();
-        signal?.removeEventListener("abort", onAbort);
+        offSignal();
         settle(value);
       };
       const isSilent = ack === "none";
       const call: Call = { changes, isSilent, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
-      const onAbort = () => call.reject(signal?.reason);
-      const tooLate = () => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 }));
-      const cancel = this.#connection.timer(tooLate, timeoutMs);
-      signal?.addEventListener("abort", onAbort);
+      const offSignal = onAbort(signal, () => call.reject(signal?.reason));
+      const cancel = this.#connection.timer(() => call.reject(fault(call, "timeout", "no answer in time")), timeoutMs);
       this.#calls.set(id, call);
       this.#pump();
     });
@@ -132,7 +133,7 @@ export class Calls implements Part {
   #rejectSent(which: (call: Call) => boolean): void {
     for (const call of [...this.#calls.values()]) {
       if (call.isSent && which(call)) {
-        call.reject(new AhoraError("disconnected", "cut before the answer", { sent: true }));
+        call.reject(fault(call, "disconnected", "cut before the answer"));
       }
     }
   }
@@ -158,34 +159,29 @@ export class Calls implements Part {
 
   cancel({ code, detail }: AhoraError): void {
     for (const call of [...this.#calls.values()]) {
-      call.reject(new AhoraError(code, detail, { sent: call.sends > 0 }));
+      call.reject(fault(call, code, detail));
     }
   }
 
   /** Throws if it answers something else than it was asked. */
   reply(reply: Reply): void {
-    const isError = reply.op === "error";
-    if (!isError && reply.op !== "published" && reply.op !== "snapshot") {
-      return;
-    }
     const results = reply.op === "published" ? reply.results : [];
-    [reply as { retry_ms?: number }, ...results.map(({ error }) => error)].forEach((body) => this.#hold(body?.retry_ms));
-    const call = this.#calls.get(reply.id ?? 0);
+    for (const body of [reply as { retry_ms?: number }, ...results.map(({ error }) => error)]) {
+      if (body?.retry_ms) {
+        this.#holdUntil = this.#connection.ticks() + Math.min(Ms.HOLD_MAX, body.retry_ms);
+      }
+    }
+    const call = this.#calls.get((reply as { id?: number }).id ?? 0);
     if (!call?.isSent) {
       return; // given up by the caller, or no call
     }
-    if (isError) {
+    const { length } = call.changes;
+    if (reply.op === "error") {
       call.reject(errorOf(reply));
-    } else if (call.changes.length === results.length && (reply.op === "published") === results.length > 0) {
-      call.settle(reply);
+    } else if (results.length === length && reply.op === (length > 0 ? "published" : "snapshot")) {
+      call.settle(reply as Answer);
     } else {
       throw new TypeError(`${reply.op} that nobody asked for`);
-    }
-  }
-
-  #hold(retryMs: number | undefined): void {
-    if (retryMs) {
-      this.#holdUntil = this.#connection.ticks() + Math.min(Ms.HOLD_MAX, retryMs);
     }
   }
 }

@@ -27,7 +27,7 @@ export function readChanges(changes: readonly Change[], isList: boolean, options
     if (!isLegal(change, -1)) {
       throw new AhoraError("invalid", "data that JSON cannot hold", { index, sent: false });
     }
-    return { ...change, key: change.key ?? (shared !== undefined && isList ? `${shared}@${index}` : shared) };
+    return { ...change, key: change.key ?? (shared && isList ? `${shared}@${index}` : shared) };
   });
 }
 

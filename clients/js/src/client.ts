@@ -33,8 +33,8 @@ export class Client extends Reader {
     const list = (isList ? given : [given]) as readonly Change[];
     const { atomic, ack } = options;
     const changes = readChanges(list, isList, options, () => this.#makeKey());
-    const reply = await this.#call({ op: "pub", changes, atomic: atomic || undefined, ack }, options);
-    const results = reply?.op === "published" ? reply.results.map(resultOf) : changes.map(() => ({ seq: 0 }));
+    const reply = await this.#call({ op: "pub", changes, atomic, ack }, options);
+    const results = reply ? (reply as Extract<Reply, { op: "published" }>).results.map(resultOf) : changes.map(() => ({ seq: 0 }));
     if (atomic || !isList) {
       throwFirst(results);
     }
@@ -70,8 +70,8 @@ export class Client extends Reader {
   }
 
   #makeKey(): string {
-    const part = () => Math.floor(this.wire.random() * 2 ** 48).toString(36);
-    return `${part()}.${part()}`;
+    const part = () => this.wire.random().toString(36);
+    return part() + part();
   }
 
   // ---- reading once ----

@@ -95,7 +95,7 @@ export class Connection {
   #renewAt = Infinity;
   #sleepAt = Infinity;
   #clockOffset = 0;
-  #skew: number | undefined;
+  #skew = NaN; // until a broker has told its time
 
   #cancelTimer = () => {};
   #unwatch: (() => void) | undefined;
@@ -143,7 +143,7 @@ export class Connection {
   }
 
   /** The broker's clock, Unix milliseconds. */
-  readonly now = () => Math.round(this.#env.now() + (this.#skew ?? 0));
+  readonly now = () => Math.round(this.#env.now() + (this.#skew || 0));
 
   // ---- asked from outside ----
 
@@ -175,14 +175,16 @@ export class Connection {
     this.#end("idle", reason);
   }
 
-  /** A message to the broker; nothing if the line is not ready. */
   send(message: object): void {
     this.sendFrame(this.encode(message));
   }
 
+  /** Nothing, if the line is gone. */
   sendFrame(frame: Frame): void {
-    if (this.isReady) {
-      this.#transmit(frame);
+    try {
+      this.#line?.send(frame);
+    } catch (error) {
+      this.#lose(new AhoraError("disconnected", "closed", { cause: error }), 4400);
     }
   }
 
@@ -223,7 +225,7 @@ export class Connection {
     this.#token = token ?? undefined;
     // A quarter of the time that it has left before its end, a minute at most
     const end = tokenEnd(this.#token);
-    this.#tokenRenewAt = end - Math.min(60_000, Math.max(0, end - this.now()) / 4);
+    this.#tokenRenewAt = end - Math.min(60_000, (end - this.now()) / 4);
     return this.#token;
   }
 
@@ -256,7 +258,7 @@ export class Connection {
     const { name, source, onLost, graceMs } = this.settings;
     this.#phase = "greeting";
     const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
-    this.#transmit(this.encode(hello));
+    this.send(hello);
   }
 
   #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
@@ -266,7 +268,7 @@ export class Connection {
     const { epoch, session, server, limits } = reply;
     const sameEpoch = epoch === this.epoch;
     this.epoch = epoch;
-    this.beatMs = Math.min(600_000, Math.max(100, reply.beat_ms));
+    this.beatMs = Math.max(100, reply.beat_ms);
     this.#heard();
     this.#readyAt = this.#env.ticks();
     this.#lastError = undefined;
@@ -280,14 +282,6 @@ export class Connection {
   }
 
   // ---- what the line brings ----
-
-  #transmit(frame: Frame): void {
-    try {
-      this.#line?.send(frame);
-    } catch (error) {
-      this.#lose(new AhoraError("disconnected", "closed", { cause: error }), 4400);
-    }
-  }
 
   #heard(): void {
     this.#isProbing = false;
@@ -328,24 +322,22 @@ export class Connection {
       case "beat":
       case "pong":
         this.#clock(reply.now);
-        break;
-      case "ok":
-      case "error":
-        if (this.#answersAuth(reply)) {
-          return;
-        }
     }
-    const stray = reply.op === "error" && !reply.id ? errorOf(reply) : undefined; // to nobody in particular
-    if (stray) {
-      this.#lastError = stray;
-      this.#hintMs = stray.retryMs ?? this.#hintMs;
+    // To nobody in particular, or to us: the token was refused
+    const ours = reply.op === "error" && (!reply.id || reply.id === this.#authId) ? errorOf(reply) : undefined;
+    if (ours) {
+      this.#lastError = ours;
+      this.#hintMs = ours.retryMs ?? this.#hintMs;
+      if ((reply as { id?: number }).id) {
+        this.#token = undefined;
+      }
     }
     if (this.#phase !== "ready" && reply.op !== "error") {
       throw new TypeError(`${reply.op} before welcome`);
     }
     this.parts.forEach((part) => part.reply(reply));
-    if (stray) {
-      this.#emitter.emit("error", stray);
+    if (ours) {
+      this.#emitter.emit("error", ours);
     }
   }
 
@@ -381,8 +373,7 @@ export class Connection {
   /** A late message makes the broker's clock look slow, never fast: the largest difference is the nearest to the truth. */
   #clock(brokerNow: number): void {
     const skew = brokerNow - this.#env.now();
-    const held = this.#skew;
-    this.#skew = held === undefined || Math.abs(skew - held) > Ms.JUMP ? skew : Math.max(skew, held);
+    this.#skew = Math.abs(skew - this.#skew) <= Ms.JUMP ? Math.max(skew, this.#skew) : skew;
   }
 
   // ---- tokens that end ----
@@ -404,15 +395,6 @@ export class Connection {
       )
       .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
       .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.random()))));
-  }
-
-  #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
-    const mine = reply.id === this.#authId;
-    if (mine && reply.op === "error") {
-      this.#token = undefined;
-      this.#emitter.emit("error", errorOf(reply));
-    }
-    return mine;
   }
 
   // ---- losing ----
@@ -454,8 +436,8 @@ export class Connection {
   #tell(state: Omit<ConnectionState, "attempt" | "final"> & { final?: boolean }): void {
     this.state = Object.freeze({ attempt: this.#attempt, final: false, ...state });
     const { final, reason } = this.state;
-    if (final && reason) {
-      this.parts.forEach((part) => part.cancel?.(reason));
+    if (final) {
+      this.parts.forEach((part) => part.cancel?.(reason as AhoraError));
     }
     this.#emitter.emit("state", this.state);
   }
@@ -542,11 +524,8 @@ export class Connection {
 
   #hidden(hidden: boolean): void {
     const after = this.settings.sleepWhileHidden;
-    const was = this.#sleepAt;
-    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.#env.ticks() + after);
-    if (this.#sleepAt !== was) {
-      this.#arm();
-    }
+    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(this.#sleepAt, this.#env.ticks() + after);
+    this.#arm();
   }
 
   #fallAsleep(now: number): void {

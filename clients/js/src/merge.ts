@@ -19,7 +19,7 @@ export function freeze<T>(value: T, depth = 0): T {
     return value;
   }
   if (depth > Max.DEPTH) {
-    throw new RangeError("nested too deep");
+    throw new TypeError("nested too deep");
   }
   for (const item of Object.values(value)) {
     freeze(item, depth + 1);

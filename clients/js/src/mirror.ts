@@ -255,7 +255,7 @@ export class Mirror implements Part {
       let doc = this.#docs.get(topic);
       if (!doc) {
         if (this.#docs.size >= (this.#connection.settings.documentsMax ?? 1_000_000)) {
-          throw new RangeError("too many documents");
+          throw new TypeError("too many documents");
         }
         doc = { topic, ref, seq: 0, touched: 0, feeds: [], asOf: -1 } as unknown as Doc; // its entry follows
         this.#docs.set(topic, doc);

@@ -15,11 +15,7 @@ function fieldAt(data: Fields, path: string): Value | undefined {
   const names = path.startsWith("/")
     ? path.slice(1).split("/").map((name) => name.replace(/~1/g, "/").replace(/~0/g, "~"))
     : path.split(".");
-  let value: Value | undefined = data;
-  for (const name of names) {
-    value = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-  }
-  return value;
+  return names.reduce<Value | undefined>((value, name) => (isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined), data);
 }
 
 /** Texts compare by their bytes, which is by their code points: UTF-16 alone would put U+E000 to U+FFFF behind all beyond them. */
@@ -36,23 +32,22 @@ function compare(a: Value | undefined, b: Scalar): number {
 }
 
 function conditionHolds(value: Value | undefined, operator: string, operand: unknown): boolean {
-  const equal = (other: unknown) => value !== undefined && value === other;
-  const order = () => compare(value, operand as Scalar);
+  const order = compare(value, operand as Scalar);
   switch (operator) {
     case "eq":
-      return equal(operand);
+      return value === operand;
     case "ne":
-      return !equal(operand);
+      return value !== operand;
     case "lt":
-      return order() < 0;
+      return order < 0;
     case "lte":
-      return order() <= 0;
+      return order <= 0;
     case "gt":
-      return order() > 0;
+      return order > 0;
     case "gte":
-      return order() >= 0;
+      return order >= 0;
     case "in":
-      return (operand as unknown[]).some(equal);
+      return (operand as unknown[]).includes(value);
     case "exists":
       return (value !== undefined) === operand;
     default:

@@ -85,7 +85,7 @@ function fits(value: unknown, shape: string | undefined): boolean {
 export function readReply(message: unknown): Reply {
   const op = String((message as Reply | null)?.op);
   if (!Object.hasOwn(SHAPES, op) || !fits(message, SHAPES[op])) {
-    throw new TypeError(`no message: ${op.slice(0, 40)}`);
+    throw new TypeError(`no message: ${op}`);
   }
   return message as Reply;
 }

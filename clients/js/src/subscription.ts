@@ -6,6 +6,7 @@ import { AhoraError } from "./error.js";
 import type { Feed, Hear } from "./feed.js";
 import type { Fields } from "./merge.js";
 import type { Mirror } from "./mirror.js";
+import { onAbort } from "./signal.js";
 import type { Entry, Move, Signal, SubscriptionEvent, SubscriptionEvents, SubscriptionState } from "./types.js";
 
 type Snapshot<D> = ReadonlyMap<string, Entry<D>>;
@@ -16,7 +17,7 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
   #isOver = false;
   #joins = false; // it is about to be told what those before were told
   #over: AhoraError | undefined;
-  #stopSignal: (() => void) | undefined;
+  readonly #offSignal: () => void;
   readonly #mirror: Mirror;
 
   /** @internal */
@@ -25,11 +26,9 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     this.#mirror = mirror;
     this.#feed = feed;
     this.#follow(feed);
-    const stop = () => this.unsubscribe();
-    signal?.addEventListener("abort", stop);
-    this.#stopSignal = () => signal?.removeEventListener("abort", stop);
+    this.#offSignal = onAbort(signal, () => this.unsubscribe());
     if (signal?.aborted) {
-      stop();
+      this.unsubscribe();
     }
   }
 
@@ -175,7 +174,7 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     if (!this.#isOver) {
       this.#isOver = true;
       this.#over = error;
-      this.#stopSignal?.();
+      this.#offSignal();
       this.emit("state", "unsubscribed");
       if (error) {
         this.emit("error", error);

@@ -33,6 +33,10 @@ const enum Ms {
   JUMP = 2_000,
 }
 
+const enum Id {
+  AUTH = 1, // of each `auth`; those of the parts come after it
+}
+
 type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "asleep";
 
 /** What lives on the line: documents, and calls. */
@@ -81,12 +85,10 @@ export class Connection {
   #waits = 0; // drawn since the last line that held
   #refusals = 0; // 4401 since the last line that held
   #lastError: AhoraError | undefined; // of the broker, to nobody in particular: says why it closes
-  #hintMs: number | undefined;
   #hinted = false;
 
   #token: string | undefined;
   #tokenRenewAt = Infinity; // by the broker's clock
-  #authId = 0;
 
   #phaseBy = Infinity; // it is opened, greeted, tried again, or left after a bye
   #readyAt = 0;
@@ -99,7 +101,7 @@ export class Connection {
 
   #cancelTimer = () => {};
   #unwatch: (() => void) | undefined;
-  #lastId = 0;
+  #lastId: number = Id.AUTH;
 
   constructor(settings: Settings, emitter: Emitter<ClientEvents>) {
     this.settings = settings;
@@ -126,7 +128,7 @@ export class Connection {
   }
 
   timer(run: () => void, ms: number): () => void {
-    return this.#env.timer(run, Math.max(0, Math.ceil(ms)));
+    return this.#env.timer(run, Math.ceil(ms));
   }
 
   nextId(): number {
@@ -292,7 +294,7 @@ export class Connection {
     const line = this.#line;
     this.#heard();
     if (this.takesCalls) {
-      this.#lastError = this.#hintMs = undefined; // the session went on
+      this.#lastError = undefined; // the session went on
     }
     try {
       for (const message of this.settings.codec.decode(frame)) {
@@ -315,7 +317,6 @@ export class Connection {
         this.#welcome(reply);
         return;
       case "bye":
-        this.#hintMs = reply.retry_ms;
         this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
         this.#enter(this.#phase, Ms.LEAVE);
         return;
@@ -324,10 +325,9 @@ export class Connection {
         this.#clock(reply.now);
     }
     // To nobody in particular, or to us: the token was refused
-    const ours = reply.op === "error" && (!reply.id || reply.id === this.#authId) ? errorOf(reply) : undefined;
+    const ours = reply.op === "error" && (!reply.id || reply.id === Id.AUTH) ? errorOf(reply) : undefined;
     if (ours) {
       this.#lastError = ours;
-      this.#hintMs = ours.retryMs ?? this.#hintMs;
       if ((reply as { id?: number }).id) {
         this.#token = undefined;
       }
@@ -352,19 +352,15 @@ export class Connection {
       said?.detail ?? (reason || `closed with ${code}`),
       { closeCode: code, retryMs: said?.retryMs },
     );
-    if (code === 4401 || code === 4403) {
-      this.#refused(error, code);
-    } else {
+    if (code !== 4401 && code !== 4403) {
       this.#lose(error);
+      return;
     }
-  }
-
-  /** A token that was refused is not tried again. Without a way to get another there is nothing to wait for. */
-  #refused(error: AhoraError, code: number): void {
+    // A token that was refused is not tried again. Without a way to get another there is nothing to wait for.
     this.#refusals = this.#isSteady() ? 1 : this.#refusals + 1;
     if (this.settings.getToken) {
       this.#token = undefined;
-      this.#lose(error, undefined, code === 4401 && this.#refusals === 1);
+      this.#lose(error, 1000, code === 4401 && this.#refusals === 1);
     } else {
       this.#end("idle", error);
     }
@@ -389,8 +385,7 @@ export class Connection {
     this.#ask("expiring")
       .then(
         this.#own((token) => {
-          this.#authId = this.nextId();
-          this.send({ op: "auth", id: this.#authId, token });
+          this.send({ op: "auth", id: Id.AUTH, token });
         }),
       )
       .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
@@ -404,12 +399,11 @@ export class Connection {
   }
 
   #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
-    const hint = Math.min(Ms.RETRY_MAX, this.#hintMs ?? -1);
+    const hint = Math.min(Ms.RETRY_MAX, this.#lastError?.retryMs ?? -1);
     const steady = this.#isSteady();
     if (steady) {
       this.#waits = this.#attempt = 0;
     }
-    this.#hintMs = undefined;
     this.#hinted = hint >= 0;
     const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, drawWait(this.#waits++, this.random()));
     this.#end("waiting", reason, closeCode, wait);
@@ -423,7 +417,6 @@ export class Connection {
     this.#line = undefined;
     this.#generation++;
     this.#renewAt = Infinity;
-    this.#authId = 0;
     this.#lastError = undefined;
     this.#enter(phase, wait);
     const tell = this.#own(() => this.#tell({ state: "disconnected", reason, retryAt, final }));

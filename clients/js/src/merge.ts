@@ -15,13 +15,13 @@ export function isFields(value: unknown): value is Fields {
 
 /** Freezes a value all the way down, so that what an app is shown stays what the broker said. Throws if it nests too deep. */
 export function freeze<T>(value: T, depth = 0): T {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) {
-    return value;
+  if (Object.isFrozen(value)) {
+    return value; // as all that is no object is
   }
   if (depth > Max.DEPTH) {
     throw new TypeError("nested too deep");
   }
-  for (const item of Object.values(value)) {
+  for (const item of Object.values(value as object)) {
     freeze(item, depth + 1);
   }
   return Object.freeze(value);

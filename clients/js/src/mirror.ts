@@ -257,18 +257,16 @@ export class Mirror implements Part {
         if (this.#docs.size >= (this.#connection.settings.documentsMax ?? 1_000_000)) {
           throw new TypeError("too many documents");
         }
-        doc = { topic, ref, seq: 0, touched: 0, feeds: [], asOf: -1 } as unknown as Doc; // its entry follows
+        doc = { topic, seq: 0 } as Doc; // the rest follows
         this.#docs.set(topic, doc);
       }
       const newer = seq > doc.seq;
       if (newer) {
         this.#update(doc, reply, data);
       }
-      if (doc.ref !== ref) {
-        this.#refs.delete(doc.ref);
-        doc.ref = ref;
-      }
+      this.#refs.delete(doc.ref);
       this.#refs.set(ref, doc);
+      doc.ref = ref;
       this.#deliver(doc, newer);
     },
 

@@ -80,6 +80,5 @@ export function distanceOf(near: { lat: number; lon: number }, data: object): nu
 
 /** Those already in leave only beyond a margin: the broker's own, unless it is configured otherwise. */
 export function isNear(near: Near | undefined, data: Fields, inside: boolean): boolean {
-  const margin = inside && !near?.limit ? Math.max(10, (near?.radius_m ?? 0) * 0.05) : 0;
-  return !near || distanceOf(near, data) <= near.radius_m + margin;
+  return !near || distanceOf(near, data) <= near.radius_m + (inside && !near.limit ? Math.max(10, near.radius_m * 0.05) : 0);
 }

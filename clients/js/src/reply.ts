@@ -49,7 +49,7 @@ const CHECKS: Record<string, Check> = {
   e: (value) => /^[A-Za-z0-9]{1,32}$/.test(value as string),
   w: (value) => ["deleted", "expired", "left", "denied"].includes(value as string),
   I: (value) => Array.isArray(value) && value.every((item) => fits(item, ITEM)),
-  R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, "code:t")),
+  R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, SHAPES.error)),
 };
 const ITEM = "topic:t seq:p at:i data:m stale?b";
 
@@ -66,7 +66,7 @@ const SHAPES: Record<string, string> = {
   published: "id:p results:R",
   ok: "id:p",
   pong: "id:p now:i",
-  error: "code:t",
+  error: "code:t seq?i retry_ms?i",
   bye: "retry_ms:i",
 };
 

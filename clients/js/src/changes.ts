@@ -21,8 +21,8 @@ function isLegal(value: unknown, depth: number): boolean {
 }
 
 /** The changes as they are sent, each with its key. Throws AhoraError. */
-export function readChanges(changes: readonly Change[], isList: boolean, options: PublishOptions, makeKey: () => string): Change[] {
-  const shared = options.key === true ? makeKey() : options.key;
+export function readChanges(changes: readonly Change[], isList: boolean, options: PublishOptions, random: () => number): Change[] {
+  const shared = options.key === true ? `${random().toString(36)}${random().toString(36)}` : options.key;
   return changes.map((change, index) => {
     if (!isLegal(change, -1)) {
       throw new AhoraError("invalid", "data that JSON cannot hold", { index, sent: false });

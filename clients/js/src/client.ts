@@ -32,7 +32,7 @@ export class Client extends Reader {
     const isList = Array.isArray(given);
     const list = (isList ? given : [given]) as readonly Change[];
     const { atomic, ack } = options;
-    const changes = readChanges(list, isList, options, () => this.#makeKey());
+    const changes = readChanges(list, isList, options, () => this.wire.random());
     const reply = await this.#call({ op: "pub", changes, atomic, ack }, options);
     const results = reply ? (reply as Extract<Reply, { op: "published" }>).results.map(resultOf) : changes.map(() => ({ seq: 0 }));
     if (atomic || !isList) {
@@ -67,11 +67,6 @@ export class Client extends Reader {
 
   #single(change: Change, { ack, timeoutMs, signal, key, ...rest }: Single): Promise<Published> {
     return this.publish({ ...change, ...rest }, { ack, timeoutMs, signal, key });
-  }
-
-  #makeKey(): string {
-    const part = () => this.wire.random().toString(36);
-    return part() + part();
   }
 
   // ---- reading once ----

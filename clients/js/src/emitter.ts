@@ -30,6 +30,6 @@ export class Emitter<Events extends { [K in keyof Events]: Listener }> {
         this.#failed(error);
       }
     }
-    return listeners.length > 0;
+    return Boolean(listeners[0]);
   }
 }

@@ -26,14 +26,14 @@ export function isHeld(text: string): boolean {
 /** A pattern made ready to be matched against many topics. `*` is one segment, a final `**` one or more. */
 export function matcher(pattern: string): (topic: string) => boolean {
   const segments = pattern.split("/");
-  const open = segments.at(-1) === "**" ? segments.length - 1 : Infinity;
+  const open = segments.at(-1) === "**" && segments.pop();
   return (topic) => {
     const parts = topic.split("/");
     return (
       // Stars at the start of a pattern do not reach the broker's own topics
       (parts[0] !== DEMAND || segments[0] === DEMAND) &&
-      (parts.length === segments.length || parts.length > open) &&
-      segments.every((segment, i) => segment === "*" || segment === parts[i] || i === open)
+      (open ? parts.length > segments.length : parts.length === segments.length) &&
+      segments.every((segment, i) => segment === "*" || segment === parts[i])
     );
   };
 }

@@ -12,7 +12,7 @@ const EARTH_M = 6_371_008.8;
 
 /** What stands at a field name, a dotted path, or a JSON pointer; undefined: nothing. */
 function fieldAt(data: Fields, path: string): Value | undefined {
-  const names = path.startsWith("/")
+  const names = path[0] === "/"
     ? path.slice(1).split("/").map((name) => name.replace(/~1/g, "/").replace(/~0/g, "~"))
     : path.split(".");
   return names.reduce<Value | undefined>((value, name) => (isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined), data);
@@ -72,8 +72,7 @@ export function distanceM(a: { lat: number; lon: number }, b: { lat: number; lon
 
 /** Metres from `near` to a document, Infinity if it has no position. */
 export function distanceOf(near: { lat: number; lon: number }, data: object): number {
-  const place = (data as Fields).position ?? (data as Fields);
-  const { lat, lon } = isFields(place) ? place : ({} as Fields);
+  const { lat, lon } = Object((data as Fields).position ?? data) as Fields;
   const legal = typeof lat === "number" && typeof lon === "number" && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
   return legal ? distanceM(near, { lat, lon }) : Infinity;
 }

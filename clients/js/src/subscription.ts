@@ -25,7 +25,7 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     super(failed);
     this.#mirror = mirror;
     this.#feed = feed;
-    this.#follow(feed);
+    void this.#follow(feed);
     this.#offSignal = onAbort(signal, () => this.unsubscribe());
     if (signal?.aborted) {
       this.unsubscribe();
@@ -65,21 +65,19 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
   }
 
   /** The snapshot, once it is complete. Rejects if the subscription is refused or ended first. */
-  ready(): Promise<Snapshot<D>> {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        if (this.state === "live") {
-          resolve(this.snapshot);
-        } else if (this.state === "unsubscribed") {
-          reject(this.#over ?? new AhoraError("closed", "unsubscribed"));
-        } else {
-          return;
-        }
-        off();
-      };
-      const off = this.on("state", look);
-      look();
-    });
+  async ready(): Promise<Snapshot<D>> {
+    while (this.state !== "live") {
+      if (this.state === "unsubscribed") {
+        throw this.#over ?? new AhoraError("closed", "unsubscribed");
+      }
+      await new Promise<void>((resolve) => {
+        const off = this.on("state", () => {
+          off();
+          resolve();
+        });
+      });
+    }
+    return this.snapshot;
   }
 
   /** Another circle. What is shown stays until the new one is complete. */
@@ -94,7 +92,7 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     if (this.#feed !== former) {
       former.handles.delete(this.#hear);
       this.#mirror.leave(former);
-      this.#follow(this.#feed);
+      void this.#follow(this.#feed);
       this.emit("state", this.state);
       this.emit("change", this.snapshot);
     }
@@ -147,18 +145,17 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     }
   }
 
-  #follow(feed: Feed): void {
+  async #follow(feed: Feed): Promise<void> {
     feed.handles.add(this.#hear);
     if (feed.state === "live") {
       // Who joins is told what those before were told, once there was time to listen
       this.#joins = true;
-      void Promise.resolve().then(() => {
-        this.#joins = false;
-        if (this.#feed === feed && this.state === "live") {
-          this.emit("change", this.snapshot);
-          this.emit("sync", this.snapshot, 0);
-        }
-      });
+      await undefined;
+      this.#joins = false;
+      if (this.#feed === feed && this.state === "live") {
+        this.emit("change", this.snapshot);
+        this.emit("sync", this.snapshot, 0);
+      }
     }
   }
 

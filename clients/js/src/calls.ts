@@ -12,7 +12,7 @@
 import type { Connection, Part } from "./connection.js";
 import { AhoraError, type ErrorCode } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
-import { onAbort } from "./signal.js";
+import { listen, type Target } from "./listen.js";
 import type { Change, Frame, PublishOptions, Signal } from "./types.js";
 
 /* As enums, which a bundler writes out as numbers. */
@@ -92,8 +92,8 @@ export class Calls implements Part {
         settle(value);
       };
       const isSilent = ack === "none";
-      const call: Call = { changes, isSilent, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
-      const offSignal = onAbort(signal, () => call.reject(signal?.reason));
+      const call: Call = { changes, isSilent, frame, sends: 0, isSent: false, firstSentAt: Infinity, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
+      const offSignal = listen(signal as Target | undefined, "abort", () => call.reject(signal?.reason));
       const cancel = this.#connection.timer(() => call.reject(fault(call, "timeout", "no answer in time")), timeoutMs);
       this.#calls.set(id, call);
       this.#pump();
@@ -121,7 +121,7 @@ export class Calls implements Part {
 
   #send(call: Call): void {
     call.isSent = true;
-    call.firstSentAt ||= this.#connection.ticks();
+    call.firstSentAt = Math.min(call.firstSentAt, this.#connection.ticks());
     call.takenAt = Math.min(call.takenAt, this.#connection.now());
     call.sends++;
     this.#connection.sendFrame(call.frame);

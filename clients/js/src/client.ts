@@ -42,30 +42,30 @@ export class Client extends Reader {
   }
 
   /** Replaces the document. */
-  set<const P extends string>(topic: P, data: DocumentOf<P>, options: Single = {}): Promise<Published> {
+  set<const P extends string>(topic: P, data: DocumentOf<P>, options?: Single): Promise<Published> {
     return this.#single({ op: "set", topic, data: data as object }, options);
   }
 
   /** Merges (RFC 7396): null removes a field. */
-  patch<const P extends string>(topic: P, data: PatchOf<DocumentOf<P>>, options: Single = {}): Promise<Published> {
+  patch<const P extends string>(topic: P, data: PatchOf<DocumentOf<P>>, options?: Single): Promise<Published> {
     return this.#single({ op: "patch", topic, data: data as object }, options);
   }
 
   /** Adds to integer fields, within their bounds. */
-  adjust<const P extends string>(topic: P, data: AdjustOf<DocumentOf<P>>, options: Single = {}): Promise<Published> {
+  adjust<const P extends string>(topic: P, data: AdjustOf<DocumentOf<P>>, options?: Single): Promise<Published> {
     return this.#single({ op: "adjust", topic, data: data as object }, options);
   }
 
   /** "Still so": renews freshness. */
-  touch(topic: string, options: Single = {}): Promise<Published> {
+  touch(topic: string, options?: Single): Promise<Published> {
     return this.#single({ op: "touch", topic }, options);
   }
 
-  delete(topic: string, options: Single = {}): Promise<Published> {
+  delete(topic: string, options?: Single): Promise<Published> {
     return this.#single({ op: "delete", topic }, options);
   }
 
-  #single(change: Change, { ack, timeoutMs, signal, key, ...rest }: Single): Promise<Published> {
+  #single(change: Change, { ack, timeoutMs, signal, key, ...rest }: Single = {}): Promise<Published> {
     return this.publish({ ...change, ...rest }, { ack, timeoutMs, signal, key });
   }
 

@@ -264,9 +264,6 @@ export class Connection {
   }
 
   #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
-    if (this.#phase !== "greeting") {
-      throw new TypeError("two welcomes");
-    }
     const { epoch, session, server, limits } = reply;
     const sameEpoch = epoch === this.epoch;
     this.epoch = epoch;
@@ -274,7 +271,6 @@ export class Connection {
     this.#heard();
     this.#readyAt = this.#env.ticks();
     this.#lastError = undefined;
-    this.#clock(reply.now);
     this.#enter("ready");
     this.#planRenewal();
     this.#tell({ state: "connected", epoch, session, server, limits });
@@ -312,28 +308,29 @@ export class Connection {
   }
 
   #reply(reply: Reply): void {
-    switch (reply.op) {
-      case "welcome":
-        this.#welcome(reply);
-        return;
-      case "bye":
-        this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
-        this.#enter(this.#phase, Ms.LEAVE);
-        return;
-      case "beat":
-      case "pong":
-        this.#clock(reply.now);
+    const { op } = reply;
+    if (this.#phase !== (op === "welcome" ? "greeting" : "ready") && op !== "error" && op !== "bye") {
+      throw new TypeError(`${op} out of turn`);
+    }
+    if ("now" in reply) {
+      this.#clock(reply.now);
+    }
+    if (op === "welcome") {
+      this.#welcome(reply);
+      return;
+    }
+    if (op === "bye") {
+      this.#lastError = new AhoraError(op, reply.reason ?? op, { retryMs: reply.retry_ms });
+      this.#enter(this.#phase, Ms.LEAVE);
+      return;
     }
     // To nobody in particular, or to us: the token was refused
-    const ours = reply.op === "error" && (!reply.id || reply.id === Id.AUTH) ? errorOf(reply) : undefined;
+    const ours = op === "error" && (!reply.id || reply.id === Id.AUTH) ? errorOf(reply) : undefined;
     if (ours) {
       this.#lastError = ours;
       if ((reply as { id?: number }).id) {
         this.#token = undefined;
       }
-    }
-    if (this.#phase !== "ready" && reply.op !== "error") {
-      throw new TypeError(`${reply.op} before welcome`);
     }
     this.parts.forEach((part) => part.reply(reply));
     if (ours) {
@@ -442,17 +439,13 @@ export class Connection {
     return this.isReady || this.#phase === "waiting";
   }
 
-  #deadline(): number {
-    const look = this.#env.ticks() + Math.min(Ms.TICK, this.beatMs);
-    const ready = this.isReady ? Math.min(this.#silentBy, this.#renewAt, look) : Infinity;
-    return Math.min(this.#phaseBy, ready, this.#mayRest ? this.#sleepAt : Infinity);
-  }
-
   #arm(): void {
+    const now = this.#env.ticks();
+    const ready = this.isReady ? Math.min(this.#silentBy, this.#renewAt, now + Math.min(Ms.TICK, this.beatMs)) : Infinity;
+    const deadline = Math.min(this.#phaseBy, ready, this.#mayRest ? this.#sleepAt : Infinity);
     this.#cancelTimer();
-    const deadline = this.#deadline();
     if (deadline < Infinity) {
-      this.#cancelTimer = this.timer(() => this.#onTime(), deadline - this.#env.ticks());
+      this.#cancelTimer = this.timer(() => this.#onTime(), deadline - now);
     }
   }
 

@@ -30,6 +30,6 @@ export class Emitter<Events extends { [K in keyof Events]: Listener }> {
         this.#failed(error);
       }
     }
-    return Boolean(listeners[0]);
+    return listeners.length > 0;
   }
 }

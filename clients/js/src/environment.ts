@@ -3,6 +3,7 @@
 
 /* The outside as it is: WebSocket, clock, timers, and the page if there is one. The only file that touches globals. */
 import { AhoraError } from "./error.js";
+import { listen, type Target } from "./listen.js";
 import type { Environment, LineEvents } from "./types.js";
 
 interface SocketLike {
@@ -19,10 +20,6 @@ interface SocketLike {
 }
 type SocketClass = new (url: string, protocol: string) => SocketLike;
 
-interface Target {
-  addEventListener?(type: string, run: () => void): void;
-  removeEventListener?(type: string, run: () => void): void;
-}
 interface Globals {
   WebSocket?: SocketClass;
   performance?: { now(): number };
@@ -79,10 +76,9 @@ function watch(page: Parameters<Environment["watch"]>[0]): () => void {
     }
   };
   const all = { online: page.wake, offline: page.doubt, pageshow: look, visibilitychange: look }; // the document's reach the window, too
-  const each = (verb: "addEventListener" | "removeEventListener") => Object.entries(all).forEach(([type, run]) => globals[verb]?.(type, run));
-  each("addEventListener");
+  const offs = Object.entries(all).map(([type, run]) => listen(globals, type, run));
   look();
-  return () => each("removeEventListener");
+  return () => offs.forEach((off) => off());
 }
 
 export function environmentOf(Socket?: unknown): Environment {

@@ -6,7 +6,7 @@ import { AhoraError } from "./error.js";
 import type { Feed, Hear } from "./feed.js";
 import type { Fields } from "./merge.js";
 import type { Mirror } from "./mirror.js";
-import { onAbort } from "./signal.js";
+import { listen, type Target } from "./listen.js";
 import type { Entry, Move, Signal, SubscriptionEvent, SubscriptionEvents, SubscriptionState } from "./types.js";
 
 type Snapshot<D> = ReadonlyMap<string, Entry<D>>;
@@ -26,7 +26,7 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
     this.#mirror = mirror;
     this.#feed = feed;
     void this.#follow(feed);
-    this.#offSignal = onAbort(signal, () => this.unsubscribe());
+    this.#offSignal = listen(signal as Target | undefined, "abort", () => this.unsubscribe());
     if (signal?.aborted) {
       this.unsubscribe();
     }

@@ -219,7 +219,7 @@ export class Connection {
     return (...values) => generation === this.#generation && run(...values);
   }
 
-  async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {
+  async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<void> {
     const token = await this.settings.getToken?.({ reason });
     if (typeof token !== "string" && token != null) {
       throw new TypeError("no text");
@@ -228,7 +228,6 @@ export class Connection {
     // A quarter of the time that it has left before its end, a minute at most
     const end = tokenEnd(this.#token);
     this.#tokenRenewAt = end - Math.min(60_000, (end - this.now()) / 4);
-    return this.#token;
   }
 
   #open(): void {
@@ -257,10 +256,9 @@ export class Connection {
       this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`));
       return;
     }
-    const { name, source, onLost, graceMs } = this.settings;
+    const { name = "ahora-js/0.1.0", source, onLost, graceMs } = this.settings;
     this.#phase = "greeting";
-    const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
-    this.send(hello);
+    this.send({ op: "hello", token: this.#token, client: name, source, on_lost: onLost, grace_ms: graceMs });
   }
 
   #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
@@ -381,9 +379,7 @@ export class Connection {
     this.#renewAt = Infinity;
     this.#ask("expiring")
       .then(
-        this.#own((token) => {
-          this.send({ op: "auth", id: Id.AUTH, token });
-        }),
+        this.#own(() => this.send({ op: "auth", id: Id.AUTH, token: this.#token })),
       )
       .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
       .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.random()))));

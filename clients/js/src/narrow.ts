@@ -33,26 +33,17 @@ function compare(a: Value | undefined, b: Scalar): number {
 
 function conditionHolds(value: Value | undefined, operator: string, operand: unknown): boolean {
   const order = compare(value, operand as Scalar);
-  switch (operator) {
-    case "eq":
-      return value === operand;
-    case "ne":
-      return value !== operand;
-    case "lt":
-      return order < 0;
-    case "lte":
-      return order <= 0;
-    case "gt":
-      return order > 0;
-    case "gte":
-      return order >= 0;
-    case "in":
-      return (operand as unknown[]).includes(value);
-    case "exists":
-      return (value !== undefined) === operand;
-    default:
-      return true; // an operator of a later version: the broker knows
-  }
+  const holds: { [operator: string]: boolean } = {
+    eq: value === operand,
+    ne: value !== operand,
+    lt: order < 0,
+    lte: order <= 0,
+    gt: order > 0,
+    gte: order >= 0,
+    in: [operand].flat().includes(value),
+    exists: (value !== undefined) === operand,
+  };
+  return holds[operator] ?? true; // an operator of a later version: the broker knows
 }
 
 export function whereHolds(where: Where<never> | undefined, data: Fields): boolean {

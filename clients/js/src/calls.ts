@@ -43,8 +43,8 @@ export interface Request {
 
 interface Call {
   readonly changes: readonly Change[];
-  /** settled when it is handed to the line */
-  readonly isSilent: boolean;
+  /** none: settled when it is handed to the line */
+  readonly ack: PublishOptions["ack"];
   readonly frame: Frame;
   sends: number;
   isSent: boolean;
@@ -91,8 +91,7 @@ export class Calls implements Part {
         offSignal();
         settle(value);
       };
-      const isSilent = ack === "none";
-      const call: Call = { changes, isSilent, frame, sends: 0, isSent: false, firstSentAt: Infinity, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
+      const call: Call = { changes, ack, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
       const offSignal = listen(signal as Target | undefined, "abort", () => call.reject(signal?.reason));
       const cancel = this.#connection.timer(() => call.reject(fault(call, "timeout", "no answer in time")), timeoutMs);
       this.#calls.set(id, call);
@@ -121,11 +120,11 @@ export class Calls implements Part {
 
   #send(call: Call): void {
     call.isSent = true;
-    call.firstSentAt = Math.min(call.firstSentAt, this.#connection.ticks());
+    call.firstSentAt ||= this.#connection.ticks();
     call.takenAt = Math.min(call.takenAt, this.#connection.now());
     call.sends++;
     this.#connection.sendFrame(call.frame);
-    if (call.isSilent && this.#connection.isReady) {
+    if (call.ack === "none" && this.#connection.isReady) {
       call.settle(undefined);
     }
   }
@@ -141,16 +140,16 @@ export class Calls implements Part {
   lost(): void {
     this.#cancelPump();
     // A get goes again, and a publish whose changes all have keys
-    this.#rejectSent(({ changes }) => !changes.every(({ key }) => key !== undefined));
+    this.#rejectSent(({ changes }) => changes.some(({ key }) => key === undefined));
   }
 
   ready(sameEpoch: boolean): void {
-    const remembered = (call: Call) =>
-      sameEpoch &&
-      call.sends < Max.SENDS &&
-      this.#connection.ticks() - call.firstSentAt < Ms.RESEND &&
-      this.#connection.now() - call.takenAt < Ms.RESEND;
-    this.#rejectSent((call) => call.changes.length > 0 && !remembered(call));
+    const isForgotten = ({ sends, firstSentAt, takenAt }: Call) =>
+      !sameEpoch ||
+      sends >= Max.SENDS ||
+      this.#connection.ticks() - firstSentAt >= Ms.RESEND ||
+      this.#connection.now() - takenAt >= Ms.RESEND;
+    this.#rejectSent((call) => call.changes.length > 0 && isForgotten(call));
     for (const call of this.#calls.values()) {
       call.isSent = false;
     }

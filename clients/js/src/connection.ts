@@ -513,10 +513,10 @@ export class Connection {
   #fallAsleep(now: number): void {
     if (this.parts.some((part) => part.busy?.())) {
       this.#sleepAt = now + 1_000;
-      return;
+    } else {
+      this.#sleepAt = Infinity;
+      this.#end("asleep", new AhoraError("asleep", "hidden"));
     }
-    this.#sleepAt = Infinity;
-    this.#end("asleep", new AhoraError("asleep", "hidden"));
   }
 }
 

@@ -10,13 +10,13 @@ import { entryOf, type HeldEntry } from "./entry.js";
 import { errorOf, type Reply } from "./reply.js";
 import { Feed, viewKey, type View } from "./feed.js";
 import { type Fields, freeze, merge } from "./merge.js";
-import type { Move } from "./types.js";
+import type { Move, Near } from "./types.js";
 
 const enum Ms {
   RETRY = 1_000, // a subscription refused for a passing reason that names no time
   RETRY_MAX = 600_000,
 }
-const PASSING = ["draining", "overloaded", "rate_limited", "internal"];
+const PASSING = "draining overloaded rate_limited internal";
 
 /** Where the feeds of a pattern are looked for: those with a star together. */
 const placeOf = (pattern: string) => (pattern.includes("*") ? "*" : pattern);
@@ -121,7 +121,7 @@ export class Mirror implements Part {
    * is complete. Moves are sent one at a time: of those asked for meanwhile the last counts.
    */
   move(feed: Feed, to: Move): Feed {
-    const view = { ...feed.view, since: undefined, near: { radius_m: 0, ...feed.view.near, ...to } };
+    const view = { ...feed.view, since: undefined, near: { ...feed.view.near, ...to } as Near };
     if (feed.handles.size > 1) {
       const own = this.find(view);
       if (own.handles.size === 0 && own.held.size === 0) {
@@ -141,7 +141,7 @@ export class Mirror implements Part {
   }
 
   #sendMove(feed: Feed): void {
-    const { limit: _, ...near } = feed.view.near ?? {};
+    const { limit: _, ...near } = feed.view.near as Near;
     feed.moving = true;
     feed.moveLater = false;
     feed.setState("subscribing");

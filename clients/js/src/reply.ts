@@ -47,7 +47,7 @@ const CHECKS: Record<string, Check> = {
   b: (value) => typeof value === "boolean",
   m: isFields,
   a: Array.isArray,
-  e: (value) => /^[A-Za-z0-9]{1,32}$/.test(value as string),
+  e: (value) => /^[a-z\d]{1,32}$/i.test(value as string),
   w: (value) => ["deleted", "expired", "left", "denied"].includes(value as string),
   I: (value) => Array.isArray(value) && value.every((item) => fits(item, ITEM)),
   R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, SHAPES.error as string)),

@@ -6,6 +6,6 @@
 const NAMES =
   "wire parts takesCalls sendFrame isReady nextId beatMs againAt handles moving moveLater resyncFrom keepNearest setState admits selects " +
   "lose tell sends isSent firstSentAt repeatable settle attempts nextMs touched asOf assertOpen feeds " +
-  "settings emit trust reach want leave make takenAt flush lost cancel view asked held renew request stay";
+  "settings emit trust reach want leave make takenAt flush lost cancel view asked held renew request draw hear stay";
 
 export const INTERNAL = NAMES.split(" ");

@@ -163,7 +163,7 @@ export class Calls implements Part {
   }
 
   /** Throws if it answers something else than it was asked. */
-  reply(reply: Reply): void {
+  hear(reply: Reply): void {
     const results = reply.op === "published" ? reply.results : [];
     for (const body of [reply as { retry_ms?: number }, ...results.map(({ error }) => error)]) {
       if (body?.retry_ms) {

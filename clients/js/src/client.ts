@@ -32,7 +32,7 @@ export class Client extends Reader {
     const isList = Array.isArray(given);
     const list = (isList ? given : [given]) as readonly Change[];
     const { atomic, ack } = options;
-    const changes = readChanges(list, isList, options, () => this.wire.random());
+    const changes = readChanges(list, isList, options, () => this.wire.draw());
     const reply = await this.#call({ op: "pub", changes, atomic, ack }, options);
     const results = reply ? (reply as Extract<Reply, { op: "published" }>).results.map(resultOf) : changes.map(() => ({ seq: 0 }));
     if (atomic || !isList) {

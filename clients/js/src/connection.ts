@@ -43,7 +43,7 @@ type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "
 export interface Part {
   ready(sameEpoch: boolean): void;
   /** Looks whether the message is for it; throws if it breaks the protocol. */
-  reply(reply: Reply): void;
+  hear(reply: Reply): void;
   /** after the last message of a frame */
   flush?(): void;
   lost(): void;
@@ -123,7 +123,7 @@ export class Connection {
     return this.#env.ticks();
   }
 
-  random(): number {
+  draw(): number {
     return this.#env.random();
   }
 
@@ -233,7 +233,7 @@ export class Connection {
   #open(): void {
     this.#enter("opening", Ms.OPEN);
     try {
-      this.#line = this.#env.open(this.settings.url, this.#protocol, {
+      this.#line = this.#env.open(this.settings.url, `ahora.v1.${this.settings.codec.name}`, {
         open: this.#own((protocol) => this.#opened(protocol)),
         frame: this.#own((frame) => this.#frame(frame)),
         close: this.#own((code, reason) => this.#closed(code, reason)),
@@ -247,12 +247,8 @@ export class Connection {
     }
   }
 
-  get #protocol(): string {
-    return `ahora.v1.${this.settings.codec.name}`;
-  }
-
   #opened(protocol: string): void {
-    if (protocol !== this.#protocol) {
+    if (protocol !== `ahora.v1.${this.settings.codec.name}`) {
       this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`));
       return;
     }
@@ -330,7 +326,7 @@ export class Connection {
         this.#token = undefined;
       }
     }
-    this.parts.forEach((part) => part.reply(reply));
+    this.parts.forEach((part) => part.hear(reply));
     if (ours) {
       this.#emitter.emit("error", ours);
     }
@@ -339,9 +335,8 @@ export class Connection {
   #closed(code: number, reason: string): void {
     const said = this.#lastError;
     const known = CLOSES[code];
-    const opening = this.#phase === "opening";
-    const foreign = opening && /subprotocol|response: (400|426)/.test(reason);
-    const fallback = foreign ? "wrong_protocol" : this.#phase === "ready" ? "disconnected" : "connect_failed";
+    const foreign = /subprotocol|response: (400|426)/.test(reason);
+    const fallback = foreign ? "wrong_protocol" : this.isReady ? "disconnected" : "connect_failed";
     const error = new AhoraError(
       said?.code ?? known ?? fallback,
       said?.detail ?? (reason || `closed with ${code}`),
@@ -382,7 +377,7 @@ export class Connection {
         this.#own(() => this.send({ op: "auth", id: Id.AUTH, token: this.#token })),
       )
       .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
-      .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.random()))));
+      .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.draw()))));
   }
 
   // ---- losing ----
@@ -398,7 +393,7 @@ export class Connection {
       this.#waits = this.#attempt = 0;
     }
     this.#hinted = hint >= 0;
-    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, drawWait(this.#waits++, this.random()));
+    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, drawWait(this.#waits++, this.draw()));
     this.#end("waiting", reason, closeCode, wait);
   }
 

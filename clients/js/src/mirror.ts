@@ -213,7 +213,7 @@ export class Mirror implements Part {
   // ---- messages ----
 
   /** Throws what is wrong with it. */
-  reply<K extends Reply["op"]>(reply: ReplyOf<K> & { op: K }): void {
+  hear<K extends Reply["op"]>(reply: ReplyOf<K> & { op: K }): void {
     this.#takes[reply.op]?.(reply);
   }
 

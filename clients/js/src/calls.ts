@@ -10,7 +10,7 @@
  *                     └──▶ rejected: line lost otherwise, too late, given up by the caller
  */
 import type { Connection, Part } from "./connection.js";
-import { AhoraError, type ErrorCode } from "./error.js";
+import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
 import { listen, type Target } from "./listen.js";
 import type { Change, Frame, PublishOptions, Signal } from "./types.js";
@@ -55,8 +55,6 @@ interface Call {
   reject(reason: unknown): void;
 }
 
-const fault = (call: Call, code: ErrorCode, detail: string) => new AhoraError(code, detail, { sent: call.sends > 0 });
-
 export class Calls implements Part {
   readonly #connection: Connection;
   readonly #calls = new Map<number, Call>(); // in order
@@ -93,7 +91,7 @@ export class Calls implements Part {
       };
       const call: Call = { changes, ack, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
       const offSignal = listen(signal as Target | undefined, "abort", () => call.reject(signal?.reason));
-      const cancel = this.#connection.timer(() => call.reject(fault(call, "timeout", "no answer in time")), timeoutMs);
+      const cancel = this.#connection.timer(() => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 })), timeoutMs);
       this.#calls.set(id, call);
       this.#pump();
     });
@@ -132,7 +130,7 @@ export class Calls implements Part {
   #rejectSent(which: (call: Call) => boolean): void {
     for (const call of [...this.#calls.values()]) {
       if (call.isSent && which(call)) {
-        call.reject(fault(call, "disconnected", "cut before the answer"));
+        call.reject(new AhoraError("disconnected", "cut before the answer", { sent: true }));
       }
     }
   }
@@ -158,7 +156,7 @@ export class Calls implements Part {
 
   cancel({ code, detail }: AhoraError): void {
     for (const call of [...this.#calls.values()]) {
-      call.reject(fault(call, code, detail));
+      call.reject(new AhoraError(code, detail, { sent: call.sends > 0 }));
     }
   }
 

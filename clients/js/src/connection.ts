@@ -375,8 +375,8 @@ export class Connection {
     this.#ask("expiring")
       .then(
         this.#own(() => this.send({ op: "auth", id: Id.AUTH, token: this.#token })),
+        this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))),
       )
-      .catch(this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))))
       .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.draw()))));
   }
 

@@ -44,9 +44,7 @@ function open(Socket: SocketClass | undefined, url: string, protocol: string, ev
   socket.binaryType = "arraybuffer";
   socket.onopen = () => events.open(socket.protocol);
   socket.onmessage = ({ data }) => events.frame(data as string | ArrayBuffer);
-  socket.onerror = ({ message }) => {
-    fault = message;
-  };
+  socket.onerror = ({ message }) => (fault = message);
   socket.onclose = ({ code, reason }) => events.close(code, String(reason || fault || ""));
   return {
     send(frame: unknown) {

@@ -87,7 +87,7 @@ export class Feed {
 
   request(): object {
     const { match, every, where, near } = this.view;
-    return { op: "sub", id: this.id, match, since: this.token, every_ms: every, where, near };
+    return { op: "sub", id: this.id, match: match[1] ? match : match[0], since: this.token, every_ms: every, where, near };
   }
 
   // ---- what happens to it ----

@@ -26,7 +26,7 @@ export function isHeld(text: string): boolean {
 /** A pattern made ready to be matched against many topics. `*` is one segment, a final `**` one or more. */
 export function matcher(pattern: string): (topic: string) => boolean {
   const segments = pattern.split("/");
-  const open = segments.at(-1) === "**" && segments.pop();
+  const open = segments[segments.length - 1] === "**" && segments.pop();
   return (topic) => {
     const parts = topic.split("/");
     return (

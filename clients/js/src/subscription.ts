@@ -106,21 +106,20 @@ export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> imp
   [Symbol.asyncIterator](): AsyncGenerator<SubscriptionEvent<D>, undefined> {
     const waiting = new Map<string, SubscriptionEvent<D>>();
     let wake = () => {};
-    const push = (event: SubscriptionEvent<D>) => {
-      const key = event.type === "sync" ? "" : event.entry.topic;
+    const push = (key: string, event: SubscriptionEvent<D>) => {
       waiting.delete(key);
       waiting.set(key, event);
       wake();
     };
     const offs = [
-      this.on("sync", (snapshot, skipped) => push({ type: "sync", snapshot, skipped })),
-      this.on("update", (entry, update) => push({ type: "update", entry, ...update })),
-      this.on("stale", (entry) => push({ type: "stale", entry })),
-      this.on("remove", (entry, why) => push({ type: "remove", entry, why })),
+      this.on("sync", (snapshot, skipped) => push("", { type: "sync", snapshot, skipped })),
+      this.on("update", (entry, update) => push(entry.topic, { type: "update", entry, ...update })),
+      this.on("stale", (entry) => push(entry.topic, { type: "stale", entry })),
+      this.on("remove", (entry, why) => push(entry.topic, { type: "remove", entry, why })),
       this.on("state", () => wake()),
     ];
     if (this.state === "live" && !this.#joins) {
-      push({ type: "sync", snapshot: this.snapshot, skipped: 0 });
+      push("", { type: "sync", snapshot: this.snapshot, skipped: 0 });
     }
     return this.#loop(waiting, (run) => (wake = run), () => offs.forEach((off) => off()));
   }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/delivery.h"
 #include "broker/core/follow.h"
 #include "broker/core/smallest.h"
 #include "broker/core/state.h"
@@ -239,7 +240,7 @@ void core_tick(struct core *core) {
         session_timer_due(core, CONTAINER_OF(timer, struct session, timer));
     }
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->paces, core->mono_ms)) != NULL; i++) {
-        delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
+        subscription_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
     }
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->expiries, core->mono_ms)) != NULL; i++) {
         session_expiry_due(core, CONTAINER_OF(timer, struct session, expiry));

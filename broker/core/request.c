@@ -318,7 +318,7 @@ static void begin(struct core *core, struct session *session, struct subscriptio
         session_reply(core, session, &reply);
     }
     subscription->walked_ms = core->mono_ms - subscription->every_ms;
-    delivery_start(core, subscription, since);
+    subscription_start(core, subscription, since);
 }
 
 static enum ahora_code check_sub(const struct core *core, const struct session *session, const struct request *request,
@@ -380,7 +380,7 @@ static enum ahora_code subscribe_to(struct core *core, struct session *session, 
         code = AHORA_OVERLOADED;
     }
     if (code != AHORA_OK) {
-        delivery_stop(core, subscription);
+        subscription_stop(core, subscription);
         free(subscription);
         return code;
     }
@@ -434,7 +434,7 @@ static void handle_unsub(struct core *core, struct session *session, const struc
         return;
     }
     assert(session->slices == NULL && "slices live within the end of a turn");
-    delivery_stop(core, subscription);
+    subscription_stop(core, subscription);
     link_remove(&subscription->of_session);
     free(subscription);
     session->subscription_count--;
@@ -484,7 +484,7 @@ static void handle_move(struct core *core, struct session *session, const struct
     }
     const struct reply reply = {.op = REPLY_OK, .id = request->id};
     session_reply(core, session, &reply);
-    delivery_moved(core, subscription);
+    subscription_moved(core, subscription);
 }
 
 /* ---- get ---- */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/holding.h"
 #include "broker/core/narrow.h"
 #include "broker/core/state.h"
 
@@ -275,10 +276,10 @@ static void end_parted(struct core *core, struct session *session, struct link *
     bool fits = true;
     for (struct link *link; (link = list_pop(parted)) != NULL;) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
-        fits = fits && delivery_deny(core, subscription);
+        fits = fits && holding_deny(core, subscription);
         core->metrics.subscriptions_denied++;
         session_reply_error(core, session, subscription->id, AHORA_FORBIDDEN, "the new token does not cover this subscription");
-        delivery_stop(core, subscription);
+        subscription_stop(core, subscription);
         free(subscription);
         session->subscription_count--;
         core->metrics.subscriptions--;
@@ -307,7 +308,7 @@ static void adapt(struct core *core, struct session *session, bool fields_differ
         const bool is_slower = subscription->every_ms < session->rights->every_ms;
         fine = slow_down(core, session, subscription);
         if (fine && (fields_differ || is_slower)) {
-            delivery_restart(core, subscription);
+            subscription_restart(core, subscription);
         }
     }
     if (!fine) {

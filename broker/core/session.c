@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/request.h"
 #include "broker/core/slice.h"
 #include "broker/core/state.h"
 #include "broker/core/telling.h"
@@ -77,10 +78,7 @@ static void drop_publications(struct core *core, struct session *session) {
 void session_close(struct core *core, struct session *session) {
     core->sliced_count -= session->slices != NULL;
     for (struct link *link; (link = list_pop(&session->subscriptions)) != NULL;) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
-        subscription_stop(core, subscription);
-        free(subscription);
-        core->metrics.subscriptions--;
+        subscription_end(core, CONTAINER_OF(link, struct subscription, of_session));
     }
     drop_publications(core, session);
     session_rights_fini(core, session);
@@ -156,6 +154,14 @@ void session_reply(struct core *core, struct session *session, const struct repl
 void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail) {
     const struct reply reply = {
         .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail == NULL ? ahora_code_name(code) : detail)};
+    core->metrics.errors[code]++;
+    session_reply(core, session, &reply);
+}
+
+void session_reply_retry(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                         int64_t retry_ms) {
+    const struct reply reply = {
+        .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail), .retry_ms = retry_ms};
     core->metrics.errors[code]++;
     session_reply(core, session, &reply);
 }

@@ -55,6 +55,12 @@ const char *session_principal(const struct session *session) {
     return session->rights == NULL ? session->principal : session->rights->principal;
 }
 
+size_t session_subscriptions_max(const struct core *core, const struct session *session) {
+    const size_t limit = core->limits.subscriptions_max;
+    const int64_t allowed = session->rights == NULL ? -1 : session->rights->max_subs;
+    return allowed >= 0 && (size_t)allowed < limit ? (size_t)allowed : limit;
+}
+
 struct session *core_next_named(struct core *core) {
     struct link *link = list_pop(&core->named);
     return link == NULL ? NULL : CONTAINER_OF(link, struct session, named);
@@ -279,10 +285,7 @@ static void end_parted(struct core *core, struct session *session, struct link *
         fits = fits && holding_deny(core, subscription);
         core->metrics.subscriptions_denied++;
         session_reply_error(core, session, subscription->id, AHORA_FORBIDDEN, "the new token does not cover this subscription");
-        subscription_stop(core, subscription);
-        free(subscription);
-        session->subscription_count--;
-        core->metrics.subscriptions--;
+        subscription_end(core, subscription);
     }
     if (!fits) { /* it cannot be told of each, so it must forget all */
         session_kick(core, session, AHORA_CLOSE_FORBIDDEN, ahora_code_name(AHORA_FORBIDDEN));

@@ -207,6 +207,8 @@ bool core_names_hold(const struct name *names, size_t count, const struct name *
 /* Queues a message of the broker for the session. What does not fit the outbox's hard bound closes the session. */
 void session_reply(struct core *core, struct session *session, const struct reply *reply);
 void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail);
+void session_reply_retry(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                         int64_t retry_ms); /* and when it may try again */
 void session_reply_fault(struct core *core, struct session *session, int64_t id, const struct request_fault *fault);
 void session_mark_ready(struct core *core, struct session *session);
 void session_timer_due(struct core *core, struct session *session);
@@ -216,6 +218,9 @@ void session_process_inbox(struct core *core, struct session *session);
 
 void session_rights_fini(struct core *core, struct session *session);
 const char *session_principal(const struct session *session);
+
+/* How many subscriptions it may have. */
+size_t session_subscriptions_max(const struct core *core, const struct session *session);
 
 /* The session shows a token that nobody has looked at: its message has to wait. False: it may go on. */
 bool session_must_claim(struct core *core, struct session *session, const struct request *request);
@@ -235,13 +240,5 @@ void session_expiry_due(struct core *core, struct session *session);
 /* May it read this? AHORA_OK, or AHORA_FORBIDDEN with *detail. */
 enum ahora_code session_may_read(const struct core *core, const struct session *session, const struct name *names, size_t count,
                                  const struct where *where, bool near, const char **detail);
-
-/* ---- request.c ---- */
-
-/* A session of that source came to the ledger: counted in *source. AHORA_TOO_MANY, AHORA_OVERLOADED. */
-enum ahora_code core_enter_source(struct core *core, struct span name, int64_t grace_ms, bool deletes, struct source **source);
-
-/* One checked MessagePack message of the session. False: it must wait, and come again when a publication of the session is answered. */
-bool request_handle(struct core *core, struct session *session, struct span message);
 
 #endif

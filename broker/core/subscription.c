@@ -6,12 +6,69 @@
 #include "broker/core/subscription.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "broker/core/near.h"
 #include "broker/core/state.h"
 
+struct subscription *subscription_find(const struct session *session, int64_t id) {
+    for (struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
+        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
+        if (subscription->id == id) {
+            return subscription;
+        }
+    }
+    return NULL;
+}
+
+struct subscription *subscription_create(struct session *session, int64_t id, int64_t every_ms, size_t view_count) {
+    struct subscription *subscription = calloc(1, sizeof *subscription + view_count * sizeof subscription->cursors[0]);
+    if (subscription == NULL) {
+        return NULL;
+    }
+    subscription->session = session;
+    subscription->id = id;
+    const int64_t floor_ms = session->rights == NULL ? 0 : session->rights->every_ms;
+    subscription->every_ms = every_ms > floor_ms ? every_ms : floor_ms;
+    subscription->paced = subscription->every_ms > 0 || (session->encoding == ENCODING_SSE && view_count > 1);
+    list_init(&subscription->of_session);
+    list_init(&subscription->behind);
+    return subscription;
+}
+
+void subscription_add_view(struct subscription *subscription, struct view *view) {
+    struct cursor *cursor = &subscription->cursors[subscription->cursor_count++];
+    *cursor = (struct cursor){.view = view, .subscription = subscription};
+    bookmark_init(&cursor->bookmark);
+    view->cursor_count++;
+    subscription->session->cursor_count++;
+}
+
 static bool is_live(const struct subscription *subscription) {
     return subscription->cursor_count > 0 && subscription->complete_count == subscription->cursor_count;
+}
+
+void subscription_destroy(struct core *core, struct subscription *subscription) {
+    core_uncount_interest(core, subscription);
+    core->metrics.subscriptions_live -= is_live(subscription);
+    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
+        struct cursor *cursor = &subscription->cursors[i];
+        bookmark_lift(&cursor->bookmark);
+        cursor->view->cursor_count--;
+        subscription->session->cursor_count--;
+        view_release(&core->views, cursor->view);
+    }
+    subscription->session->near_count -= subscription->near;
+    link_remove(&subscription->behind);
+    heap_clear(&core->paces, &subscription->pace);
+    free(subscription);
+}
+
+void subscription_end(struct core *core, struct subscription *subscription) {
+    link_remove(&subscription->of_session);
+    subscription->session->subscription_count--;
+    core->metrics.subscriptions--;
+    subscription_destroy(core, subscription);
 }
 
 void cursor_complete(struct core *core, struct cursor *cursor) {
@@ -27,7 +84,6 @@ void cursor_complete(struct core *core, struct cursor *cursor) {
     core->metrics.subscriptions_live += is_live(subscription);
 }
 
-/* Puts a bookmark behind `after`: the cursor has everything up to seq, and `changes` were shown by then. */
 void cursor_fall_behind(struct core *core, struct cursor *cursor, struct link *after, int64_t seq, uint64_t changes) {
     assert(cursor->complete);
     bookmark_lift(&cursor->bookmark);
@@ -79,21 +135,6 @@ void subscription_start(struct core *core, struct subscription *subscription, in
         list_append(&subscription->session->behind, &subscription->behind);
     }
     session_mark_ready(core, subscription->session);
-}
-
-void subscription_stop(struct core *core, struct subscription *subscription) {
-    core_uncount_interest(core, subscription);
-    core->metrics.subscriptions_live -= is_live(subscription);
-    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-        struct cursor *cursor = &subscription->cursors[i];
-        bookmark_lift(&cursor->bookmark);
-        cursor->view->cursor_count--;
-        subscription->session->cursor_count--;
-        view_release(&core->views, cursor->view);
-    }
-    subscription->session->near_count -= subscription->near;
-    link_remove(&subscription->behind);
-    heap_clear(&core->paces, &subscription->pace);
 }
 
 void subscription_moved(struct core *core, struct subscription *subscription) {

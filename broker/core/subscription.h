@@ -56,9 +56,19 @@ struct subscription {
     struct cursor cursors[];
 };
 
-/* Starts a subscription; `since` < 0: from nothing, with a snapshot. Takes the views' cursors. */
+/* The session's subscription with that id; NULL: none. */
+struct subscription *subscription_find(const struct session *session, int64_t id);
+
+/* With room for so many views, and none yet. It may be slower than asked for, if the session's rights say so. NULL: no memory. */
+struct subscription *subscription_create(struct session *session, int64_t id, int64_t every_ms, size_t view_count);
+void subscription_add_view(struct subscription *subscription, struct view *view); /* takes the view */
+
+/* Lets go of its views. subscription_end is for one that its session counts, in its list or just out of it. */
+void subscription_destroy(struct core *core, struct subscription *subscription);
+void subscription_end(struct core *core, struct subscription *subscription);
+
+/* Starts a subscription; `since` < 0: from nothing, with a snapshot. */
 void subscription_start(struct core *core, struct subscription *subscription, int64_t since);
-void subscription_stop(struct core *core, struct subscription *subscription);
 
 /* Starts a subscription anew, after its fields changed: the client is told to forget what it holds. */
 void subscription_restart(struct core *core, struct subscription *subscription);

@@ -166,14 +166,26 @@ struct core {
 /* Applies the changes now; their results are in core->results. */
 void core_apply_list(struct core *core, const struct publish *publish);
 
-/* Brings demand up to date, because somebody asks. */
-void core_ask_demand(struct core *core);
-
 /* Applies the changes now, appends their results, and lists the ticket. */
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 
 /* A follower's ticket: its results came back. */
 void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results);
+
+/* ---- core_demand.c ---- */
+
+/* Counts the subscription among those who are interested in its patterns. False: no memory. */
+bool core_count_interest(struct core *core, struct subscription *subscription);
+void core_uncount_interest(struct core *core, struct subscription *subscription);
+
+/* Brings demand up to date, because somebody asks. */
+void core_ask_demand(struct core *core);
+
+/* Once a turn: what changed about who follows what becomes known to the ledger. */
+void core_report_interests(struct core *core);
+
+/* Demand tells what it owes, at most so many changes, or goes to sleep. */
+void core_run_demand(struct core *core, size_t changes_max);
 
 /* ---- follow.c ---- */
 
@@ -192,10 +204,6 @@ void follow_leave(struct core *core, struct session *session); /* it is being cl
 /* What changed about who follows what, as mail. */
 void follow_report(struct core *core);
 void follow_fini(struct core *core);
-
-/* Counts the subscription among those who are interested in its patterns, and wakes demand if it asks for it. False: no memory. */
-bool core_count_interest(struct core *core, struct subscription *subscription);
-void core_uncount_interest(struct core *core, struct subscription *subscription);
 
 /* ---- names ---- */
 

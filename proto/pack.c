@@ -30,6 +30,22 @@ static const struct form forms[32] = {
     {PACK_LIST, 2},    {PACK_LIST, 4},    {PACK_MAP, 2},     {PACK_MAP, 4},     /* dc */
 };
 
+#define FOUR(bytes) bytes, bytes, bytes, bytes
+#define SIXTEEN(bytes) FOUR(bytes), FOUR(bytes), FOUR(bytes), FOUR(bytes)
+
+const uint8_t pack_steps[256] = {
+    SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), /* 00: integers */
+    SIXTEEN(0), SIXTEEN(0),                                                                         /* 80: maps and lists */
+    1,          2,          3,          4,          5,          6,          7,          8,          /* a0: texts */
+    9,          10,         11,         12,         13,         14,         15,         16,         /* a8 */
+    17,         18,         19,         20,         21,         22,         23,         24,         /* b0 */
+    25,         26,         27,         28,         29,         30,         31,         32,         /* b8 */
+    1,          0,          1,          1,          FOUR(0),    FOUR(0),                            /* c0: nil, bool */
+    2,          3,          5,          0,          2,          3,          5,          9,          /* cc: integers */
+    FOUR(0),    FOUR(0),    FOUR(0),                                                                /* d4 */
+    SIXTEEN(1), SIXTEEN(1),                                                                         /* e0: integers */
+};
+
 /* The type that a first byte announces, as far as that byte can tell. */
 static enum pack_type type_of(uint8_t first) {
     if (first < 0x80 || first >= 0xe0) {
@@ -105,14 +121,6 @@ struct pack_head pack_long_head_read(const uint8_t *at, const uint8_t *end) {
     return head;
 }
 
-struct pack_reader pack_reader_of(struct span bytes) {
-    /* An empty span may have no data at all; a place to point at spares every reader the question. */
-    static const uint8_t nothing[1];
-    const uint8_t *at = bytes.data == NULL ? nothing : bytes.data;
-
-    return (struct pack_reader){.at = at, .end = at + bytes.bytes};
-}
-
 enum pack_type pack_peek(const struct pack_reader *reader) {
     if (reader->failed || reader->at == reader->end) {
         return PACK_END;
@@ -158,25 +166,7 @@ static size_t left(const struct pack_reader *reader) {
     return (size_t)(reader->end - reader->at);
 }
 
-/* Most texts are short ones, keys above all: the same as below, without a head on the way. */
-static bool read_short_text(struct pack_reader *reader, struct span *text) {
-    if (reader->failed || reader->at == reader->end || (*reader->at & 0xe0) != 0xa0) {
-        return false;
-    }
-    size_t bytes = *reader->at & 0x1f;
-    if (bytes >= left(reader)) {
-        return false;
-    }
-    *text = span_of(reader->at + 1, bytes);
-    reader->at += 1 + bytes;
-    return true;
-}
-
-struct span pack_read_text(struct pack_reader *reader) {
-    struct span text;
-    if (read_short_text(reader, &text)) {
-        return text;
-    }
+struct span pack_read_long_text(struct pack_reader *reader) {
     struct pack_head head = take(reader, PACK_TEXT);
 
     if (reader->failed || head.count > left(reader)) {
@@ -203,39 +193,17 @@ uint32_t pack_read_list(struct pack_reader *reader) {
 }
 
 uint32_t pack_read_map(struct pack_reader *reader) {
+    /* Most maps have at most 15 entries: the same as below, without a head on the way. */
+    if (!reader->failed && reader->at < reader->end && (*reader->at & 0xf0) == 0x80) {
+        const uint32_t count = *reader->at++ & 0x0f;
+        reader->failed = 2 * (size_t)count > left(reader);
+        return reader->failed ? 0 : count;
+    }
     return read_count(reader, PACK_MAP, 2);
 }
 
-/* Passes over a value whose end its first byte tells, and that cannot be illegal; false: it is another. */
-static bool skip_plain(struct pack_reader *reader) {
-    if (reader->at == reader->end) {
-        return false;
-    }
-    uint8_t first = *reader->at;
-    size_t bytes = 1;
-    if ((first & 0xe0) == 0xa0) {
-        bytes += first & 0x1f;
-    } else if (first == 0xd9) {
-        bytes += left(reader) < 2 ? 1 : 1 + (size_t)reader->at[1];
-    } else if (first >= 0x80 && first < 0xe0) {
-        bool may_be_illegal = first == 0xcf && (left(reader) < 2 || reader->at[1] >= 0x80);
-        if (first < 0xc0 || may_be_illegal || forms[first - 0xc0].type > PACK_INT) {
-            return false;
-        }
-        bytes += forms[first - 0xc0].argument_bytes;
-    }
-    if (bytes > left(reader)) {
-        return false;
-    }
-    reader->at += bytes;
-    return true;
-}
-
-/* How many values follow and belong to this head. Fails the reader if their bytes cannot be there. */
+/* How many values follow and belong to the head at the reader. Fails the reader if their bytes cannot be there. */
 static uint64_t skip_head(struct pack_reader *reader) {
-    if (skip_plain(reader)) {
-        return 0;
-    }
     struct pack_head head = pack_head_read(reader->at, reader->end);
     uint64_t values = head.type == PACK_MAP ? 2 * (uint64_t)head.count : head.type == PACK_LIST ? head.count : 0;
 
@@ -251,12 +219,23 @@ static uint64_t skip_head(struct pack_reader *reader) {
 
 struct span pack_skip(struct pack_reader *reader) {
     const uint8_t *start = reader->at;
+    const uint8_t *at = start;
 
     /* Values yet to come, at any depth, need no stack: each takes at least a byte, so this ends. */
     for (uint64_t pending = 1; pending > 0 && !reader->failed; pending--) {
-        pending += skip_head(reader);
+        const size_t room = (size_t)(reader->end - at);
+        const size_t bytes = room == 0 ? 0 : pack_plain_bytes(at, room);
+
+        if (bytes > 0) {
+            at += bytes;
+        } else {
+            reader->at = at;
+            pending += skip_head(reader);
+            at = reader->at;
+        }
     }
-    return reader->failed ? span_of(NULL, 0) : span_of(start, (size_t)(reader->at - start));
+    reader->at = at;
+    return reader->failed ? span_of(NULL, 0) : span_of(start, (size_t)(at - start));
 }
 
 struct span pack_find_key(struct span map, struct span key) {

@@ -5,30 +5,36 @@
 
 #include "broker/core/scalar.h"
 
-struct scalar scalar_of(struct span packed) {
-    struct pack_reader reader = pack_reader_of(packed);
-    struct scalar scalar = {.type = pack_peek(&reader)};
+struct scalar scalar_read(struct pack_reader *reader) {
+    struct scalar scalar = {.type = pack_peek(reader)};
     switch (scalar.type) {
+    case PACK_NIL:
+        pack_read_nil(reader);
+        break;
     case PACK_BOOL:
-        scalar.truth = pack_read_bool(&reader);
+        scalar.truth = pack_read_bool(reader);
         break;
     case PACK_INT:
-        scalar.integer = pack_read_int(&reader);
+        scalar.integer = pack_read_int(reader);
         break;
     case PACK_FLOAT:
-        scalar.number = pack_read_float(&reader);
+        scalar.number = pack_read_float(reader);
         break;
     case PACK_TEXT:
-        scalar.text = pack_read_text(&reader);
+        scalar.text = pack_read_text(reader);
         break;
     case PACK_END:
-    case PACK_NIL:
     case PACK_LIST:
     case PACK_MAP:
     case PACK_ILLEGAL:
         break;
     }
     return scalar;
+}
+
+struct scalar scalar_of(struct span packed) {
+    struct pack_reader reader = pack_reader_of(packed);
+    return scalar_read(&reader);
 }
 
 bool scalar_is_number(const struct scalar *scalar) {

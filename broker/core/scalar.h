@@ -14,14 +14,19 @@
 
 struct scalar {
     enum pack_type type; /* PACK_NIL, PACK_BOOL, PACK_INT, PACK_FLOAT, PACK_TEXT; else it is no scalar, or nothing */
-    bool truth;
-    int64_t integer;
-    double number;
-    struct span text;
+    union {
+        int64_t integer;
+        double number;
+        struct span text;
+        bool truth;
+    };
 };
 
 /* Of an empty span: PACK_END. */
 struct scalar scalar_of(struct span packed);
+
+/* The next value, if it is a scalar: the reader is then behind it. Of a list, a map or nothing only the type is told, and the reader stays. */
+struct scalar scalar_read(struct pack_reader *reader);
 
 bool scalar_equal(const struct scalar *a, const struct scalar *b);
 

@@ -151,6 +151,10 @@ bool pack_read_bool(struct pack_reader *reader) {
 }
 
 int64_t pack_read_int(struct pack_reader *reader) {
+    /* A small one is its own first byte. */
+    if (!reader->failed && reader->at < reader->end && (int8_t)*reader->at >= -32) {
+        return (int8_t)*reader->at++;
+    }
     return take(reader, PACK_INT).value.integer;
 }
 
@@ -202,8 +206,9 @@ uint32_t pack_read_map(struct pack_reader *reader) {
     return read_count(reader, PACK_MAP, 2);
 }
 
-/* How many values follow and belong to the head at the reader. Fails the reader if their bytes cannot be there. */
-static uint64_t skip_head(struct pack_reader *reader) {
+/* How many values follow and belong to the head at the reader. Fails the reader if their bytes cannot be there. Never inline: the
+   head would need a place on the stack of those who do not come here. */
+__attribute__((noinline)) static uint64_t skip_head(struct pack_reader *reader) {
     struct pack_head head = pack_head_read(reader->at, reader->end);
     uint64_t values = head.type == PACK_MAP ? 2 * (uint64_t)head.count : head.type == PACK_LIST ? head.count : 0;
 
@@ -217,21 +222,24 @@ static uint64_t skip_head(struct pack_reader *reader) {
     return values;
 }
 
-struct span pack_skip(struct pack_reader *reader) {
-    const uint8_t *start = reader->at;
+struct span pack_skip_any(struct pack_reader *reader) {
+    const uint8_t *const start = reader->at;
+    const uint8_t *const end = reader->end;
     const uint8_t *at = start;
 
     /* Values yet to come, at any depth, need no stack: each takes at least a byte, so this ends. */
-    for (uint64_t pending = 1; pending > 0 && !reader->failed; pending--) {
-        const size_t room = (size_t)(reader->end - at);
-        const size_t bytes = room == 0 ? 0 : pack_plain_bytes(at, room);
+    for (uint64_t pending = reader->failed ? 0 : 1; pending > 0; pending--) {
+        const size_t bytes = at == end ? 0 : pack_plain_bytes(at, (size_t)(end - at));
 
         if (bytes > 0) {
             at += bytes;
-        } else {
-            reader->at = at;
-            pending += skip_head(reader);
-            at = reader->at;
+            continue;
+        }
+        reader->at = at;
+        pending += skip_head(reader);
+        at = reader->at;
+        if (reader->failed) {
+            break;
         }
     }
     reader->at = at;

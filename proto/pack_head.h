@@ -55,9 +55,6 @@ static inline struct pack_head pack_head_read(const uint8_t *at, const uint8_t *
     return head;
 }
 
-/* By first byte: the bytes of a value that it tells the end of, and that is legal but for the characters of a text. 0: look closer. */
-extern const uint8_t pack_steps[256];
-
 /*
  * The bytes of the value at `at`, of which `room`, at least one, are there, if it is nil, a bool, an integer or a text of at most 255 bytes; legal
  * but for the characters of a text. 0: it is another value, or is not all there.

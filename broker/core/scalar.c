@@ -37,10 +37,6 @@ struct scalar scalar_of(struct span packed) {
     return scalar_read(&reader);
 }
 
-bool scalar_is_number(const struct scalar *scalar) {
-    return scalar->type == PACK_INT || scalar->type == PACK_FLOAT;
-}
-
 /* -2^63 is a double, 2^63 the first one past int64. */
 static bool fits_integer(double number) {
     return number >= -9223372036854775808.0 && number < 9223372036854775808.0;

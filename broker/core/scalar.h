@@ -33,7 +33,9 @@ bool scalar_equal(const struct scalar *a, const struct scalar *b);
 /* Less, equal, greater: below, at, above 0. False: there is no order between them (only numbers and texts have one). */
 bool scalar_compare(const struct scalar *a, const struct scalar *b, int *order);
 
-bool scalar_is_number(const struct scalar *scalar);
+static inline bool scalar_is_number(const struct scalar *scalar) {
+    return scalar->type == PACK_INT || scalar->type == PACK_FLOAT;
+}
 
 /* A whole number of int64, also when it is written as a float. */
 bool scalar_is_whole(const struct scalar *scalar, int64_t *integer);

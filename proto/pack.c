@@ -30,32 +30,33 @@ static const struct form forms[32] = {
     {PACK_LIST, 2},    {PACK_LIST, 4},    {PACK_MAP, 2},     {PACK_MAP, 4},     /* dc */
 };
 
-#define FOUR(bytes) bytes, bytes, bytes, bytes
-#define SIXTEEN(bytes) FOUR(bytes), FOUR(bytes), FOUR(bytes), FOUR(bytes)
+#define FOUR(it) it, it, it, it
+#define SIXTEEN(it) FOUR(it), FOUR(it), FOUR(it), FOUR(it)
+#define ALL_32(it) SIXTEEN(it), SIXTEEN(it)
+#define FROM(it) it, it + 1, it + 2, it + 3, it + 4, it + 5, it + 6, it + 7
 
-const uint8_t pack_steps[256] = {
-    SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), /* 00: integers */
-    SIXTEEN(0), SIXTEEN(0),                                                                         /* 80: maps and lists */
-    1,          2,          3,          4,          5,          6,          7,          8,          /* a0: texts */
-    9,          10,         11,         12,         13,         14,         15,         16,         /* a8 */
-    17,         18,         19,         20,         21,         22,         23,         24,         /* b0 */
-    25,         26,         27,         28,         29,         30,         31,         32,         /* b8 */
-    1,          0,          1,          1,          FOUR(0),    FOUR(0),                            /* c0: nil, bool */
-    2,          3,          5,          0,          2,          3,          5,          9,          /* cc: integers */
-    FOUR(0),    FOUR(0),    FOUR(0),                                                                /* d4 */
-    SIXTEEN(1), SIXTEEN(1),                                                                         /* e0: integers */
+/* clang-format off */
+const uint8_t pack_types[256] = {
+    ALL_32(PACK_INT), ALL_32(PACK_INT), ALL_32(PACK_INT), ALL_32(PACK_INT),    /* 00 */
+    SIXTEEN(PACK_MAP), SIXTEEN(PACK_LIST), ALL_32(PACK_TEXT),                  /* 80 */
+    PACK_NIL, PACK_ILLEGAL, PACK_BOOL, PACK_BOOL,                              /* c0: nil, never used, false, true */
+    FOUR(PACK_ILLEGAL), PACK_ILLEGAL, PACK_ILLEGAL, PACK_FLOAT, PACK_FLOAT,    /* c4: binary, extension, floats */
+    FOUR(PACK_INT), FOUR(PACK_INT),                                            /* cc: unsigned, signed */
+    FOUR(PACK_ILLEGAL), PACK_ILLEGAL, PACK_TEXT, PACK_TEXT, PACK_TEXT,         /* d4: extension, texts */
+    PACK_LIST, PACK_LIST, PACK_MAP, PACK_MAP,                                  /* dc */
+    ALL_32(PACK_INT),                                                          /* e0 */
 };
 
-/* The type that a first byte announces, as far as that byte can tell. */
-static enum pack_type type_of(uint8_t first) {
-    if (first < 0x80 || first >= 0xe0) {
-        return PACK_INT;
-    }
-    if (first < 0xc0) {
-        return first < 0x90 ? PACK_MAP : first < 0xa0 ? PACK_LIST : PACK_TEXT;
-    }
-    return (enum pack_type)forms[first - 0xc0].type;
-}
+const uint8_t pack_steps[256] = {
+    ALL_32(1), ALL_32(1), ALL_32(1), ALL_32(1),   /* 00: integers */
+    ALL_32(0),                                    /* 80: maps, lists */
+    FROM(1), FROM(9), FROM(17), FROM(25),         /* a0: texts */
+    1, 0, 1, 1, FOUR(0), FOUR(0),                 /* c0: nil, bool */
+    2, 3, 5, 0, 2, 3, 5, 9,                       /* cc: integers; one of eight bytes may be too large */
+    FOUR(0), FOUR(0), FOUR(0),                    /* d4 */
+    ALL_32(1),                                    /* e0: integers */
+};
+/* clang-format on */
 
 static uint64_t big_endian(const uint8_t *at, unsigned bytes) {
     uint16_t two;
@@ -119,13 +120,6 @@ struct pack_head pack_long_head_read(const uint8_t *at, const uint8_t *end) {
         head.type = *at == 0xcf && argument > INT64_MAX ? PACK_ILLEGAL : PACK_INT;
     }
     return head;
-}
-
-enum pack_type pack_peek(const struct pack_reader *reader) {
-    if (reader->failed || reader->at == reader->end) {
-        return PACK_END;
-    }
-    return type_of(*reader->at);
 }
 
 /* The next head if it is of that type; otherwise the reader has failed and the head is all zero. */
@@ -196,13 +190,7 @@ uint32_t pack_read_list(struct pack_reader *reader) {
     return read_count(reader, PACK_LIST, 1);
 }
 
-uint32_t pack_read_map(struct pack_reader *reader) {
-    /* Most maps have at most 15 entries: the same as below, without a head on the way. */
-    if (!reader->failed && reader->at < reader->end && (*reader->at & 0xf0) == 0x80) {
-        const uint32_t count = *reader->at++ & 0x0f;
-        reader->failed = 2 * (size_t)count > left(reader);
-        return reader->failed ? 0 : count;
-    }
+uint32_t pack_read_long_map(struct pack_reader *reader) {
     return read_count(reader, PACK_MAP, 2);
 }
 

@@ -61,14 +61,20 @@ static inline struct pack_reader pack_reader_of(struct span bytes) {
     return (struct pack_reader){.at = at, .end = at + bytes.bytes};
 }
 
-enum pack_type pack_peek(const struct pack_reader *reader);
+/* By first byte: the type, as far as that byte can tell. */
+extern const uint8_t pack_types[256];
+
+static inline enum pack_type pack_peek(const struct pack_reader *reader) {
+    return reader->failed || reader->at == reader->end ? PACK_END : (enum pack_type)pack_types[*reader->at];
+}
+
 void pack_read_nil(struct pack_reader *reader);
 bool pack_read_bool(struct pack_reader *reader);
-int64_t pack_read_int(struct pack_reader *reader);     /* fails on any other type */
-double pack_read_float(struct pack_reader *reader);    /* accepts integers too */
-uint32_t pack_read_list(struct pack_reader *reader);   /* count of the items that follow */
-uint32_t pack_read_map(struct pack_reader *reader);    /* count of the key and value pairs that follow */
-struct span pack_skip_any(struct pack_reader *reader); /* what pack_skip does, for all that it is asked */
+int64_t pack_read_int(struct pack_reader *reader);       /* fails on any other type */
+double pack_read_float(struct pack_reader *reader);      /* accepts integers too */
+uint32_t pack_read_list(struct pack_reader *reader);     /* count of the items that follow */
+uint32_t pack_read_long_map(struct pack_reader *reader); /* the rare half of pack_read_map: more than 15 entries, or no map */
+struct span pack_skip_any(struct pack_reader *reader);   /* what pack_skip does, for all that it is asked */
 
 /* By first byte: the bytes of a value that it tells the end of, and that is legal but for the characters of a text. 0: look closer. */
 extern const uint8_t pack_steps[256];
@@ -86,6 +92,15 @@ static inline struct span pack_skip(struct pack_reader *reader) {
 
 /* The rare half of pack_read_text: a text of more than 31 bytes, or none. */
 struct span pack_read_long_text(struct pack_reader *reader);
+
+/* Count of the key and value pairs that follow. */
+static inline uint32_t pack_read_map(struct pack_reader *reader) {
+    const size_t room = (size_t)(reader->end - reader->at);
+    if (reader->failed || room == 0 || (*reader->at & 0xf0) != 0x80 || 2 * (*reader->at & 0x0fU) >= room) {
+        return pack_read_long_map(reader);
+    }
+    return *reader->at++ & 0x0f;
+}
 
 /* Inline because most texts are short, keys above all. */
 static inline struct span pack_read_text(struct pack_reader *reader) {

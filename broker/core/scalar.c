@@ -6,7 +6,9 @@
 #include "broker/core/scalar.h"
 
 struct scalar scalar_read(struct pack_reader *reader) {
-    struct scalar scalar = {.type = pack_peek(reader)};
+    struct scalar scalar;
+    scalar.type = pack_peek(reader);
+    scalar.text = (struct span){0}; /* the largest of them */
     switch (scalar.type) {
     case PACK_NIL:
         pack_read_nil(reader);

@@ -19,14 +19,25 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "tests/support/clock.h"
 #include "tests/support/http.h"
 
 #define ARGUMENTS_MAX 32
 #define DIRECTORIES_MAX 1000
 #define POLL_MS 10
+
+static int64_t clock_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void sleep_ms(long ms) {
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
 
 /* A port that was free a moment ago; 0 on failure. */
 static uint16_t port_pick(void) {
@@ -161,7 +172,7 @@ bool broker_process_wait_ready(struct broker_process *broker) {
         if (http_status(broker->port, "/readyz") == 200) {
             return true;
         }
-        clock_sleep_ms(POLL_MS);
+        sleep_ms(POLL_MS);
     }
     fprintf(stderr, "broker_process: not ready (%s, status %d)\n", broker->pid != 0 ? "running" : "ended", broker->exit_status);
     broker_process_print_log(broker);
@@ -193,7 +204,7 @@ int broker_process_term(struct broker_process *broker) {
 int broker_process_wait_end(struct broker_process *broker) {
     int64_t deadline_ms = clock_ms() + BROKER_STOP_MS;
     while (broker_process_is_running(broker) && clock_ms() < deadline_ms) {
-        clock_sleep_ms(POLL_MS);
+        sleep_ms(POLL_MS);
     }
     if (broker->pid != 0) {
         broker_process_kill(broker);

@@ -251,3 +251,17 @@ struct span pack_find_key(struct span map, struct span key) {
 struct span pack_find(struct span map, const char *key) {
     return pack_find_key(map, span_of_text(key));
 }
+
+bool pack_find_text(struct span map, const char *key, struct span *text) {
+    const struct span value = pack_find(map, key);
+    struct pack_reader reader = pack_reader_of(value);
+    *text = (struct span){0};
+    if (value.bytes == 0) {
+        return true;
+    }
+    if (pack_peek(&reader) != PACK_TEXT) {
+        return false;
+    }
+    *text = pack_read_text(&reader);
+    return true;
+}

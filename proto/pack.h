@@ -117,6 +117,14 @@ static inline struct span pack_read_text(struct pack_reader *reader) {
 struct span pack_find(struct span map, const char *key);
 struct span pack_find_key(struct span map, struct span key);
 
+/* The text of `key`, *text with data NULL if it is absent. False: it is there, and no text. */
+bool pack_find_text(struct span map, const char *key, struct span *text);
+
+static inline bool pack_is(struct span value, enum pack_type type) {
+    struct pack_reader reader = pack_reader_of(value);
+    return pack_peek(&reader) == type;
+}
+
 void pack_put_nil(struct buffer *out);
 void pack_put_bool(struct buffer *out, bool value);
 void pack_put_int(struct buffer *out, int64_t value); /* shortest form */

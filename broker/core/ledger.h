@@ -100,7 +100,8 @@ enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) MUST_CHECK;
 struct topic *ledger_find(const struct ledger *ledger, struct span path);
 
 /*
- * Applies a packed list of changes of a source (NULL: none was named) and appends the packed list of results ({seq} or {error}), one for each. With `atomic` all or none.
+ * Applies a packed list of changes of a source (NULL: none was named) and appends the packed list of results ({seq} or {error}), one for
+ * each. With `atomic` all or none.
  * Fails only by results->failed, which the caller prevents by its bound: AHORA_CHANGES_MAX results of at most
  * LEDGER_RESULT_BYTES_MAX.
  */

@@ -60,8 +60,9 @@ struct net_metrics {
     uint64_t turns;
     uint64_t auth_accepted;          /* tokens and keys that were judged, and good; */
     uint64_t auth_refused[REFUSALS]; /* and those that were not, by the reason */
-    uint64_t auth_waiting;           /* gauge: requests whose credentials wait to be judged */
-    uint64_t auth_waited;            /* had to */
+    uint64_t auth_accepted_behind;   /* credentials that were judged while one waited that was good, summed over these */
+    uint64_t auth_waiting;           /* gauge: requests and sessions whose credentials wait to be judged */
+    uint64_t auth_waited;            /* requests that had to */
     uint64_t sessions_revoked;       /* ended because of a revocation, or because their key is gone */
     uint64_t access_reloads, access_reloads_failed;
     uint64_t shard_waits; /* the first shard waited for one whose queue of changes was full */

@@ -140,6 +140,7 @@ static void give_slot_back(struct tls *tls) {
 static void tls_fini(struct transport *transport) {
     struct tls *tls = tls_of(transport);
     link_remove(&tls->link);
+    link_remove(&tls->client);
     deadline_clear(&tls->deadline);
     give_slot_back(tls);
     if (tls->established) {
@@ -200,6 +201,7 @@ static void finish(struct tls *tls) {
     metrics->tls_handshakes++;
     metrics->tls_resumed += SSL_session_reused(tls->ssl) ? 1 : 0;
     metrics->tls_connections++;
+    tls_clients_add(tls);
     connection_open(&tls->transport);
 }
 
@@ -321,7 +323,8 @@ bool tls_work(struct broker *broker) {
     for (; left > 0 && has_room(broker) && (link = list_pop(&queues->waiting)) != NULL; left--) {
         begin(CONTAINER_OF(link, struct tls, link));
     }
-    return !list_is_empty(&queues->unread) || !list_is_empty(&queues->stepping) ||
+    const bool more_clients = tls_clients_work(broker);
+    return more_clients || !list_is_empty(&queues->unread) || !list_is_empty(&queues->stepping) ||
            (has_room(broker) && !list_is_empty(&queues->waiting));
 }
 
@@ -332,6 +335,7 @@ void tls_queues_init(struct tls_queues *queues) {
     list_init(&queues->stepping);
     list_init(&queues->unread);
     queues->handshakes = 0;
+    tls_clients_init(&queues->clients);
 }
 
 static void close_all(struct link *list) {

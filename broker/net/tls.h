@@ -22,6 +22,7 @@
 #define NET_TLS_H
 
 #include "broker/net/deadlines.h"
+#include "broker/net/tls_clients.h"
 #include "broker/net/transport.h"
 
 struct ssl_st;
@@ -30,11 +31,13 @@ struct tls {
     struct transport transport; /* first: it is freed as one */
     struct ssl_st *ssl;         /* NULL: it waits for a slot */
     struct link link;           /* in one of the lists of struct tls_queues */
+    struct link client;         /* in one of the lists of struct tls_clients, if it has shown a certificate */
     struct deadline deadline;   /* of the handshake */
     int64_t silent_since_ms;    /* in the handshake */
     ssize_t end;                /* 0, or what reading gives from now on: TRANSPORT_END, TRANSPORT_BROKEN */
     bool has_slot;
     bool established;
+    bool is_revoked;  /* its certificate holds no longer */
     bool shut;        /* our end is sent */
     bool read_writes; /* reading goes on when the socket takes something (an answer to the peer's key update) */
 };
@@ -47,6 +50,7 @@ struct tls_queues {
     struct link stepping; /* for their turn */
     struct link unread;
     size_t handshakes; /* that have a slot */
+    struct tls_clients clients;
 };
 
 void tls_queues_init(struct tls_queues *queues);

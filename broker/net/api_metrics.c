@@ -131,6 +131,7 @@ static const struct row net_rows[] = {
     NET(choked, false, "session_choked_total", "Times a session's socket took no more"),
     NET(yields, false, "session_yields_total", "Times a session had its share of a turn"),
     NET(turns, false, "turns_total", "Turns of the loops that did something"),
+    NET(tls_floods, false, "tls_floods_total", "TLS connections ended for too many records without data"),
     NET(tls_clients_revoked, false, "tls_clients_revoked_total",
         "Certificates of clients that were in when they were found to hold no longer"),
     NET(auth_accepted_behind, false, "auth_accepted_behind_total",

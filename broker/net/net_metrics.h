@@ -58,6 +58,7 @@ struct net_metrics {
     uint64_t choked; /* a session's socket took no more */
     uint64_t yields; /* a session had its share of a turn */
     uint64_t turns;
+    uint64_t tls_floods;             /* ended for records without data, in the handshake or after it */
     uint64_t tls_clients_revoked;    /* certificates of clients that were in, and hold no longer */
     uint64_t auth_accepted;          /* tokens and keys that were judged, and good; */
     uint64_t auth_refused[REFUSALS]; /* and those that were not, by the reason */

@@ -99,7 +99,7 @@ static bool read_revocations(const struct config *config, struct revocations *re
         return true;
     }
     buffer_init(&text, REVOKED_BYTES_MAX);
-    bool fine = text_file_read(path, &text, why, why_bytes);
+    bool fine = text_file_read_lines(path, &text, why, why_bytes);
     if (fine && !revocations_read(revocations, buffer_span(&text), reason, sizeof reason)) {
         snprintf(why, why_bytes, "%s: %s", path, reason);
         fine = false;

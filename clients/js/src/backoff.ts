@@ -2,16 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Full jitter: a wait drawn from 0 to 0.5 s, 1 s, 2 s … 20 s, so that clients which were cut together do not come back together. */
-export class Backoff {
-  attempts = 0;
-  readonly #random: () => number;
-
-  constructor(random: () => number) {
-    this.#random = random;
-  }
-
-  nextMs(): number {
-    const ceiling = Math.min(20_000, 500 * 2 ** this.attempts++);
-    return Math.floor(this.#random() * (ceiling + 1));
-  }
+export function drawWait(before: number, random: number): number {
+  return Math.round(random * Math.min(20_000, 500 * 2 ** before));
 }

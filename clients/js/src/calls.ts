@@ -12,13 +12,20 @@
 import type { Connection, Part } from "./connection.js";
 import { AhoraError } from "./error.js";
 import { errorOf, type Reply } from "./reply.js";
-import type { Frame, Signal } from "./types.js";
+import { listen, type Target } from "./listen.js";
+import type { Change, Frame, PublishOptions, Signal } from "./types.js";
 
-const RESEND_MS = 540_000; // the broker remembers keys for 10 minutes; one is our margin
-const SENDS_MAX = 4; // a publish that went down with so many lines is not tried again: it may be the cause
-const WAITING_MAX = 1_048_576; // bytes in the socket; beyond it nothing more is given to it
-const DRAIN_MS = 50; // a WebSocket does not say when it has room again
-const HOLD_MS_MAX = 600_000;
+/* As enums, which a bundler writes out as numbers. */
+const enum Max {
+  SENDS = 4, // a publish that went down with so many lines is not tried again: it may be the cause
+  WAITING = 1_048_576, // bytes in the socket; beyond it nothing more is given to it
+}
+
+const enum Ms {
+  RESEND = 540_000, // the broker remembers keys for 10 minutes; one is our margin
+  DRAIN = 50, // a WebSocket does not say when it has room again
+  HOLD_MAX = 600_000,
+}
 
 export interface CallOptions {
   timeoutMs?: number | undefined;
@@ -27,16 +34,17 @@ export interface CallOptions {
 
 type Answer = Extract<Reply, { op: "published" | "snapshot" }>;
 
-export interface CallKind {
-  /** of a publish; 0 for a get */
-  readonly changes: number;
-  /** sent again after a cut: a get, or every change has a key */
-  readonly repeatable: boolean;
-  /** settled when it is handed to the line */
-  readonly silent: boolean;
+export interface Request {
+  readonly op: "pub" | "get";
+  readonly changes?: readonly Change[];
+  readonly ack?: PublishOptions["ack"];
+  readonly [field: string]: unknown;
 }
 
-interface Call extends CallKind {
+interface Call {
+  readonly changes: readonly Change[];
+  /** none: settled when it is handed to the line */
+  readonly ack: PublishOptions["ack"];
   readonly frame: Frame;
   sends: number;
   isSent: boolean;
@@ -49,16 +57,12 @@ interface Call extends CallKind {
 
 export class Calls implements Part {
   readonly #connection: Connection;
-  readonly #max: number;
-  readonly #timeoutMs: number;
   readonly #calls = new Map<number, Call>(); // in order
   #holdUntil = 0;
   #cancelPump = () => {};
 
-  constructor(connection: Connection, max = 10_000, timeoutMs = 30_000) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.#max = max;
-    this.#timeoutMs = timeoutMs;
   }
 
   busy(): boolean {
@@ -66,28 +70,28 @@ export class Calls implements Part {
   }
 
   /** Rejects with AhoraError, or with the signal's reason. undefined: handed to the line, no answer wanted. */
-  async make(message: object, kind: CallKind, options: CallOptions): Promise<Answer | undefined> {
-    const { signal, timeoutMs = this.#timeoutMs } = options;
+  async make(request: Request, options: CallOptions): Promise<Answer | undefined> {
+    const { outboxMax = 10_000, timeoutMs: usual = 30_000 } = this.#connection.settings;
+    const { signal, timeoutMs = usual } = options;
+    const { changes = [], ack } = request;
     const id = this.#connection.nextId();
     if (signal?.aborted) {
       throw signal.reason;
     }
-    if (this.#calls.size >= this.#max) {
+    if (this.#calls.size >= outboxMax) {
       throw new AhoraError("outbox_full", "too many wait", { sent: false });
     }
-    const frame = this.#connection.encode({ ...message, id });
+    const frame = this.#connection.encode({ ...request, id });
     return new Promise((resolve, reject) => {
       const end = <T>(settle: (value: T) => void) => (value: T) => {
         this.#calls.delete(id);
         cancel();
-        signal?.removeEventListener("abort", onAbort);
+        offSignal();
         settle(value);
       };
-      const call: Call = { ...kind, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
-      const onAbort = () => call.reject(signal?.reason);
-      const tooLate = () => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 }));
-      const cancel = this.#connection.timer(tooLate, timeoutMs);
-      signal?.addEventListener("abort", onAbort);
+      const call: Call = { changes, ack, frame, sends: 0, isSent: false, firstSentAt: 0, takenAt: Infinity, settle: end(resolve), reject: end(reject) };
+      const offSignal = listen(signal as Target | undefined, "abort", () => call.reject(signal?.reason));
+      const cancel = this.#connection.timer(() => call.reject(new AhoraError("timeout", "no answer in time", { sent: call.sends > 0 })), timeoutMs);
       this.#calls.set(id, call);
       this.#pump();
     });
@@ -104,8 +108,8 @@ export class Calls implements Part {
       if (!this.#connection.takesCalls) {
         return;
       }
-      if (hold > 0 || this.#connection.waiting > WAITING_MAX) {
-        this.#cancelPump = this.#connection.timer(() => this.#pump(), Math.max(hold, DRAIN_MS));
+      if (hold > 0 || this.#connection.waiting > Max.WAITING) {
+        this.#cancelPump = this.#connection.timer(() => this.#pump(), Math.max(hold, Ms.DRAIN));
         return;
       }
       this.#send(call);
@@ -118,7 +122,7 @@ export class Calls implements Part {
     call.takenAt = Math.min(call.takenAt, this.#connection.now());
     call.sends++;
     this.#connection.sendFrame(call.frame);
-    if (call.silent && this.#connection.isReady) {
+    if (call.ack === "none" && this.#connection.isReady) {
       call.settle(undefined);
     }
   }
@@ -133,16 +137,17 @@ export class Calls implements Part {
 
   lost(): void {
     this.#cancelPump();
-    this.#rejectSent(({ repeatable }) => !repeatable);
+    // A get goes again, and a publish whose changes all have keys
+    this.#rejectSent(({ changes }) => changes.some(({ key }) => key === undefined));
   }
 
   ready(sameEpoch: boolean): void {
-    const remembered = (call: Call) =>
-      sameEpoch &&
-      call.sends < SENDS_MAX &&
-      this.#connection.ticks() - call.firstSentAt < RESEND_MS &&
-      this.#connection.now() - call.takenAt < RESEND_MS;
-    this.#rejectSent((call) => call.changes > 0 && !remembered(call));
+    const isForgotten = ({ sends, firstSentAt, takenAt }: Call) =>
+      !sameEpoch ||
+      sends >= Max.SENDS ||
+      this.#connection.ticks() - firstSentAt >= Ms.RESEND ||
+      this.#connection.now() - takenAt >= Ms.RESEND;
+    this.#rejectSent((call) => call.changes.length > 0 && isForgotten(call));
     for (const call of this.#calls.values()) {
       call.isSent = false;
     }
@@ -155,31 +160,25 @@ export class Calls implements Part {
     }
   }
 
-  /** True if it was an answer to a call. Throws if it fits none. */
-  reply(reply: Reply): boolean {
-    const isError = reply.op === "error";
-    if (!isError && reply.op !== "published" && reply.op !== "snapshot") {
-      return false;
-    }
+  /** Throws if it answers something else than it was asked. */
+  hear(reply: Reply): void {
     const results = reply.op === "published" ? reply.results : [];
-    [reply as { retry_ms?: number }, ...results.map(({ error }) => error)].forEach((body) => this.#hold(body?.retry_ms));
-    const call = this.#calls.get(reply.id ?? 0);
-    if (!call?.isSent) {
-      return !isError; // given up by the caller
+    for (const body of [reply as { retry_ms?: number }, ...results.map(({ error }) => error)]) {
+      if (body?.retry_ms) {
+        this.#holdUntil = this.#connection.ticks() + Math.min(Ms.HOLD_MAX, body.retry_ms);
+      }
     }
-    if (isError) {
+    const call = this.#calls.get((reply as { id?: number }).id ?? 0);
+    if (!call?.isSent) {
+      return; // given up by the caller, or no call
+    }
+    const { length } = call.changes;
+    if (reply.op === "error") {
       call.reject(errorOf(reply));
-    } else if (call.changes === results.length && (reply.op === "published") === call.changes > 0) {
-      call.settle(reply);
+    } else if (results.length === length && reply.op === (length > 0 ? "published" : "snapshot")) {
+      call.settle(reply as Answer);
     } else {
       throw new TypeError(`${reply.op} that nobody asked for`);
-    }
-    return true;
-  }
-
-  #hold(retryMs: number | undefined): void {
-    if (retryMs) {
-      this.#holdUntil = this.#connection.ticks() + Math.min(HOLD_MS_MAX, retryMs);
     }
   }
 }

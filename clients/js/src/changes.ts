@@ -8,24 +8,26 @@
 import { AhoraError, type PublishResult } from "./error.js";
 import type { Change, PublishOptions } from "./types.js";
 
-const DEPTH_MAX = 13;
+const enum Max {
+  DEPTH = 13,
+}
 
 /** JSON writes NaN and infinity as null, which in a patch means "remove". */
 function isLegal(value: unknown, depth: number): boolean {
   if (typeof value === "object" && value !== null) {
-    return depth < DEPTH_MAX && Object.values(value).every((item) => isLegal(item, depth + 1));
+    return depth < Max.DEPTH && Object.values(value).every((item) => isLegal(item, depth + 1));
   }
   return typeof value === "number" ? Number.isFinite(value) : !["bigint", "function", "symbol"].includes(typeof value);
 }
 
 /** The changes as they are sent, each with its key. Throws AhoraError. */
-export function readChanges(changes: readonly Change[], isList: boolean, options: PublishOptions, makeKey: () => string): Change[] {
-  const shared = options.key === true ? makeKey() : options.key;
+export function readChanges(changes: readonly Change[], isList: boolean, options: PublishOptions, random: () => number): Change[] {
+  const shared = options.key === true ? `${random().toString(36)}${random().toString(36)}` : options.key;
   return changes.map((change, index) => {
     if (!isLegal(change, -1)) {
       throw new AhoraError("invalid", "data that JSON cannot hold", { index, sent: false });
     }
-    return { ...change, key: change.key ?? (shared !== undefined && isList ? `${shared}@${index}` : shared) };
+    return { ...change, key: change.key ?? (shared && isList ? `${shared}@${index}` : shared) };
   });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ahora authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type CallKind, type CallOptions, Calls } from "./calls.js";
+import { type CallOptions, Calls, type Request } from "./calls.js";
 import { readChanges, throwFirst } from "./changes.js";
 import { entryOf } from "./entry.js";
 import { AhoraError, type PublishResult } from "./error.js";
@@ -19,7 +19,7 @@ export class Client extends Reader {
 
   constructor(options: ClientOptions = {}) {
     super(options);
-    this.#calls = new Calls(this.wire, options.outboxMax, options.timeoutMs);
+    this.#calls = new Calls(this.wire);
     this.wire.parts.push(this.#calls);
   }
 
@@ -32,11 +32,9 @@ export class Client extends Reader {
     const isList = Array.isArray(given);
     const list = (isList ? given : [given]) as readonly Change[];
     const { atomic, ack } = options;
-    const changes = readChanges(list, isList, options, () => this.#makeKey());
-    const repeatable = changes.every(({ key }) => key !== undefined);
-    const kind = { repeatable, changes: changes.length, silent: ack === "none" };
-    const reply = await this.#call({ op: "pub", changes, atomic: atomic || undefined, ack }, kind, options);
-    const results = reply?.op === "published" ? reply.results.map(resultOf) : changes.map(() => ({ seq: 0 }));
+    const changes = readChanges(list, isList, options, () => this.wire.draw());
+    const reply = await this.#call({ op: "pub", changes, atomic, ack }, options);
+    const results = reply ? (reply as Extract<Reply, { op: "published" }>).results.map(resultOf) : changes.map(() => ({ seq: 0 }));
     if (atomic || !isList) {
       throwFirst(results);
     }
@@ -44,56 +42,50 @@ export class Client extends Reader {
   }
 
   /** Replaces the document. */
-  set<const P extends string>(topic: P, data: DocumentOf<P>, options: Single = {}): Promise<Published> {
+  set<const P extends string>(topic: P, data: DocumentOf<P>, options?: Single): Promise<Published> {
     return this.#single({ op: "set", topic, data: data as object }, options);
   }
 
   /** Merges (RFC 7396): null removes a field. */
-  patch<const P extends string>(topic: P, data: PatchOf<DocumentOf<P>>, options: Single = {}): Promise<Published> {
+  patch<const P extends string>(topic: P, data: PatchOf<DocumentOf<P>>, options?: Single): Promise<Published> {
     return this.#single({ op: "patch", topic, data: data as object }, options);
   }
 
   /** Adds to integer fields, within their bounds. */
-  adjust<const P extends string>(topic: P, data: AdjustOf<DocumentOf<P>>, options: Single = {}): Promise<Published> {
+  adjust<const P extends string>(topic: P, data: AdjustOf<DocumentOf<P>>, options?: Single): Promise<Published> {
     return this.#single({ op: "adjust", topic, data: data as object }, options);
   }
 
   /** "Still so": renews freshness. */
-  touch(topic: string, options: Single = {}): Promise<Published> {
+  touch(topic: string, options?: Single): Promise<Published> {
     return this.#single({ op: "touch", topic }, options);
   }
 
-  delete(topic: string, options: Single = {}): Promise<Published> {
+  delete(topic: string, options?: Single): Promise<Published> {
     return this.#single({ op: "delete", topic }, options);
   }
 
-  #single(change: Change, { ack, timeoutMs, signal, key, ...rest }: Single): Promise<Published> {
+  #single(change: Change, { ack, timeoutMs, signal, key, ...rest }: Single = {}): Promise<Published> {
     return this.publish({ ...change, ...rest }, { ack, timeoutMs, signal, key });
-  }
-
-  #makeKey(): string {
-    const part = () => Math.floor(this.wire.random() * 2 ** 48).toString(36);
-    return `${part()}.${part()}`;
   }
 
   // ---- reading once ----
 
   async get<const P extends string>(match: P | readonly P[], options: GetOptions<DocumentOf<P>> = {}): Promise<Got<DocumentOf<P>>> {
     const { where, near, limit } = options;
-    const message = { op: "get", match, where, near, limit };
-    const reply = await this.#call(message, { repeatable: true, changes: 0, silent: false }, options);
+    const reply = await this.#call({ op: "get", match, where, near, limit }, options);
     const { seq, items, more = false } = reply as Extract<Reply, { op: "snapshot" }>;
     const entries = items.map((item) => entryOf(this.wire.now, item));
     return { seq, items: entries as unknown as Entry<DocumentOf<P>>[], more };
   }
 
-  #call(message: object, kind: CallKind, options: CallOptions) {
+  #call(request: Request, options: CallOptions) {
     this.assertOpen();
     const { final, reason } = this.wire.state;
     if (final && reason) {
       throw new AhoraError(reason.code, reason.detail, { sent: false });
     }
-    const answer = this.#calls.make(message, kind, options);
+    const answer = this.#calls.make(request, options);
     this.wire.want();
     return answer;
   }

@@ -11,6 +11,6 @@ export const json: Codec = {
     if (typeof frame !== "string") {
       throw new TypeError("a binary frame");
     }
-    return frame.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as unknown);
+    return frame.split("\n").filter(Boolean).map((line) => JSON.parse(line) as unknown);
   },
 };

@@ -13,7 +13,7 @@
  * A line that held less than Ms.STEADY does not begin the back-off anew, and no hint of the broker shortens it: a broker that
  * greets and cuts at once is not met with a fast loop.
  */
-import { Backoff } from "./backoff.js";
+import { drawWait } from "./backoff.js";
 import type { Emitter } from "./emitter.js";
 import { AhoraError, type ErrorCode } from "./error.js";
 import { readReply, errorOf, type Reply } from "./reply.js";
@@ -33,13 +33,17 @@ const enum Ms {
   JUMP = 2_000,
 }
 
+const enum Id {
+  AUTH = 1, // of each `auth`; those of the parts come after it
+}
+
 type Phase = "idle" | "token" | "opening" | "greeting" | "ready" | "waiting" | "asleep";
 
 /** What lives on the line: documents, and calls. */
 export interface Part {
   ready(sameEpoch: boolean): void;
-  /** True if the message was for it; throws if it breaks the protocol. */
-  reply(reply: Reply): boolean;
+  /** Looks whether the message is for it; throws if it breaks the protocol. */
+  hear(reply: Reply): void;
   /** after the last message of a frame */
   flush?(): void;
   lost(): void;
@@ -57,7 +61,17 @@ const CLOSES: Record<number, ErrorCode> = {
   4429: "too_many",
 };
 
+/** What the app asked for, and what stands in for the rest. */
+export interface Settings extends ClientOptions {
+  url: string;
+  codec: Codec;
+  environment: Environment;
+}
+
 export class Connection {
+  readonly #env: Environment;
+  readonly #emitter: Emitter<ClientEvents>;
+  readonly settings: Settings;
   state: ConnectionState = Object.freeze({ state: "disconnected", attempt: 0, final: true });
   epoch = "";
   beatMs = 15_000;
@@ -67,45 +81,33 @@ export class Connection {
   #phase: Phase = "idle";
   #line: Line | undefined;
   #generation = 0;
-  #backoff: Backoff;
   #attempt = 0;
+  #waits = 0; // drawn since the last line that held
   #refusals = 0; // 4401 since the last line that held
   #lastError: AhoraError | undefined; // of the broker, to nobody in particular: says why it closes
-  #hintMs: number | undefined;
   #hinted = false;
 
   #token: string | undefined;
   #tokenRenewAt = Infinity; // by the broker's clock
-  #authId = 0;
 
-  #openBy = Infinity;
+  #phaseBy = Infinity; // it is opened, greeted, tried again, or left after a bye
   #readyAt = 0;
-  #heardAt = 0;
-  #probeBy = Infinity;
-  #leaveBy = Infinity;
+  #silentBy = 0; // something must have been heard
+  #isProbing = false;
   #renewAt = Infinity;
-  #retryAt = Infinity;
   #sleepAt = Infinity;
   #clockOffset = 0;
-  #skew: number | undefined;
+  #skew = NaN; // until a broker has told its time
 
   #cancelTimer = () => {};
   #unwatch: (() => void) | undefined;
-  #lastId = 0;
-  readonly #url: string;
-  readonly #codec: Codec;
-  readonly #options: ClientOptions;
-  readonly #env: Environment;
-  readonly #emitter: Emitter<ClientEvents>;
+  #lastId: number = Id.AUTH;
 
-  constructor(url: string, codec: Codec, options: ClientOptions, env: Environment, emitter: Emitter<ClientEvents>) {
-    this.#url = url;
-    this.#codec = codec;
-    this.#options = options;
-    this.#env = env;
+  constructor(settings: Settings, emitter: Emitter<ClientEvents>) {
+    this.settings = settings;
+    this.#env = settings.environment;
+    this.#token = settings.token;
     this.#emitter = emitter;
-    this.#token = options.token;
-    this.#backoff = new Backoff(env.random);
   }
 
   get isReady(): boolean {
@@ -114,19 +116,19 @@ export class Connection {
 
   /** After bye, what is sent would be refused. */
   get takesCalls(): boolean {
-    return this.isReady && this.#leaveBy === Infinity;
+    return this.isReady && this.#phaseBy === Infinity;
   }
 
   ticks(): number {
     return this.#env.ticks();
   }
 
-  random(): number {
+  draw(): number {
     return this.#env.random();
   }
 
   timer(run: () => void, ms: number): () => void {
-    return this.#env.timer(run, Math.max(0, Math.ceil(ms)));
+    return this.#env.timer(run, Math.ceil(ms));
   }
 
   nextId(): number {
@@ -134,7 +136,7 @@ export class Connection {
   }
 
   encode(message: object): Frame {
-    return this.#codec.encode(message);
+    return this.settings.codec.encode(message);
   }
 
   /** Bytes that wait for the network. */
@@ -143,7 +145,7 @@ export class Connection {
   }
 
   /** The broker's clock, Unix milliseconds. */
-  readonly now = () => Math.round(this.#env.now() + (this.#skew ?? 0));
+  readonly now = () => Math.round(this.#env.now() + (this.#skew || 0));
 
   // ---- asked from outside ----
 
@@ -164,9 +166,7 @@ export class Connection {
       doubt: () => this.#probe(),
       hidden: (hidden) => this.#hidden(hidden),
     });
-    this.#backoff.attempts = 0;
-    this.#refusals = 0;
-    this.#attempt = 0;
+    this.#waits = this.#refusals = this.#attempt = 0;
     this.#begin();
   }
 
@@ -174,75 +174,70 @@ export class Connection {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.#sleepAt = Infinity;
-    this.#end("idle", reason, 1000);
+    this.#end("idle", reason);
   }
 
-  /** A message to the broker; nothing if the line is not ready. */
   send(message: object): void {
     this.sendFrame(this.encode(message));
   }
 
+  /** Nothing, if the line is gone. */
   sendFrame(frame: Frame): void {
-    if (this.#phase === "ready") {
-      this.#transmit(frame);
+    try {
+      this.#line?.send(frame);
+    } catch (error) {
+      this.#lose(new AhoraError("disconnected", "closed", { cause: error }), 4400);
     }
-  }
-
-  /** What came breaks the protocol, or the line is not to be kept for another reason of ours. */
-  fail(code: ErrorCode, detail: string, cause?: unknown): void {
-    this.#lose(new AhoraError(code, detail, { cause }), 4400);
   }
 
   // ---- opening ----
 
   #begin(): void {
     this.#attempt++;
+    this.#generation++;
     this.#hinted = false;
-    const generation = ++this.#generation;
-    if (!this.#options.getToken || this.#tokenIsGood()) {
-      this.#open();
-      return;
+    this.#enter("token", Ms.TOKEN);
+    const open = this.#own(() => this.#open());
+    this.#tell({ state: "connecting", reason: this.state.reason });
+    const isGood = this.#token !== undefined && this.now() < this.#tokenRenewAt;
+    if (this.settings.getToken && !isGood) {
+      this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(open, this.#own((error) => this.#lose(tokenFault(error))));
+    } else {
+      open();
     }
-    this.#phase = "token";
-    this.#openBy = this.#env.ticks() + Ms.TOKEN;
-    this.#tell({ state: "connecting" });
+  }
+
+  #enter(phase: Phase, ms = Infinity): void {
+    this.#phase = phase;
+    this.#phaseBy = this.#env.ticks() + ms;
     this.#arm();
-    this.#ask(this.#refusals > 0 ? "unauthorized" : "connect").then(
-      () => generation === this.#generation && this.#phase === "token" && this.#open(),
-      (error: unknown) => generation === this.#generation && this.#phase === "token" && this.#lose(tokenFault(error)),
-    );
   }
 
-  #tokenIsGood(): boolean {
-    return this.#token !== undefined && this.now() < this.#tokenRenewAt;
+  /** Made for this attempt and its line: later it does nothing. */
+  #own<A extends unknown[]>(run: (...values: A) => void): (...values: A) => void {
+    const generation = this.#generation;
+    return (...values) => generation === this.#generation && run(...values);
   }
 
-  async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<string | undefined> {
-    const token = await this.#options.getToken?.({ reason });
+  async #ask(reason: "connect" | "expiring" | "unauthorized"): Promise<void> {
+    const token = await this.settings.getToken?.({ reason });
     if (typeof token !== "string" && token != null) {
       throw new TypeError("no text");
     }
     this.#token = token ?? undefined;
     // A quarter of the time that it has left before its end, a minute at most
     const end = tokenEnd(this.#token);
-    this.#tokenRenewAt = end - Math.min(60_000, Math.max(0, end - this.now()) / 4);
-    return this.#token;
+    this.#tokenRenewAt = end - Math.min(60_000, (end - this.now()) / 4);
   }
 
   #open(): void {
-    this.#phase = "opening";
-    this.#openBy = this.#env.ticks() + Ms.OPEN;
-    this.#tell({ state: "connecting" });
-    const mine = (line: Line | undefined) => line !== undefined && line === this.#line;
-    let line: Line | undefined;
+    this.#enter("opening", Ms.OPEN);
     try {
-      line = this.#env.open(this.#url, `ahora.v1.${this.#codec.name}`, {
-        open: (protocol) => mine(line) && this.#opened(protocol),
-        frame: (frame) => mine(line) && this.#frame(frame),
-        close: (code, reason) => mine(line) && this.#closed(code, reason),
+      this.#line = this.#env.open(this.settings.url, `ahora.v1.${this.settings.codec.name}`, {
+        open: this.#own((protocol) => this.#opened(protocol)),
+        frame: this.#own((frame) => this.#frame(frame)),
+        close: this.#own((code, reason) => this.#closed(code, reason)),
       });
-      this.#line = line;
-      this.#arm();
     } catch (error) {
       if (error instanceof AhoraError) {
         this.#end("idle", error);
@@ -253,57 +248,46 @@ export class Connection {
   }
 
   #opened(protocol: string): void {
-    if (protocol !== `ahora.v1.${this.#codec.name}`) {
-      this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`), 1000);
+    if (protocol !== `ahora.v1.${this.settings.codec.name}`) {
+      this.#lose(new AhoraError("wrong_protocol", `it speaks "${protocol}"`));
       return;
     }
-    const { name, source, onLost, graceMs } = this.#options;
+    const { name = "ahora-js/0.1.0", source, onLost, graceMs } = this.settings;
     this.#phase = "greeting";
-    const hello = { op: "hello", token: this.#token, client: name ?? "ahora-js/0.1.0", source, on_lost: onLost, grace_ms: graceMs };
-    this.#transmit(this.encode(hello));
+    this.send({ op: "hello", token: this.#token, client: name, source, on_lost: onLost, grace_ms: graceMs });
   }
 
   #welcome(reply: Extract<Reply, { op: "welcome" }>): void {
-    if (this.#phase !== "greeting") {
-      throw new TypeError("two welcomes");
-    }
-    const sameEpoch = reply.epoch === this.epoch;
-    const now = this.#env.ticks();
-    this.#phase = "ready";
-    this.epoch = reply.epoch;
-    this.beatMs = Math.min(600_000, Math.max(100, reply.beat_ms));
-    this.#readyAt = now;
-    this.#openBy = Infinity;
-    this.#lastError = undefined;
-    this.#clock(reply.now);
-    this.#planRenewal();
     const { epoch, session, server, limits } = reply;
+    const sameEpoch = epoch === this.epoch;
+    this.epoch = epoch;
+    this.beatMs = Math.max(100, reply.beat_ms);
+    this.#heard();
+    this.#readyAt = this.#env.ticks();
+    this.#lastError = undefined;
+    this.#enter("ready");
+    this.#planRenewal();
     this.#tell({ state: "connected", epoch, session, server, limits });
-    this.#arm();
-    if (this.#phase === "ready") {
+    if (this.isReady) {
       this.parts.forEach((part) => part.ready(sameEpoch));
     }
   }
 
   // ---- what the line brings ----
 
-  #transmit(frame: Frame): void {
-    try {
-      this.#line?.send(frame);
-    } catch (error) {
-      this.fail("disconnected", "closed", error);
-    }
+  #heard(): void {
+    this.#isProbing = false;
+    this.#silentBy = this.#env.ticks() + 2 * this.beatMs;
   }
 
   #frame(frame: string | ArrayBuffer): void {
     const line = this.#line;
-    this.#heardAt = this.#env.ticks();
-    this.#probeBy = Infinity;
+    this.#heard();
     if (this.takesCalls) {
-      this.#lastError = this.#hintMs = undefined; // the session went on
+      this.#lastError = undefined; // the session went on
     }
     try {
-      for (const message of this.#codec.decode(frame)) {
+      for (const message of this.settings.codec.decode(frame)) {
         this.#reply(readReply(message));
         if (this.#line !== line) {
           break;
@@ -311,69 +295,62 @@ export class Connection {
       }
     } catch (error) {
       if (this.#line === line) {
-        this.fail("bad_frame", String(error).slice(0, 200), error);
+        this.#lose(new AhoraError("bad_frame", String(error).slice(0, 200), { cause: error }), 4400);
       }
     }
     this.parts.forEach((part) => part.flush?.());
   }
 
   #reply(reply: Reply): void {
-    switch (reply.op) {
-      case "welcome":
-        this.#welcome(reply);
-        return;
-      case "bye":
-        this.#hintMs = reply.retry_ms;
-        this.#leaveBy = this.#env.ticks() + Ms.LEAVE;
-        this.#lastError = new AhoraError("bye", reply.reason ?? "bye", { retryMs: reply.retry_ms });
-        this.#arm();
-        return;
-      case "beat":
-      case "pong":
-        this.#clock(reply.now);
-        break;
-      case "ok":
-      case "error":
-        if (this.#answersAuth(reply)) {
-          return;
-        }
-        if (reply.op === "error" && !reply.id) {
-          this.#lastError = errorOf(reply);
-          this.#hintMs = reply.retry_ms ?? this.#hintMs;
-        }
+    const { op } = reply;
+    if (this.#phase !== (op === "welcome" ? "greeting" : "ready") && op !== "error" && op !== "bye") {
+      throw new TypeError(`${op} out of turn`);
     }
-    if (this.#phase !== "ready" && reply.op !== "error") {
-      throw new TypeError(`${reply.op} before welcome`);
+    if ("now" in reply) {
+      this.#clock(reply.now);
     }
-    if (!this.parts.some((part) => part.reply(reply)) && reply.op === "error" && !reply.id) {
-      this.#emitter.emit("error", errorOf(reply));
+    if (op === "welcome") {
+      this.#welcome(reply);
+      return;
+    }
+    if (op === "bye") {
+      this.#lastError = new AhoraError(op, reply.reason ?? op, { retryMs: reply.retry_ms });
+      this.#enter(this.#phase, Ms.LEAVE);
+      return;
+    }
+    // To nobody in particular, or to us: the token was refused
+    const ours = op === "error" && (!reply.id || reply.id === Id.AUTH) ? errorOf(reply) : undefined;
+    if (ours) {
+      this.#lastError = ours;
+      if ((reply as { id?: number }).id) {
+        this.#token = undefined;
+      }
+    }
+    this.parts.forEach((part) => part.hear(reply));
+    if (ours) {
+      this.#emitter.emit("error", ours);
     }
   }
 
   #closed(code: number, reason: string): void {
     const said = this.#lastError;
     const known = CLOSES[code];
-    const opening = this.#phase === "opening";
-    const foreign = opening && /subprotocol|response: (400|426)/.test(reason);
-    const fallback = foreign ? "wrong_protocol" : this.#phase === "ready" ? "disconnected" : "connect_failed";
+    const foreign = /subprotocol|response: (400|426)/.test(reason);
+    const fallback = foreign ? "wrong_protocol" : this.isReady ? "disconnected" : "connect_failed";
     const error = new AhoraError(
       said?.code ?? known ?? fallback,
       said?.detail ?? (reason || `closed with ${code}`),
       { closeCode: code, retryMs: said?.retryMs },
     );
-    if (code === 4401 || code === 4403) {
-      this.#refused(error, code);
-    } else {
+    if (code !== 4401 && code !== 4403) {
       this.#lose(error);
+      return;
     }
-  }
-
-  /** A token that was refused is not tried again. Without a way to get another there is nothing to wait for. */
-  #refused(error: AhoraError, code: number): void {
+    // A token that was refused is not tried again. Without a way to get another there is nothing to wait for.
     this.#refusals = this.#isSteady() ? 1 : this.#refusals + 1;
-    if (this.#options.getToken) {
+    if (this.settings.getToken) {
       this.#token = undefined;
-      this.#lose(error, undefined, code === 4401 && this.#refusals === 1);
+      this.#lose(error, 1000, code === 4401 && this.#refusals === 1);
     } else {
       this.#end("idle", error);
     }
@@ -382,119 +359,84 @@ export class Connection {
   /** A late message makes the broker's clock look slow, never fast: the largest difference is the nearest to the truth. */
   #clock(brokerNow: number): void {
     const skew = brokerNow - this.#env.now();
-    const held = this.#skew;
-    this.#skew = held === undefined || Math.abs(skew - held) > Ms.JUMP ? skew : Math.max(skew, held);
+    this.#skew = Math.abs(skew - this.#skew) <= Ms.JUMP ? Math.max(skew, this.#skew) : skew;
   }
 
   // ---- tokens that end ----
 
   #planRenewal(notBefore = 0): void {
     const left = Math.max(this.#tokenRenewAt - this.now(), notBefore);
-    this.#renewAt = this.#options.getToken ? this.#env.ticks() + left : Infinity;
+    this.#renewAt = this.settings.getToken ? this.#env.ticks() + left : Infinity;
     this.#arm();
   }
 
   #renew(): void {
-    const generation = this.#generation;
-    const current = () => generation === this.#generation;
     this.#renewAt = Infinity;
     this.#ask("expiring")
-      .then((token) => {
-        if (current()) {
-          this.#authId = this.nextId();
-          this.send({ op: "auth", id: this.#authId, token });
-        }
-      })
-      .catch((error: unknown) => current() && this.#emitter.emit("error", tokenFault(error)))
-      .then(() => current() && this.#planRenewal(Ms.RENEW * (1 + this.random())));
-  }
-
-  #answersAuth(reply: Extract<Reply, { op: "ok" | "error" }>): boolean {
-    const mine = reply.id !== undefined && reply.id === this.#authId;
-    if (mine && reply.op === "error") {
-      this.#token = undefined;
-      this.#emitter.emit("error", errorOf(reply));
-    }
-    return mine;
+      .then(
+        this.#own(() => this.send({ op: "auth", id: Id.AUTH, token: this.#token })),
+        this.#own((error: unknown) => void this.#emitter.emit("error", tokenFault(error))),
+      )
+      .then(this.#own(() => this.#planRenewal(Ms.RENEW * (1 + this.draw()))));
   }
 
   // ---- losing ----
 
   #isSteady(): boolean {
-    return this.#phase === "ready" && this.#env.ticks() - this.#readyAt >= Ms.STEADY;
+    return this.isReady && this.#env.ticks() - this.#readyAt >= Ms.STEADY;
   }
 
   #lose(reason: AhoraError, closeCode?: number, atOnce = false): void {
-    if (!["token", "opening", "greeting", "ready"].includes(this.#phase)) {
-      return;
-    }
-    const hint = Math.min(Ms.RETRY_MAX, this.#hintMs ?? -1);
+    const hint = Math.min(Ms.RETRY_MAX, this.#lastError?.retryMs ?? -1);
     const steady = this.#isSteady();
     if (steady) {
-      this.#backoff.attempts = this.#attempt = 0;
+      this.#waits = this.#attempt = 0;
     }
-    this.#hintMs = undefined;
     this.#hinted = hint >= 0;
-    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, this.#backoff.nextMs());
-    this.#retryAt = this.#env.ticks() + wait;
-    this.#end("waiting", reason, closeCode, this.#env.now() + wait);
+    const wait = atOnce ? 0 : this.#hinted && steady ? hint : Math.max(hint, drawWait(this.#waits++, this.draw()));
+    this.#end("waiting", reason, closeCode, wait);
   }
 
   /** Leaves the line, whatever it is doing, for `phase`. */
-  #end(phase: "idle" | "waiting" | "asleep", reason: AhoraError, closeCode = 1000, retryAt?: number): void {
+  #end(phase: "idle" | "waiting" | "asleep", reason: AhoraError, closeCode = 1000, wait = Infinity): void {
     const line = this.#line;
+    const retryAt = wait < Infinity ? this.#env.now() + wait : undefined;
+    const final = phase === "idle";
     this.#line = undefined;
     this.#generation++;
-    this.#phase = phase;
-    this.#openBy = this.#probeBy = this.#leaveBy = this.#renewAt = Infinity;
-    this.#authId = 0;
+    this.#renewAt = Infinity;
     this.#lastError = undefined;
+    this.#enter(phase, wait);
+    const tell = this.#own(() => this.#tell({ state: "disconnected", reason, retryAt, final }));
     line?.close(closeCode);
     this.parts.forEach((part) => part.lost());
-    if (this.#phase === phase && !this.#line) {
-      this.#tell({ state: "disconnected", reason, retryAt, final: phase === "idle" });
-      this.#arm();
-    }
+    tell(); // unless a listener has connected meanwhile
     this.parts.forEach((part) => part.flush?.());
   }
 
-  #tell(state: Partial<ConnectionState> & Pick<ConnectionState, "state">): void {
-    if (state.state === "connecting" && this.state.state === "connecting" && this.state.attempt === this.#attempt) {
-      return;
-    }
-    const reason = state.state === "connecting" ? this.state.reason : state.reason;
-    this.state = Object.freeze({ ...state, reason, attempt: this.#attempt, final: state.final ?? false });
-    if (this.state.final && reason) {
-      this.parts.forEach((part) => part.cancel?.(reason));
+  #tell(state: Omit<ConnectionState, "attempt" | "final"> & { final?: boolean }): void {
+    this.state = Object.freeze({ attempt: this.#attempt, final: false, ...state });
+    const { final, reason } = this.state;
+    if (final) {
+      this.parts.forEach((part) => part.cancel?.(reason as AhoraError));
     }
     this.#emitter.emit("state", this.state);
   }
 
   // ---- time ----
 
-  #deadline(): number {
-    switch (this.#phase) {
-      case "token":
-      case "opening":
-      case "greeting":
-        return this.#openBy;
-      case "waiting":
-        return Math.min(this.#retryAt, this.#sleepAt);
-      case "ready": {
-        const look = this.#env.ticks() + Math.min(Ms.TICK, this.beatMs);
-        const silent = this.#probeBy === Infinity ? this.#heardAt + 2 * this.beatMs : this.#probeBy;
-        return Math.min(silent, this.#leaveBy, this.#renewAt, this.#sleepAt, look);
-      }
-      default:
-        return Infinity;
-    }
+  /** Whether a page that is hidden for long lets the line go. */
+  get #mayRest(): boolean {
+    return this.isReady || this.#phase === "waiting";
   }
 
   #arm(): void {
+    const now = this.#env.ticks();
+    const ready = this.isReady ? Math.min(this.#silentBy, this.#renewAt, now + Math.min(Ms.TICK, this.beatMs)) : Infinity;
+    const deadline = Math.min(this.#phaseBy, ready, this.#mayRest ? this.#sleepAt : Infinity);
     this.#cancelTimer();
-    const deadline = this.#deadline();
     if (deadline < Infinity) {
-      this.#cancelTimer = this.timer(() => this.#onTime(), deadline - this.#env.ticks());
+      this.#cancelTimer = this.timer(() => this.#onTime(), deadline - now);
     }
   }
 
@@ -503,32 +445,34 @@ export class Connection {
     const offset = this.#env.now() - now;
     const jumped = Math.abs(offset - this.#clockOffset) > Ms.JUMP;
     this.#clockOffset = offset;
-    if (this.#phase === "waiting" && now >= this.#retryAt && now < this.#sleepAt) {
-      this.#begin();
-    } else if (now >= this.#openBy) {
-      this.#lose(
-        this.#phase === "token" ? tokenFault("no answer in time") : new AhoraError("connect_failed", "no answer in time"),
-      );
-    } else if (this.#phase === "ready") {
-      this.#onTimeReady(now, jumped);
+    if (now >= this.#phaseBy) {
+      this.#phaseIsOver(now);
+    } else if (this.isReady) {
+      this.#look(now, jumped);
     }
-    if (now >= this.#sleepAt && (this.#phase === "ready" || this.#phase === "waiting")) {
+    if (now >= this.#sleepAt && this.#mayRest) {
       this.#fallAsleep(now);
     }
     this.#arm();
   }
 
-  #onTimeReady(now: number, jumped: boolean): void {
-    const silence = now - this.#heardAt;
-    if (now >= this.#leaveBy) {
-      this.#lose(this.#lastError ?? new AhoraError("bye", "bye"), 1000);
-    } else if (now >= this.#probeBy) {
-      this.#lose(new AhoraError("silent", "no pong"), 4000);
-    } else if (silence >= 3 * this.beatMs || jumped) {
+  #phaseIsOver(now: number): void {
+    const late = "no answer in time";
+    if (this.#phase !== "waiting") {
+      const why = this.#phase === "token" ? tokenFault(late) : this.#lastError; // that is a bye
+      this.#lose(why ?? new AhoraError("connect_failed", late));
+    } else if (now < this.#sleepAt) {
+      this.#begin();
+    }
+  }
+
+  #look(now: number, jumped: boolean): void {
+    const late = now - this.#silentBy;
+    if (late >= 0 && (this.#isProbing || (late < this.beatMs && !jumped))) {
+      this.#lose(new AhoraError("silent", this.#isProbing ? "no pong" : "no beat"), 4000);
+    } else if (late >= 0 || jumped) {
       // We are the ones who were away: what came meanwhile may not have been read yet
       this.#probe();
-    } else if (silence >= 2 * this.beatMs && this.#probeBy === Infinity) {
-      this.#lose(new AhoraError("silent", "no beat"), 4000);
     } else if (now >= this.#renewAt) {
       this.#renew();
     }
@@ -536,8 +480,9 @@ export class Connection {
 
   /** A ping that must be answered soon. Whatever comes is an answer. */
   #probe(): void {
-    if (this.#phase === "ready" && this.#probeBy === Infinity) {
-      this.#probeBy = this.#env.ticks() + Ms.PROBE;
+    if (this.isReady && !this.#isProbing) {
+      this.#isProbing = true;
+      this.#silentBy = this.#env.ticks() + Ms.PROBE;
       this.send({ op: "ping", id: this.nextId() });
       this.#arm();
     }
@@ -555,21 +500,18 @@ export class Connection {
   }
 
   #hidden(hidden: boolean): void {
-    const after = this.#options.sleepWhileHidden;
-    const was = this.#sleepAt;
-    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(was, this.#env.ticks() + after);
-    if (this.#sleepAt !== was) {
-      this.#arm();
-    }
+    const after = this.settings.sleepWhileHidden;
+    this.#sleepAt = !hidden || after === undefined ? Infinity : Math.min(this.#sleepAt, this.#env.ticks() + after);
+    this.#arm();
   }
 
   #fallAsleep(now: number): void {
     if (this.parts.some((part) => part.busy?.())) {
       this.#sleepAt = now + 1_000;
-      return;
+    } else {
+      this.#sleepAt = Infinity;
+      this.#end("asleep", new AhoraError("asleep", "hidden"));
     }
-    this.#sleepAt = Infinity;
-    this.#end("asleep", new AhoraError("asleep", "hidden"));
   }
 }
 

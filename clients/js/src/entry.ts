@@ -4,12 +4,11 @@
 import { freeze } from "./merge.js";
 import type { Entry, Stale } from "./types.js";
 
-interface Held<D> {
+interface Told<D> {
   readonly topic: string;
   readonly seq: number;
   readonly at: number;
   readonly data: D;
-  readonly stale: Stale;
 }
 
 /** An immutable version of a document. `age` asks the clock when it is read, so it is nothing that makes another version. */
@@ -21,7 +20,7 @@ export class HeldEntry<D> implements Entry<D> {
   declare readonly stale: Stale;
   readonly #now: () => number;
 
-  constructor(now: () => number, { topic, seq, at, data, stale }: Held<D>) {
+  constructor(now: () => number, { topic, seq, at, data }: Told<D>, stale: Stale) {
     this.#now = now;
     Object.freeze(Object.assign(this, { topic, seq, at, data: freeze(data), stale }));
   }
@@ -36,11 +35,11 @@ export class HeldEntry<D> implements Entry<D> {
 
   /** The same document, trusted otherwise. */
   as(stale: Stale): HeldEntry<D> {
-    return stale === this.stale ? this : new HeldEntry(this.#now, { ...this, stale });
+    return new HeldEntry(this.#now, this, stale);
   }
 }
 
 /** A document as the broker tells of it: `stale` is yes or no there. */
-export function entryOf<D>(now: () => number, told: Omit<Held<D>, "stale"> & { stale?: boolean }): HeldEntry<D> {
-  return new HeldEntry(now, { ...told, stale: told.stale ? "overdue" : false });
+export function entryOf<D>(now: () => number, told: Told<D> & { stale?: boolean }): HeldEntry<D> {
+  return new HeldEntry(now, told, told.stale ? "overdue" : false);
 }

@@ -3,13 +3,14 @@
 
 /* The outside as it is: WebSocket, clock, timers, and the page if there is one. The only file that touches globals. */
 import { AhoraError } from "./error.js";
+import { listen, type Target } from "./listen.js";
 import type { Environment, LineEvents } from "./types.js";
 
 interface SocketLike {
   binaryType: string;
   readonly protocol: string;
   readonly bufferedAmount: number;
-  readonly readyState?: number;
+  readonly readyState: number;
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: unknown }) => void) | null;
@@ -19,24 +20,19 @@ interface SocketLike {
 }
 type SocketClass = new (url: string, protocol: string) => SocketLike;
 
-interface Target {
-  addEventListener?(type: string, run: () => void): void;
-  removeEventListener?(type: string, run: () => void): void;
-  readonly visibilityState?: string;
-}
 interface Globals {
   WebSocket?: SocketClass;
   performance?: { now(): number };
-  document?: Target;
-  location?: { origin: string; protocol: string };
+  document?: { readonly visibilityState: string };
+  location?: { origin: string };
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
 const globals = globalThis as unknown as Globals & Target;
 
-/** What the page came from, if it is a page of a web server. */
+/** What the page came from; `null` or another scheme if that is no web server. */
 export function pageOrigin(): string | undefined {
-  return globals.location?.protocol?.startsWith("http") ? globals.location.origin : undefined;
+  return globals.location?.origin;
 }
 
 function open(Socket: SocketClass | undefined, url: string, protocol: string, events: LineEvents) {
@@ -48,20 +44,17 @@ function open(Socket: SocketClass | undefined, url: string, protocol: string, ev
   socket.binaryType = "arraybuffer";
   socket.onopen = () => events.open(socket.protocol);
   socket.onmessage = ({ data }) => events.frame(data as string | ArrayBuffer);
-  socket.onerror = ({ message }) => {
-    fault = message;
-  };
-  socket.onclose = ({ code, reason }) => events.close(code, String(reason || (fault ?? "")));
+  socket.onerror = ({ message }) => (fault = message);
+  socket.onclose = ({ code, reason }) => events.close(code, String(reason || fault || ""));
   return {
     send(frame: unknown) {
-      if ((socket.readyState ?? 1) === 1) {
+      if (socket.readyState === 1) {
         socket.send(frame); // a socket that is closing would only complain
       }
     },
     close(code: number) {
       try {
-        // Pages may close with 1000 and 3000 to 4999 only
-        socket.close(code === 1000 || code >= 3000 ? code : 4000);
+        socket.close(code); // pages may close with 1000 and 3000 to 4999 only
       } catch {
         // it was never open
       }
@@ -73,24 +66,17 @@ function open(Socket: SocketClass | undefined, url: string, protocol: string, ev
 }
 
 function watch(page: Parameters<Environment["watch"]>[0]): () => void {
-  const { document } = globals;
   const look = () => {
-    const hidden = document?.visibilityState === "hidden";
+    const hidden = globals.document?.visibilityState === "hidden";
     page.hidden(hidden);
     if (!hidden) {
       page.wake();
     }
   };
-  const all: [Target | undefined, string, () => void][] = [
-    [globals, "online", page.wake],
-    [globals, "offline", page.doubt],
-    [globals, "pageshow", look],
-    [document, "visibilitychange", look],
-  ];
-  const each = (verb: "addEventListener" | "removeEventListener") => all.forEach(([target, type, run]) => target?.[verb]?.(type, run));
-  each("addEventListener");
-  page.hidden(document?.visibilityState === "hidden");
-  return () => each("removeEventListener");
+  const all = { online: page.wake, offline: page.doubt, pageshow: look, visibilitychange: look }; // the document's reach the window, too
+  const offs = Object.entries(all).map(([type, run]) => listen(globals, type, run));
+  look();
+  return () => offs.forEach((off) => off());
 }
 
 export function environmentOf(Socket?: unknown): Environment {

@@ -80,8 +80,12 @@ export class AhoraError extends Error {
 
   constructor(code: ErrorCode, detail: string, extras: ErrorExtras = {}) {
     super(`${code}: ${detail}`);
-    // Only what is known: an error is read in consoles
-    const known = Object.entries({ code, detail, ...extras }).filter(([, value]) => value !== undefined);
-    Object.assign(this, Object.fromEntries(known));
+    const known: { [name: string]: unknown } = { code, detail, ...extras };
+    for (const name in known) {
+      if (known[name] === undefined) {
+        delete known[name]; // an error is read in consoles
+      }
+    }
+    Object.assign(this, known);
   }
 }

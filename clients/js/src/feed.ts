@@ -20,10 +20,10 @@ export type Hear = <K extends keyof SubscriptionEvents>(event: K, ...values: Par
 
 export interface View {
   readonly match: readonly string[];
-  readonly since: string | undefined;
-  readonly every: number | undefined;
-  readonly where: Where<never> | undefined;
-  readonly near: Near | undefined;
+  readonly since?: string | undefined;
+  readonly every?: number | undefined;
+  readonly where?: Where<never> | undefined;
+  readonly near?: Near | undefined;
 }
 
 /** The same options written in another order are the same: keys in order, what is undefined left out. */
@@ -34,7 +34,7 @@ export function viewKey(view: View): string {
 
 export class Feed {
   readonly handles = new Set<Hear>();
-  readonly entries = new Map<string, HeldEntry<Fields>>();
+  readonly held = new Map<string, HeldEntry<Fields>>();
   readonly id: number;
   view: View;
   key: string;
@@ -43,7 +43,7 @@ export class Feed {
   /** it was complete once */
   synced = false;
   /** asked for in this connection */
-  sent = false;
+  asked = false;
   /** `move` sent and not answered */
   moving = false;
   /** the newest circle has not been told yet: one at a time */
@@ -54,6 +54,8 @@ export class Feed {
   againAt = 0;
   /** what resumes it; undefined if only a whole snapshot is right */
   token: string | undefined;
+  /** wanted again: it is not dropped */
+  stay = () => {};
   /** how far it was complete */
   seq = 0;
 
@@ -70,7 +72,7 @@ export class Feed {
   }
 
   get snapshot(): ReadonlyMap<string, HeldEntry<Fields>> {
-    this.#shown ??= new Map(this.entries);
+    this.#shown ??= new Map(this.held);
     return this.#shown;
   }
 
@@ -80,12 +82,12 @@ export class Feed {
 
   /** Whether a document that another subscription brings is one of this view, too. */
   admits(topic: string, data: Fields): boolean {
-    return whereHolds(this.view.where, data) && isNear(this.view.near, data, this.entries.has(topic));
+    return whereHolds(this.view.where, data) && isNear(this.view.near, data, this.held.has(topic));
   }
 
   request(): object {
     const { match, every, where, near } = this.view;
-    return { op: "sub", id: this.id, match: match.length > 1 ? match : match[0], since: this.token, every_ms: every, where, near };
+    return { op: "sub", id: this.id, match: match[1] ? match : match[0], since: this.token, every_ms: every, where, near };
   }
 
   // ---- what happens to it ----
@@ -103,21 +105,21 @@ export class Feed {
     }
   }
 
-  touch(): void {
+  renew(): void {
     this.#shown = undefined;
     this.#changed = true;
   }
 
   /** Puts an entry in. Says so unless it is only trusted otherwise. */
   put(entry: HeldEntry<Fields>, patch: Fields | undefined): void {
-    const previous = this.entries.get(entry.topic);
+    const previous = this.held.get(entry.topic);
     const same = previous?.data === entry.data;
-    this.entries.set(entry.topic, entry);
-    this.touch();
+    this.held.set(entry.topic, entry);
+    this.renew();
     if (same && previous.seq === entry.seq && previous.stale === "disconnected") {
       return;
     }
-    const overdue = entry.stale === "overdue" && previous !== undefined && previous.stale !== "overdue";
+    const overdue = entry.stale && previous && previous.stale !== "overdue";
     if (!overdue || !same) {
       this.tell("update", entry, { previous, patch });
     }
@@ -127,10 +129,10 @@ export class Feed {
   }
 
   remove(topic: string, why: Why): void {
-    const entry = this.entries.get(topic);
+    const entry = this.held.get(topic);
     if (entry) {
-      this.entries.delete(topic);
-      this.touch();
+      this.held.delete(topic);
+      this.renew();
       this.tell("remove", entry, why);
     }
   }
@@ -138,8 +140,8 @@ export class Feed {
   /** With other subscriptions about, more than the nearest `limit` may have come in. */
   keepNearest(): void {
     const near = this.view.near;
-    if (near?.limit && this.entries.size > near.limit) {
-      const byDistance = [...this.entries.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data));
+    if (near?.limit && this.held.size > near.limit) {
+      const byDistance = [...this.held.values()].sort((a, b) => distanceOf(near, a.data) - distanceOf(near, b.data));
       for (const { topic } of byDistance.slice(near.limit)) {
         this.remove(topic, "left");
       }
@@ -148,16 +150,16 @@ export class Feed {
 
   /** From true to false: the line is gone, and what is held may be old. */
   trust(trusted: boolean): void {
-    for (const [topic, entry] of this.entries) {
+    for (const [topic, entry] of this.held) {
       if (entry.stale === (trusted ? "disconnected" : false)) {
-        this.entries.set(topic, entry.as(trusted ? false : "disconnected"));
-        this.touch();
+        this.held.set(topic, entry.as(trusted ? false : "disconnected"));
+        this.renew();
       }
     }
   }
 
   lose(): void {
-    this.sent = this.moving = this.moveLater = false;
+    this.asked = this.moving = this.moveLater = false;
     this.againAt = 0;
     this.resyncFrom = -1;
     this.trust(false);

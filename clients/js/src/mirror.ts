@@ -9,11 +9,17 @@ import type { Connection, Part } from "./connection.js";
 import { entryOf, type HeldEntry } from "./entry.js";
 import { errorOf, type Reply } from "./reply.js";
 import { Feed, viewKey, type View } from "./feed.js";
-import { type Fields, merge } from "./merge.js";
-import type { Move } from "./types.js";
+import { type Fields, freeze, merge } from "./merge.js";
+import type { Move, Near } from "./types.js";
 
-const RETRY_MS = 1_000; // a subscription refused for a passing reason that names no time
-const PASSING = ["draining", "overloaded", "rate_limited", "internal"];
+const enum Ms {
+  RETRY = 1_000, // a subscription refused for a passing reason that names no time
+  RETRY_MAX = 600_000,
+}
+const PASSING = "draining overloaded rate_limited internal";
+
+/** Where the feeds of a pattern are looked for: those with a star together. */
+const placeOf = (pattern: string) => (pattern.includes("*") ? "*" : pattern);
 
 type ReplyOf<K extends Reply["op"]> = Extract<Reply, { op: K }>;
 
@@ -31,58 +37,45 @@ interface Doc {
 
 export class Mirror implements Part {
   readonly #connection: Connection;
-  readonly #documentsMax: number;
-  readonly #lingerMs: number;
   readonly #feeds = new Map<number, Feed>();
-  readonly #byKey = new Map<string, Feed>();
-  readonly #byTopic = new Map<string, Set<Feed>>(); // feeds of single topics
-  readonly #open = new Set<Feed>(); // feeds with a star
+  readonly #places = new Map<string, Set<Feed>>(); // feeds of single topics, and at "*" those with a star
   readonly #docs = new Map<string, Doc>();
   readonly #refs = new Map<number, Doc>();
   readonly #unsubs = new Set<number>();
-  readonly #lingering = new Map<Feed, () => void>();
   #cancelResend = () => {};
   #version = 0; // of the set of feeds
   #count = 0; // data messages
 
-  constructor(connection: Connection, documentsMax = 1_000_000, lingerMs = 250) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.#documentsMax = documentsMax;
-    this.#lingerMs = lingerMs;
   }
 
   // ---- feeds come and go ----
 
   find(view: View): Feed {
-    const found = this.#byKey.get(viewKey(view));
-    if (found) {
-      this.#stay(found);
-      return found;
+    const key = viewKey(view);
+    let feed = this.#at(view.match).find((feed) => feed.key === key);
+    feed?.stay();
+    if (!feed) {
+      feed = new Feed(this.#connection.nextId(), view);
+      this.#index(feed, true);
+      this.#subscribe(feed);
     }
-    const feed = new Feed(this.#connection.nextId(), view);
-    this.#byKey.set(feed.key, feed);
-    this.#index(feed, true);
-    this.#subscribe(feed);
     return feed;
-  }
-
-  #stay(feed: Feed): void {
-    this.#lingering.get(feed)?.();
-    this.#lingering.delete(feed);
   }
 
   /** A handle is gone. The last one leaves the feed for a moment: a page that goes from one view to the next often wants the same again. */
   leave(feed: Feed): void {
     if (feed.handles.size === 0 && this.#feeds.has(feed.id)) {
-      this.#stay(feed);
-      this.#lingering.set(feed, this.#connection.timer(() => this.#drop(feed), this.#lingerMs));
+      feed.stay();
+      feed.stay = this.#connection.timer(() => this.#drop(feed), this.#connection.settings.lingerMs ?? 250);
     }
   }
 
   close(): void {
     for (const feed of [...this.#feeds.values()]) {
       feed.setState("unsubscribed");
-      this.#stay(feed);
+      feed.stay();
       this.#drop(feed);
     }
     this.#cancelResend();
@@ -97,39 +90,26 @@ export class Mirror implements Part {
       this.#feeds.delete(feed.id);
     }
     for (const pattern of feed.view.match) {
-      const all = pattern.includes("*") ? this.#open : (this.#byTopic.get(pattern) ?? new Set());
-      all[change](feed);
-      if (all !== this.#open) {
-        this.#byTopic.set(pattern, all);
-        if (all.size === 0) {
-          this.#byTopic.delete(pattern);
-        }
+      const place = placeOf(pattern);
+      const feeds = this.#places.get(place) ?? new Set();
+      feeds[change](feed);
+      this.#places.set(place, feeds);
+      if (feeds.size === 0) {
+        this.#places.delete(place);
       }
     }
   }
 
   #subscribe(feed: Feed): void {
-    if (this.#connection.isReady && !feed.sent && this.#connection.ticks() >= feed.againAt) {
-      feed.sent = true;
+    if (this.#connection.isReady && !feed.asked && this.#connection.ticks() >= feed.againAt) {
+      feed.asked = true;
       this.#connection.send(feed.request());
     }
   }
 
-  #unname(feed: Feed): void {
-    if (this.#byKey.get(feed.key) === feed) {
-      this.#byKey.delete(feed.key);
-    }
-  }
-
-  #forget(feed: Feed): void {
-    this.#lingering.delete(feed);
-    this.#index(feed, false);
-    this.#unname(feed);
-  }
-
   #drop(feed: Feed): void {
-    this.#forget(feed);
-    if (this.#connection.isReady && feed.sent) {
+    this.#index(feed, false);
+    if (this.#connection.isReady && feed.asked) {
       this.#unsubs.add(feed.id);
       this.#connection.send({ op: "unsub", id: feed.id });
     }
@@ -141,35 +121,36 @@ export class Mirror implements Part {
    * is complete. Moves are sent one at a time: of those asked for meanwhile the last counts.
    */
   move(feed: Feed, to: Move): Feed {
-    const view = { ...feed.view, since: undefined, near: { radius_m: 0, ...feed.view.near, ...to } };
+    const view = { ...feed.view, since: undefined, near: { ...feed.view.near, ...to } as Near };
     if (feed.handles.size > 1) {
       const own = this.find(view);
-      if (own.handles.size === 0 && own.entries.size === 0) {
-        feed.entries.forEach((entry, topic) => own.entries.set(topic, entry));
-        own.touch();
+      if (own.handles.size === 0 && own.held.size === 0) {
+        feed.held.forEach((entry, topic) => own.held.set(topic, entry));
+        own.renew();
       }
       return own;
     }
-    this.#unname(feed);
     feed.view = view;
     feed.key = viewKey(view);
     feed.token = undefined;
-    if (!this.#byKey.has(feed.key)) {
-      this.#byKey.set(feed.key, feed);
-    }
     feed.moveLater = feed.moving;
-    if (feed.sent && !feed.moving) {
+    if (feed.asked && !feed.moving) {
       this.#sendMove(feed);
     }
     return feed;
   }
 
   #sendMove(feed: Feed): void {
-    const { limit: _, ...near } = feed.view.near ?? {};
+    const { limit: _, ...near } = feed.view.near as Near;
     feed.moving = true;
     feed.moveLater = false;
     feed.setState("subscribing");
     this.#connection.send({ op: "move", id: feed.id, near });
+  }
+
+  /** The feeds that may be told of these. */
+  #at(patterns: readonly string[]): Feed[] {
+    return [...new Set(patterns.flatMap((pattern) => [...(this.#places.get(placeOf(pattern)) ?? [])]))];
   }
 
   // ---- the line ----
@@ -188,7 +169,7 @@ export class Mirror implements Part {
     let next = Infinity;
     for (const feed of [...this.#feeds.values()]) {
       this.#subscribe(feed);
-      next = feed.sent ? next : Math.min(next, feed.againAt);
+      next = feed.asked ? next : Math.min(next, feed.againAt);
     }
     this.#cancelResend();
     if (this.#connection.isReady && next < Infinity) {
@@ -218,7 +199,7 @@ export class Mirror implements Part {
   /** Documents that no feed holds. Patches may be under way for them until `unsub` is answered. */
   #sweepOrphans(): void {
     for (const doc of this.#unsubs.size > 0 ? [] : this.#docs.values()) {
-      if (!this.#feedsOf(doc).some((feed) => feed.entries.has(doc.topic))) {
+      if (!this.#feedsOf(doc).some((feed) => feed.held.has(doc.topic))) {
         this.#dropDoc(doc);
       }
     }
@@ -231,93 +212,31 @@ export class Mirror implements Part {
 
   // ---- messages ----
 
-  /** True if it was about a subscription. Throws what is wrong with it. */
-  reply(reply: Reply): boolean {
-    switch (reply.op) {
-      case "set":
-        return this.#set(reply);
-      case "patch":
-        return this.#patch(reply);
-      case "remove":
-        return this.#remove(reply);
-      case "subscribed":
-        return this.#subscribed(reply);
-      case "live":
-        return this.#live(reply);
-      case "beat":
-        return this.#beat(reply);
-      case "ok":
-        return this.#ok(reply);
-      case "error":
-        return this.#refused(reply);
-      default:
-        return false;
-    }
+  /** Throws what is wrong with it. */
+  hear<K extends Reply["op"]>(reply: ReplyOf<K> & { op: K }): void {
+    this.#takes[reply.op]?.(reply);
   }
 
   #feedsOf(doc: Doc): readonly Feed[] {
     if (doc.asOf !== this.#version) {
       doc.asOf = this.#version;
-      const feeds = new Set(this.#byTopic.get(doc.topic));
-      for (const feed of this.#open) {
-        if (feed.selects(doc.topic)) {
-          feeds.add(feed);
-        }
-      }
-      doc.feeds = [...feeds];
+      doc.feeds = this.#at([doc.topic, "*"]).filter((feed) => feed.selects(doc.topic));
     }
     return doc.feeds;
   }
 
-  #entry(topic: string, reply: ReplyOf<"set" | "patch">, data: Fields): HeldEntry<Fields> {
-    return entryOf(this.#connection.now, { ...reply, topic, data });
+  #update(doc: Doc, reply: ReplyOf<"set" | "patch">, data: Fields): void {
+    doc.entry = entryOf(this.#connection.now, { ...reply, topic: doc.topic, data }); // throws if it nests too deep
+    doc.seq = reply.seq;
   }
 
-  #set(reply: ReplyOf<"set">): true {
-    const { topic, seq, ref, data } = reply;
-    let doc = this.#docs.get(topic);
-    const newer = !doc || seq > doc.seq;
-    if (!doc) {
-      if (this.#docs.size >= this.#documentsMax) {
-        throw new RangeError("too many documents");
-      }
-      doc = { topic, ref, seq, entry: this.#entry(topic, reply, data), touched: 0, feeds: [], asOf: -1 };
-      this.#docs.set(topic, doc);
-    } else if (newer) {
-      doc.seq = seq;
-      doc.entry = this.#entry(topic, reply, data);
-    }
-    if (doc.ref !== ref) {
-      this.#refs.delete(doc.ref);
-      doc.ref = ref;
-    }
-    this.#refs.set(ref, doc);
-    return this.#deliver(doc, newer);
-  }
-
-  #patch(reply: ReplyOf<"patch">): true {
-    const { seq, data } = reply;
-    const doc = this.#refs.get(reply.ref);
-    if (!doc) {
-      throw new TypeError("a patch of nothing");
-    }
-    const held = doc.entry;
-    const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
-    if (newer) {
-      const merges = data && seq > doc.seq && Object.keys(data).length > 0;
-      doc.seq = seq;
-      doc.entry = this.#entry(doc.topic, reply, merges ? merge(held.data, data) : held.data);
-    }
-    return this.#deliver(doc, newer, data);
-  }
-
-  #deliver(doc: Doc, newer: boolean, patch?: Fields): true {
+  #deliver(doc: Doc, newer: boolean, patch?: Fields): void {
     const { topic, entry } = doc;
-    const feeds = this.#feedsOf(doc).filter((feed) => feed.sent);
+    const feeds = this.#feedsOf(doc).filter((feed) => feed.asked);
     const shared = feeds.length + this.#unsubs.size > 1; // of what is unsubscribed something may still be under way
     doc.touched = ++this.#count;
     for (const feed of feeds) {
-      const held = feed.entries.get(topic);
+      const held = feed.held.get(topic);
       if (shared && !feed.admits(topic, entry.data)) {
         feed.remove(topic, "left");
       } else if (!held || newer || held.stale === "disconnected") {
@@ -327,94 +246,126 @@ export class Mirror implements Part {
         }
       }
     }
-    return true;
   }
 
-  #remove({ topic, seq, why }: ReplyOf<"remove">): true {
-    const doc = this.#docs.get(topic);
-    if (doc && seq >= doc.seq) {
-      for (const feed of this.#feedsOf(doc)) {
-        feed.remove(topic, why);
+  /** What each message does; an `id` may be that of a call. */
+  readonly #takes: { readonly [K in Reply["op"]]?: (reply: ReplyOf<K>) => void } = {
+    set: (reply) => {
+      const { topic, seq, ref, data } = reply;
+      let doc = this.#docs.get(topic);
+      if (!doc) {
+        if (this.#docs.size >= (this.#connection.settings.documentsMax ?? 1_000_000)) {
+          throw new TypeError("too many documents");
+        }
+        doc = { topic, seq: 0 } as Doc; // the rest follows
+        this.#docs.set(topic, doc);
       }
-      this.#dropDoc(doc);
-    }
-    return true;
-  }
-
-  #subscribed({ id, resumed }: ReplyOf<"subscribed">): true {
-    const feed = this.#feeds.get(id);
-    if (feed?.sent) {
-      if (!resumed) {
-        // From here to the next `live` a cut must not resume
-        feed.resyncFrom = this.#count;
-        feed.token = undefined;
+      const newer = seq > doc.seq;
+      if (newer) {
+        this.#update(doc, reply, data);
       }
-      feed.setState("subscribing");
-    }
-    return true;
-  }
+      this.#refs.delete(doc.ref);
+      this.#refs.set(ref, doc);
+      doc.ref = ref;
+      this.#deliver(doc, newer);
+    },
 
-  #live({ id, seq, skipped }: ReplyOf<"live">): true {
-    const feed = this.#feeds.get(id);
-    if (feed?.sent && !feed.moving) {
-      // else unsubscribed meanwhile, or one comes after the move, too
-      const gone = [...feed.entries.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
-      gone.forEach((topic) => feed.remove(topic, "gone"));
-      if (gone.length > 0) {
-        this.#sweepOrphans();
+    patch: (reply) => {
+      const { seq, data } = reply;
+      const doc = this.#refs.get(reply.ref);
+      if (!doc) {
+        throw new TypeError("a patch of nothing");
       }
-      feed.reach(this.#connection.epoch, seq);
-      feed.live(skipped ?? 0);
-    }
-    return true;
-  }
+      const held = doc.entry;
+      const newer = seq > doc.seq || (seq === doc.seq && reply.stale !== undefined && reply.stale !== (held.stale === "overdue"));
+      if (newer) {
+        const merges = data && seq > doc.seq && Object.keys(data).length > 0;
+        this.#update(doc, reply, merges ? merge(held.data, freeze(data)) : held.data);
+      }
+      this.#deliver(doc, newer, data);
+    },
 
-  #beat({ seq }: ReplyOf<"beat">): true {
-    for (const feed of this.#feeds.values()) {
-      if (feed.state === "live" && feed.sent && seq > feed.seq) {
+    remove: ({ topic, seq, why }) => {
+      const doc = this.#docs.get(topic);
+      if (doc && seq >= doc.seq) {
+        for (const feed of this.#feedsOf(doc)) {
+          feed.remove(topic, why);
+        }
+        this.#dropDoc(doc);
+      }
+    },
+
+    subscribed: ({ id, resumed }) => {
+      const feed = this.#feeds.get(id);
+      if (feed?.asked) {
+        if (!resumed) {
+          // From here to the next `live` a cut must not resume
+          feed.resyncFrom = this.#count;
+          feed.token = undefined;
+        }
+        feed.setState("subscribing");
+      }
+    },
+
+    live: ({ id, seq, skipped }) => {
+      const feed = this.#feeds.get(id);
+      if (feed?.asked && !feed.moving) {
+        // else unsubscribed meanwhile, or one comes after the move, too
+        const gone = [...feed.held.keys()].filter((topic) => (this.#docs.get(topic)?.touched ?? 0) <= feed.resyncFrom);
+        gone.forEach((topic) => feed.remove(topic, "gone"));
+        if (gone.length > 0) {
+          this.#sweepOrphans();
+        }
         feed.reach(this.#connection.epoch, seq);
+        feed.live(skipped ?? 0);
       }
-    }
-    return true;
-  }
+    },
 
-  #ok({ id }: ReplyOf<"ok">): boolean {
-    const feed = this.#feeds.get(id);
-    if (feed?.moving) {
+    beat: ({ seq }) => {
+      for (const feed of this.#feeds.values()) {
+        if (feed.state === "live" && feed.asked && seq > feed.seq) {
+          feed.reach(this.#connection.epoch, seq);
+        }
+      }
+    },
+
+    ok: ({ id }) => {
+      const feed = this.#feeds.get(id);
+      this.#unsubs.delete(id);
+      if (!feed?.moving) {
+        this.#sweepOrphans();
+        return;
+      }
       feed.moving = false;
       if (feed.moveLater) {
         this.#sendMove(feed);
       }
-      return true;
-    }
-    const known = this.#unsubs.delete(id);
-    this.#sweepOrphans();
-    return known;
-  }
+    },
 
-  #refused(reply: ReplyOf<"error">): boolean {
-    const id = reply.id ?? 0;
-    const feed = this.#feeds.get(id);
-    if (!feed?.sent) {
-      return this.#unsubs.delete(id);
-    }
-    const error = errorOf(reply);
-    if (feed.moving) {
-      // The circle stays where it was on the broker's side; the caller knows, and may move again
-      feed.moving = false;
-      feed.setState(feed.synced ? "live" : "subscribing");
-    } else {
-      feed.error = error;
-      feed.lose();
-      if (error.retryMs || PASSING.includes(error.code)) {
-        feed.againAt = this.#connection.ticks() + Math.min(600_000, error.retryMs || RETRY_MS);
-        this.#resend();
-      } else {
-        this.#forget(feed);
-        feed.setState("unsubscribed");
+    error: (reply) => {
+      const id = reply.id ?? 0;
+      const feed = this.#feeds.get(id);
+      this.#unsubs.delete(id);
+      if (!feed?.asked) {
+        return;
       }
-    }
-    feed.tell("error", error);
-    return true;
-  }
+      const error = errorOf(reply);
+      if (feed.moving) {
+        // The circle stays where it was on the broker's side; the caller knows, and may move again
+        feed.moving = false;
+        feed.setState(feed.synced ? "live" : "subscribing");
+      } else {
+        feed.error = error;
+        feed.lose();
+        if (error.retryMs || PASSING.includes(error.code)) {
+          feed.againAt = this.#connection.ticks() + Math.min(Ms.RETRY_MAX, error.retryMs || Ms.RETRY);
+          this.#resend();
+        } else {
+          this.#index(feed, false);
+          feed.setState("unsubscribed");
+        }
+      }
+      feed.tell("error", error);
+    },
+  };
 }

@@ -26,14 +26,15 @@ export function isHeld(text: string): boolean {
 /** A pattern made ready to be matched against many topics. `*` is one segment, a final `**` one or more. */
 export function matcher(pattern: string): (topic: string) => boolean {
   const segments = pattern.split("/");
-  const open = segments[segments.length - 1] === "**";
-  const fixed = open ? segments.slice(0, -1) : segments;
+  const open = segments[segments.length - 1] === "**" && segments.pop();
   return (topic) => {
     const parts = topic.split("/");
-    // Stars at the start of a pattern do not reach the broker's own topics
-    const reaches = parts[0] !== DEMAND || segments[0] === DEMAND;
-    const asLong = open ? parts.length > fixed.length : parts.length === fixed.length;
-    return reaches && asLong && fixed.every((segment, i) => segment === "*" || segment === parts[i]);
+    return (
+      // Stars at the start of a pattern do not reach the broker's own topics
+      (parts[0] !== DEMAND || segments[0] === DEMAND) &&
+      (open ? parts.length > segments.length : parts.length === segments.length) &&
+      segments.every((segment, i) => segment === "*" || segment === parts[i])
+    );
   };
 }
 

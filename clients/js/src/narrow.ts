@@ -12,14 +12,10 @@ const EARTH_M = 6_371_008.8;
 
 /** What stands at a field name, a dotted path, or a JSON pointer; undefined: nothing. */
 function fieldAt(data: Fields, path: string): Value | undefined {
-  const names = path.startsWith("/")
+  const names = path[0] === "/"
     ? path.slice(1).split("/").map((name) => name.replace(/~1/g, "/").replace(/~0/g, "~"))
     : path.split(".");
-  let value: Value | undefined = data;
-  for (const name of names) {
-    value = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-  }
-  return value;
+  return names.reduce<Value | undefined>((value, name) => (isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined), data);
 }
 
 /** Texts compare by their bytes, which is by their code points: UTF-16 alone would put U+E000 to U+FFFF behind all beyond them. */
@@ -32,32 +28,22 @@ function compare(a: Value | undefined, b: Scalar): number {
   }
   const [x, y] = [[...a], [...b]];
   const at = x.findIndex((letter, i) => letter !== y[i]);
-  return at < 0 ? x.length - y.length : (x[at]?.codePointAt(0) ?? 0) - (y[at]?.codePointAt(0) ?? -1);
+  return (x[at]?.codePointAt(0) ?? -1) - (y[at < 0 ? x.length : at]?.codePointAt(0) ?? -1);
 }
 
 function conditionHolds(value: Value | undefined, operator: string, operand: unknown): boolean {
-  const equal = (other: unknown) => value !== undefined && value === other;
-  const order = () => compare(value, operand as Scalar);
-  switch (operator) {
-    case "eq":
-      return equal(operand);
-    case "ne":
-      return !equal(operand);
-    case "lt":
-      return order() < 0;
-    case "lte":
-      return order() <= 0;
-    case "gt":
-      return order() > 0;
-    case "gte":
-      return order() >= 0;
-    case "in":
-      return (operand as unknown[]).some(equal);
-    case "exists":
-      return (value !== undefined) === operand;
-    default:
-      return true; // an operator of a later version: the broker knows
-  }
+  const order = compare(value, operand as Scalar);
+  const holds: { [operator: string]: boolean } = {
+    eq: value === operand,
+    ne: value !== operand,
+    lt: order < 0,
+    lte: order <= 0,
+    gt: order > 0,
+    gte: order >= 0,
+    in: [operand].flat().includes(value),
+    exists: (value !== undefined) === operand,
+  };
+  return holds[operator] ?? true; // an operator of a later version: the broker knows
 }
 
 export function whereHolds(where: Where<never> | undefined, data: Fields): boolean {
@@ -77,14 +63,12 @@ export function distanceM(a: { lat: number; lon: number }, b: { lat: number; lon
 
 /** Metres from `near` to a document, Infinity if it has no position. */
 export function distanceOf(near: { lat: number; lon: number }, data: object): number {
-  const place = (data as Fields).position ?? (data as Fields);
-  const { lat, lon } = isFields(place) ? place : ({} as Fields);
+  const { lat, lon } = Object((data as Fields).position ?? data) as Fields;
   const legal = typeof lat === "number" && typeof lon === "number" && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
   return legal ? distanceM(near, { lat, lon }) : Infinity;
 }
 
 /** Those already in leave only beyond a margin: the broker's own, unless it is configured otherwise. */
 export function isNear(near: Near | undefined, data: Fields, inside: boolean): boolean {
-  const margin = inside && !near?.limit ? Math.max(10, (near?.radius_m ?? 0) * 0.05) : 0;
-  return !near || distanceOf(near, data) <= near.radius_m + margin;
+  return !near || distanceOf(near, data) <= near.radius_m + (inside && !near.limit ? Math.max(10, near.radius_m * 0.05) : 0);
 }

@@ -6,10 +6,10 @@ import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { environmentOf, pageOrigin } from "./environment.js";
 import { AhoraError } from "./error.js";
-import { Feed } from "./feed.js";
+import { Feed, type View } from "./feed.js";
 import { Mirror } from "./mirror.js";
 import { Subscription } from "./subscription.js";
-import type { ClientEvents, ClientOptions, ConnectionState, DocumentOf, Environment, SubscribeOptions } from "./types.js";
+import type { ClientEvents, ClientOptions, ConnectionState, DocumentOf, SubscribeOptions } from "./types.js";
 import type { Kinds } from "./index.js";
 
 /** http://host -> ws://host/v1/ws. Throws `bad_url`. */
@@ -22,20 +22,18 @@ export function endpointOf(url: string | undefined): string {
 }
 
 /** The core: the line, and subscriptions. Whoever only shows documents needs no more. */
-export class Reader {
-  readonly #env: Environment;
+export class Reader extends Emitter<ClientEvents> {
   /** @internal */
   readonly wire: Connection;
   readonly #mirror: Mirror;
-  readonly #emitter: Emitter<ClientEvents>;
   #closed = false;
   #failing = false;
 
   constructor(options: ClientOptions = {}) {
-    this.#env = options.environment ?? environmentOf(options.WebSocket);
-    this.#emitter = new Emitter(this.#failed);
-    this.wire = new Connection(endpointOf(options.url), options.codec ?? json, options, this.#env, this.#emitter);
-    this.#mirror = new Mirror(this.wire, options.documentsMax, options.lingerMs);
+    const { codec = json, environment = environmentOf(options.WebSocket) } = options;
+    super((cause) => this.#failed(cause));
+    this.wire = new Connection({ ...options, url: endpointOf(options.url), codec, environment }, this);
+    this.#mirror = new Mirror(this.wire);
     this.wire.parts.push(this.#mirror);
   }
 
@@ -43,11 +41,6 @@ export class Reader {
 
   get connection(): ConnectionState {
     return this.wire.state;
-  }
-
-  /** Returns what takes the listener away. */
-  on<K extends keyof ClientEvents>(event: K, listener: ClientEvents[K]): () => void {
-    return this.#emitter.on(event, listener);
   }
 
   /** Also after `disconnect`, or after the broker refused us for good. Otherwise the first subscribe, publish or get connects. */
@@ -79,8 +72,8 @@ export class Reader {
   subscribe<K extends keyof Kinds>(match: string | readonly string[], options?: SubscribeOptions<Kinds[K]>): Subscription<Kinds[K]>;
   subscribe(match: string | readonly string[], options: SubscribeOptions<never> = {}): never {
     this.assertOpen();
-    const { signal, since, every, where, near } = options;
-    const view = { match: [match].flat(), since, every, where, near };
+    const { signal, ...rest } = options;
+    const view: View = { ...rest, match: [match].flat() };
     const feed = signal?.aborted ? new Feed(0, view) : this.#mirror.find(view);
     const handle = new Subscription(feed, this.#mirror, this.#failed, signal);
     this.wire.want();
@@ -93,8 +86,8 @@ export class Reader {
   readonly #failed = (cause: unknown) => {
     const heard = !this.#failing; // the listener for errors may throw, too
     this.#failing = true;
-    if (!heard || !this.#emitter.emit("error", new AhoraError("listener_failed", String(cause), { cause }))) {
-      this.#env.timer(() => {
+    if (!heard || !this.emit("error", new AhoraError("listener_failed", String(cause), { cause }))) {
+      this.wire.timer(() => {
         throw cause;
       }, 0);
     }

@@ -46,10 +46,11 @@ const CHECKS: Record<string, Check> = {
   t: (value) => typeof value === "string",
   b: (value) => typeof value === "boolean",
   m: isFields,
-  e: (value) => /^[A-Za-z0-9]{1,32}$/.test(value as string),
+  a: Array.isArray,
+  e: (value) => /^[a-z\d]{1,32}$/i.test(value as string),
   w: (value) => ["deleted", "expired", "left", "denied"].includes(value as string),
   I: (value) => Array.isArray(value) && value.every((item) => fits(item, ITEM)),
-  R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, "code:t")),
+  R: (value) => Array.isArray(value) && value.every((result) => fits(result, "seq:p") || fits((result as Fields | null)?.error, SHAPES.error as string)),
 };
 const ITEM = "topic:t seq:p at:i data:m stale?b";
 
@@ -66,13 +67,12 @@ const SHAPES: Record<string, string> = {
   published: "id:p results:R",
   ok: "id:p",
   pong: "id:p now:i",
-  error: "code:t",
+  error: "code:t detail?t seq?i errors?a retry_ms?i",
   bye: "retry_ms:i",
 };
 
-function fits(value: unknown, shape: string | undefined): boolean {
+function fits(value: unknown, shape: string): boolean {
   return (
-    shape !== undefined &&
     isFields(value) &&
     shape.split(" ").every((part) => {
       const [key, check] = part.split(/[:?]/) as [string, string];
@@ -84,8 +84,8 @@ function fits(value: unknown, shape: string | undefined): boolean {
 /** Throws what is wrong with it. */
 export function readReply(message: unknown): Reply {
   const op = String((message as Reply | null)?.op);
-  if (!Object.hasOwn(SHAPES, op) || !fits(message, SHAPES[op])) {
-    throw new TypeError(`no message: ${op.slice(0, 40)}`);
+  if (!Object.hasOwn(SHAPES, op) || !fits(message, SHAPES[op] as string)) {
+    throw new TypeError(`no message: ${op}`);
   }
   return message as Reply;
 }
@@ -97,11 +97,7 @@ const CODES =
 /** Codes of a later version read as `internal`: programs know what to do with that. */
 export function errorOf(body: ErrorBody): AhoraError {
   const code = CODES.split(" ").includes(body.code) ? (body.code as ErrorCode) : "internal";
-  return new AhoraError(code, String(body.detail ?? code), {
-    errors: Array.isArray(body.errors) ? body.errors : undefined,
-    seq: body.seq,
-    retryMs: body.retry_ms,
-  });
+  return new AhoraError(code, body.detail ?? code, { errors: body.errors, seq: body.seq, retryMs: body.retry_ms });
 }
 
 export function resultOf(body: { seq: number; error?: undefined } | { error: ErrorBody }): PublishResult {

@@ -6,32 +6,29 @@ import { AhoraError } from "./error.js";
 import type { Feed, Hear } from "./feed.js";
 import type { Fields } from "./merge.js";
 import type { Mirror } from "./mirror.js";
+import { listen, type Target } from "./listen.js";
 import type { Entry, Move, Signal, SubscriptionEvent, SubscriptionEvents, SubscriptionState } from "./types.js";
 
 type Snapshot<D> = ReadonlyMap<string, Entry<D>>;
-type Push<D> = (event: SubscriptionEvent<D>) => void;
 
 /** One caller's view of documents. Several that want the same share what is on the wire, and the snapshot. */
-export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent<D>> {
+export class Subscription<D = Fields> extends Emitter<SubscriptionEvents<D>> implements AsyncIterable<SubscriptionEvent<D>> {
   #feed: Feed;
   #isOver = false;
+  #joins = false; // it is about to be told what those before were told
   #over: AhoraError | undefined;
-  #stopSignal: (() => void) | undefined;
+  readonly #offSignal: () => void;
   readonly #mirror: Mirror;
-  readonly #emitter: Emitter<SubscriptionEvents<D>>;
-  readonly #loops = new Set<Push<D>>();
 
   /** @internal */
   constructor(feed: Feed, mirror: Mirror, failed: (error: unknown) => void, signal: Signal | undefined) {
+    super(failed);
     this.#mirror = mirror;
-    this.#emitter = new Emitter(failed);
     this.#feed = feed;
-    this.#follow(feed);
-    const stop = () => this.unsubscribe();
-    signal?.addEventListener("abort", stop);
-    this.#stopSignal = () => signal?.removeEventListener("abort", stop);
+    void this.#follow(feed);
+    this.#offSignal = listen(signal as Target | undefined, "abort", () => this.unsubscribe());
     if (signal?.aborted) {
-      stop();
+      this.unsubscribe();
     }
   }
 
@@ -67,27 +64,20 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
     return this.snapshot.get(topic);
   }
 
-  /** Returns what takes the listener away. */
-  on<K extends keyof SubscriptionEvents<D>>(event: K, listener: SubscriptionEvents<D>[K]): () => void {
-    return this.#emitter.on(event, listener);
-  }
-
   /** The snapshot, once it is complete. Rejects if the subscription is refused or ended first. */
-  ready(): Promise<Snapshot<D>> {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        if (this.state === "live") {
-          resolve(this.snapshot);
-        } else if (this.state === "unsubscribed") {
-          reject(this.#over ?? new AhoraError("closed", "unsubscribed"));
-        } else {
-          return;
-        }
-        off();
-      };
-      const off = this.on("state", look);
-      look();
-    });
+  async ready(): Promise<Snapshot<D>> {
+    while (this.state !== "live") {
+      if (this.state === "unsubscribed") {
+        throw this.#over ?? new AhoraError("closed", "unsubscribed");
+      }
+      await new Promise<void>((resolve) => {
+        const off = this.on("state", () => {
+          off();
+          resolve();
+        });
+      });
+    }
+    return this.snapshot;
   }
 
   /** Another circle. What is shown stays until the new one is complete. */
@@ -102,9 +92,9 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
     if (this.#feed !== former) {
       former.handles.delete(this.#hear);
       this.#mirror.leave(former);
-      this.#follow(this.#feed);
-      this.#emitter.emit("state", this.state);
-      this.#emitter.emit("change", this.snapshot);
+      void this.#follow(this.#feed);
+      this.emit("state", this.state);
+      this.emit("change", this.snapshot);
     }
   }
 
@@ -116,22 +106,22 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
   [Symbol.asyncIterator](): AsyncGenerator<SubscriptionEvent<D>, undefined> {
     const waiting = new Map<string, SubscriptionEvent<D>>();
     let wake = () => {};
-    const push: Push<D> = (event) => {
-      const key = event.type === "sync" ? "" : event.entry.topic;
+    const push = (key: string, event: SubscriptionEvent<D>) => {
       waiting.delete(key);
       waiting.set(key, event);
       wake();
     };
-    this.#loops.add(push);
-    const off = this.#emitter.on("state", () => wake());
-    const over = () => {
-      off();
-      this.#loops.delete(push);
-    };
-    if (this.state === "live") {
-      push({ type: "sync", snapshot: this.snapshot, skipped: 0 });
+    const offs = [
+      this.on("sync", (snapshot, skipped) => push("", { type: "sync", snapshot, skipped })),
+      this.on("update", (entry, update) => push(entry.topic, { type: "update", entry, ...update })),
+      this.on("stale", (entry) => push(entry.topic, { type: "stale", entry })),
+      this.on("remove", (entry, why) => push(entry.topic, { type: "remove", entry, why })),
+      this.on("state", () => wake()),
+    ];
+    if (this.state === "live" && !this.#joins) {
+      push("", { type: "sync", snapshot: this.snapshot, skipped: 0 });
     }
-    return this.#loop(waiting, (run) => (wake = run), over);
+    return this.#loop(waiting, (run) => (wake = run), () => offs.forEach((off) => off()));
   }
 
   async *#loop(waiting: Map<string, SubscriptionEvent<D>>, onWake: (run: () => void) => void, over: () => void) {
@@ -141,61 +131,49 @@ export class Subscription<D = Fields> implements AsyncIterable<SubscriptionEvent
           waiting.delete(key);
           yield event;
         }
-        if (this.#isOver && waiting.size === 0) {
+        if (this.#isOver) {
           if (this.#over) {
             throw this.#over;
           }
           return undefined;
         }
-        if (waiting.size === 0) {
-          await new Promise<void>(onWake);
-        }
+        await new Promise<void>(onWake);
       }
     } finally {
       over();
     }
   }
 
-  #follow(feed: Feed): void {
+  async #follow(feed: Feed): Promise<void> {
     feed.handles.add(this.#hear);
     if (feed.state === "live") {
       // Who joins is told what those before were told, once there was time to listen
-      void Promise.resolve().then(() => {
-        if (this.#feed === feed && this.state === "live") {
-          this.#emitter.emit("change", this.snapshot);
-          this.#emitter.emit("sync", this.snapshot, 0);
-        }
-      });
+      this.#joins = true;
+      await undefined;
+      this.#joins = false;
+      if (this.#feed === feed && this.state === "live") {
+        this.emit("change", this.snapshot);
+        this.emit("sync", this.snapshot, 0);
+      }
     }
   }
 
   readonly #hear: Hear = (event, ...values) => {
     if (event === "state" && this.#feed.state === "unsubscribed") {
       this.#end(this.#feed.error);
-      return;
+    } else {
+      this.emit(event, ...(values as never));
     }
-    const [entry, more] = values as unknown as [Entry<D>, object];
-    if (this.#loops.size > 0) {
-      const events: { [type: string]: () => object } = {
-        sync: () => ({ snapshot: this.snapshot, skipped: more }),
-        update: () => ({ entry, ...more }),
-        stale: () => ({ entry }),
-        remove: () => ({ entry, why: more }),
-      };
-      const made = events[event]?.();
-      this.#loops.forEach((push) => made && push({ type: event, ...made } as SubscriptionEvent<D>));
-    }
-    this.#emitter.emit(event, ...(values as never));
   };
 
   #end(error?: AhoraError): void {
     if (!this.#isOver) {
       this.#isOver = true;
       this.#over = error;
-      this.#stopSignal?.();
-      this.#emitter.emit("state", "unsubscribed");
+      this.#offSignal();
+      this.emit("state", "unsubscribed");
       if (error) {
-        this.#emitter.emit("error", error);
+        this.emit("error", error);
       }
       this.#feed.handles.delete(this.#hear);
       this.#mirror.leave(this.#feed);

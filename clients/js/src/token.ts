@@ -20,8 +20,8 @@ function fromBase64(text: string): string {
 /** Unix milliseconds of `exp`; Infinity: it does not end, or does not say. */
 export function tokenEnd(token: string | undefined): number {
   try {
-    const { exp } = JSON.parse(fromBase64(token?.split(".")[1] as string)) as { exp?: unknown };
-    return typeof exp === "number" ? exp * 1000 : Infinity;
+    const { exp } = JSON.parse(fromBase64(token?.split(".")[1] as string)) as { exp: number };
+    return exp * 1000 || Infinity;
   } catch {
     return Infinity;
   }

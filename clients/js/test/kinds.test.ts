@@ -13,7 +13,7 @@ import { distanceM, whereHolds } from "../src/narrow.js";
 import { root } from "./support/broker.js";
 
 const entries = <D>(documents: Record<string, D>) =>
-  new Map(Object.entries(documents).map(([topic, data]) => [topic, new HeldEntry<D>(() => 10_000, { topic, seq: 1, at: 1_000, data, stale: false })]));
+  new Map(Object.entries(documents).map(([topic, data]) => [topic, new HeldEntry<D>(() => 10_000, { topic, seq: 1, at: 1_000, data }, false)]));
 
 test("types made from the schemas are not stale", () => {
   execFileSync(process.execPath, ["scripts/generate_kinds.mjs", "--check"]);

@@ -13,8 +13,8 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { INTERNAL } from "../scripts/internal.mjs";
 
-const READER_BYTES_MAX = 9 * 1024;
-const CLIENT_BYTES_MAX = 10 * 1024;
+const READER_BYTES_MAX = 8 * 1024;
+const CLIENT_BYTES_MAX = 9 * 1024;
 const home = process.cwd();
 const place = mkdtempSync(join(tmpdir(), "ahora-package-"));
 const dist = join(place, "node_modules/@ahora/client/dist");

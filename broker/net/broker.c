@@ -189,14 +189,13 @@ bool broker_open_loop(struct broker *broker) {
     deadlines_init(&broker->deadlines, lasts_ms);
     list_init(&broker->connections);
     list_init(&broker->work);
-    judging_init(&broker->judging);
     dawdlers_init(&broker->dawdlers);
     tls_queues_init(&broker->tls);
     if (!loop_init(&broker->loop, broker)) {
         return false;
     }
     loop_enter(broker);
-    if (!gate_init(&broker->gate, random_seed(), broker->now_ms)) {
+    if (!gate_init(&broker->gate, random_seed(), broker->now_ms) || !judging_init(&broker->judging, random_seed())) {
         return false;
     }
     gate_configure(broker);
@@ -207,6 +206,7 @@ void broker_run_loop(struct broker *broker) {
     loop_run(broker);
     websockets_fini(broker);
     gate_fini(&broker->gate);
+    judging_fini(&broker->judging);
     loop_fini(&broker->loop);
     access_leave(broker);
 }

@@ -3,20 +3,22 @@
 #
 # Peers that mean no good, against the real broker (AHORAD, default build/ahorad): tests/hostile.
 
+SCENE := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/integration/scene*.c))
+
 $(BUILD)/tests/hostile/rfc6455: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/rfc6455*.c)) \
-		$(addprefix $(BUILD)/obj/tests/,hostile/frame_script.o hostile/raw_peer.o integration/scene.o) $(BUILD)/libsupport.a
+		$(addprefix $(BUILD)/obj/tests/hostile/,frame_script.o raw_peer.o) $(SCENE) $(BUILD)/libsupport.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
 
 $(BUILD)/tests/hostile/siege: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/hostile/siege*.c)) \
-		$(addprefix $(BUILD)/obj/tests/,hostile/frame_script.o integration/scene.o) $(BUILD)/libsupport.a
+		$(BUILD)/obj/tests/hostile/frame_script.o $(SCENE) $(BUILD)/libsupport.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka
 
 $(BUILD)/tests/hostile/mangle: $(addprefix $(BUILD)/obj/tests/hostile/,mangle.o frame_script.o raw_peer.o) \
-		$(BUILD)/obj/tests/integration/scene.o $(BUILD)/libsupport.a
+		$(SCENE) $(BUILD)/libsupport.a
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmsgpackc -ljansson -lz -lm -lcmocka

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AhoraError, createClient } from "../src/index.js";
-import { FakeEnvironment } from "./support/fake.js";
+import { FakeEnvironment, settle } from "./support/fake.js";
 import { patch, scene, set, WELCOME } from "./support/scene.js";
 
 test("nothing is opened before something is wanted", () => {
@@ -324,4 +324,61 @@ test("close ends everything, leaves no timer, and says so to who comes later", a
   assert.throws(() => client.subscribe("stock/1/*"), { code: "closed" });
   await assert.rejects(client.get("stock/1/*"), { code: "closed" });
   client.close();
+});
+
+test("who disconnects when it hears of connecting is obeyed", () => {
+  const { env, client } = scene();
+  client.on("state", ({ state }) => state === "connecting" && client.disconnect());
+  client.connect();
+  env.pass(60_000);
+  assert.equal(env.lines.length, 0);
+  assert.equal(client.connection.state, "disconnected");
+  assert.equal(client.connection.final, true);
+});
+
+test("connect begins anew: attempts and waits are counted from there", () => {
+  const { env, client } = scene();
+  client.connect();
+  for (let i = 0; i < 4; i++) {
+    env.line.events.close(1006, "");
+    env.pass((client.connection.retryAt ?? 0) - env.now());
+  }
+  assert.equal(client.connection.attempt, 5);
+  client.disconnect();
+  client.connect();
+  assert.equal(client.connection.attempt, 1);
+  env.line.events.close(1006, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 250);
+});
+
+test("a wait that is no number costs the line, and is not waited for", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.line.say({ op: "error", code: "overloaded", retry_ms: "soon" });
+  assert.equal(client.connection.reason?.code, "bad_frame");
+  env.pass(501);
+  assert.equal(env.lines.length, 2);
+});
+
+test("what a former line still brings is ignored, and a token that comes when nobody connects any more", async () => {
+  const { env, client, connect, greet } = scene();
+  await connect();
+  const former = env.line;
+  client.disconnect();
+  client.connect();
+  former.open();
+  former.events.frame('{"op":"nonsense"}');
+  former.events.close(1006, "");
+  assert.equal(client.connection.state, "connecting");
+  assert.deepEqual(env.line.sent, []);
+  greet();
+  assert.equal(client.connection.state, "connected");
+
+  let give = (_: string) => {};
+  const late = scene({ getToken: () => new Promise<string>((resolve) => (give = resolve)) });
+  late.client.connect();
+  late.client.disconnect();
+  give("t");
+  await settle();
+  assert.equal(late.env.lines.length, 0);
 });

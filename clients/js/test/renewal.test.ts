@@ -124,3 +124,23 @@ test("getToken that throws, that gives no text, that never answers", async () =>
   await connect();
   assert.equal("token" in (env.line.sent[0] ?? {}), false, "null: none is needed");
 });
+
+test("refusals are counted anew by connect", async () => {
+  const asked: string[] = [];
+  const { env, client } = scene({ getToken: ({ reason }) => (asked.push(reason), "t") });
+  client.connect();
+  await settle();
+  for (let i = 0; i < 2; i++) {
+    env.pass(0);
+    await settle();
+    env.line.open();
+    env.line.events.close(4401, "");
+  }
+  client.disconnect();
+  client.connect();
+  await settle();
+  assert.deepEqual(asked, ["connect", "unauthorized", "connect"]);
+  env.line.open();
+  env.line.events.close(4401, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 0); // the first one again: at once
+});

@@ -12,59 +12,69 @@
 #include <math.h>
 #include <string.h>
 
-#define FLAT_MAX 1.25 /* of what should not grow: two runs of the same differ by a fifth */
-
 #define AT_LEAST false
 #define AT_MOST true
 #define FIRST_OF(...)                                                                                                          \
     { __VA_ARGS__ }
-#define GOAL(column_, text_, entries_, metric_, is_at_most_, limit_, base_)                                                    \
-    .column = column_, .text = text_, .entries = entries_, .metric = metric_, .is_at_most = is_at_most_, .limit = limit_,      \
-    .base = base_
+
+/* The words of a goal and what it is compared with, so that no figure is written twice: `unit` of the words in that of the metric. */
+#define FIGURE(before, figure, after, unit) .text = before #figure after, .limit = (figure) * (double)(unit)
+#define WORDS(words) .text = words, .limit = 1
+
+#define GOAL(column_, text_and_limit, entries_, metric_, is_at_most_, base_)                                                   \
+    .column = column_, text_and_limit, .entries = entries_, .metric = metric_, .is_at_most = is_at_most_, .base = base_
+
+/* Of what should not grow: two runs of the same differ by a fifth. */
 #define UNCHANGED(text_, entry_, x_, x_base_)                                                                                  \
-    { GOAL("growth", text_, FIRST_OF(entry_), "cpu_per_delivery", AT_MOST, FLAT_MAX, BASE_POINT), .x = x_, .x_base = x_base_ }
+    {                                                                                                                          \
+        GOAL("growth", FIGURE(text_ " (", 1.25, ")", 1), FIRST_OF(entry_), "cpu_per_delivery", AT_MOST, BASE_POINT),           \
+            .x = x_, .x_base = x_base_                                                                                         \
+    }
 
 static const struct goal goals[] = {
-    {GOAL("A", "ahead of Bun", FIRST_OF("peers-a-fanout"), "deliveries", AT_LEAST, 1, BASE_BUN)},
-    {GOAL("A", "stretch: 0.9 of raw", FIRST_OF("peers-a-fanout", "a-fanout"), "deliveries", AT_LEAST, 0.9, BASE_RAW)},
-    {GOAL("A1", "0.90 of raw", FIRST_OF("peers-a1-pingfan", "a1-pingfan"), "deliveries", AT_LEAST, 0.9, BASE_RAW)},
-    {GOAL("A1", "ahead of every peer", FIRST_OF("peers-a1-pingfan"), "deliveries", AT_LEAST, 1, BASE_BEST_PEER)},
-    {GOAL("B", "1.3 times Bun", FIRST_OF("peers-b-spread"), "deliveries", AT_LEAST, 1.3, BASE_BUN)},
-    {GOAL("B", "stretch: 0.8 of raw", FIRST_OF("peers-b-spread", "b-spread"), "deliveries", AT_LEAST, 0.8, BASE_RAW)},
-    {GOAL("C", "p99 at most 1.1 of raw", FIRST_OF("peers-c-crowd", "c-crowd"), "p99", AT_MOST, 1.1, BASE_RAW)},
-    {GOAL("D", "p50 at most 1.15 of raw", FIRST_OF("peers-d-latency", "d-latency"), "p50", AT_MOST, 1.15, BASE_RAW)},
-    {GOAL("D", "p99 below every peer", FIRST_OF("peers-d-latency"), "p99", AT_MOST, 1, BASE_BEST_PEER)},
-    {GOAL("E", "at most 1.8 KB for a connection", FIRST_OF("peers-e-idle", "e-idle"), "pss_per_connection", AT_MOST, 1800,
-          BASE_NONE)},
-    {GOAL("F", "at most 35 us of processor time for a join", FIRST_OF("peers-f-join", "f-join"), "cpu_per_join", AT_MOST, 35,
-          BASE_NONE)},
-    {GOAL("F", "10,000 joins in 600 ms", FIRST_OF("peers-f-join", "f-join"), "time", AT_MOST, 600, BASE_NONE)},
-    {GOAL("G", "1.0 M changes/s, answered when applied", FIRST_OF("peers-g-applied-1", "g-applied"), "accepted", AT_LEAST, 1e6,
-          BASE_NONE)},
-    {GOAL("G", "0.4 M changes/s of NDJSON, answered when applied", FIRST_OF("peers-g-ndjson"), "accepted", AT_LEAST, 4e5,
-          BASE_NONE)},
-    {GOAL("G", "0.5 M changes/s of 4 producers, answered when on disk", FIRST_OF("peers-g-durable-4", "g-durable"), "accepted",
-          AT_LEAST, 5e5, BASE_NONE)},
-    {GOAL("G", "p99 of these answers below 2 ms at 100,000 changes/s", FIRST_OF("peers-g-paced", "g-paced"), "p99", AT_MOST, 2,
-          BASE_NONE)},
-    {GOAL("a million topics", "at most 600 B each beside the document", FIRST_OF("peers-topics"), "memory_per_topic", AT_MOST,
-          600, BASE_NONE),
+    {GOAL("A", WORDS("ahead of Bun"), FIRST_OF("peers-a-fanout"), "deliveries", AT_LEAST, BASE_BUN)},
+    {GOAL("A", FIGURE("stretch: ", 0.9, " of raw", 1), FIRST_OF("peers-a-fanout", "a-fanout"), "deliveries", AT_LEAST,
+          BASE_RAW)},
+    {GOAL("A1", FIGURE("", 0.90, " of raw", 1), FIRST_OF("peers-a1-pingfan", "a1-pingfan"), "deliveries", AT_LEAST, BASE_RAW)},
+    {GOAL("A1", WORDS("ahead of every peer"), FIRST_OF("peers-a1-pingfan"), "deliveries", AT_LEAST, BASE_BEST_PEER)},
+    {GOAL("B", FIGURE("", 1.3, " times Bun", 1), FIRST_OF("peers-b-spread"), "deliveries", AT_LEAST, BASE_BUN)},
+    {GOAL("B", FIGURE("stretch: ", 0.8, " of raw", 1), FIRST_OF("peers-b-spread", "b-spread"), "deliveries", AT_LEAST,
+          BASE_RAW)},
+    {GOAL("C", FIGURE("p99 at most ", 1.1, " of raw", 1), FIRST_OF("peers-c-crowd", "c-crowd"), "p99", AT_MOST, BASE_RAW)},
+    {GOAL("D", FIGURE("p50 at most ", 1.15, " of raw", 1), FIRST_OF("peers-d-latency", "d-latency"), "p50", AT_MOST, BASE_RAW)},
+    {GOAL("D", WORDS("p99 below every peer"), FIRST_OF("peers-d-latency"), "p99", AT_MOST, BASE_BEST_PEER)},
+    {GOAL("E", FIGURE("at most ", 1.8, " KB for a connection", 1000), FIRST_OF("peers-e-idle", "e-idle"), "pss_per_connection",
+          AT_MOST, BASE_NONE)},
+    {GOAL("F", FIGURE("at most ", 35, " us of processor time for a join", 1), FIRST_OF("peers-f-join", "f-join"),
+          "cpu_per_join", AT_MOST, BASE_NONE)},
+    {GOAL("F", FIGURE("10,000 joins in ", 600, " ms", 1), FIRST_OF("peers-f-join", "f-join"), "time", AT_MOST, BASE_NONE)},
+    {GOAL("G", FIGURE("", 1.0, " M changes/s, answered when applied", 1e6), FIRST_OF("peers-g-applied-1", "g-applied"),
+          "accepted", AT_LEAST, BASE_NONE)},
+    {GOAL("G", FIGURE("", 0.4, " M changes/s of NDJSON, answered when applied", 1e6), FIRST_OF("peers-g-ndjson"), "accepted",
+          AT_LEAST, BASE_NONE)},
+    {GOAL("G", FIGURE("", 0.5, " M changes/s of 4 producers, answered when on disk", 1e6),
+          FIRST_OF("peers-g-durable-4", "g-durable"), "accepted", AT_LEAST, BASE_NONE)},
+    {GOAL("G", FIGURE("p99 of these answers below ", 2, " ms at 100,000 changes/s", 1), FIRST_OF("peers-g-paced", "g-paced"),
+          "p99", AT_MOST, BASE_NONE)},
+    {GOAL("a million topics", FIGURE("at most ", 600, " B each beside the document", 1), FIRST_OF("peers-topics"),
+          "memory_per_topic", AT_MOST, BASE_NONE),
      .other = "document"},
-    {GOAL("a million topics", "ready 2 s after start", FIRST_OF("peers-topics"), "ready", AT_MOST, 2000, BASE_NONE)},
-    {GOAL("as many subscribers as files", "one change reaches all in 1.1 of raw's time", FIRST_OF("peers-e-many"), "reach_all",
-          AT_MOST, 1.1, BASE_RAW)},
-    {GOAL("as many subscribers as files", "stretch: 25,000 connections/s accepted (and joined)", FIRST_OF("peers-e-many"),
-          "joins", AT_LEAST, 25000, BASE_NONE)},
-    {GOAL("slow readers", "1,000 good ones' p99 at most 1.1 of what it is alone", FIRST_OF("peers-slow-1000"), "p99", AT_MOST,
-          1.1, BASE_OWN),
+    {GOAL("a million topics", FIGURE("ready ", 2, " s after start", 1000), FIRST_OF("peers-topics"), "ready", AT_MOST,
+          BASE_NONE)},
+    {GOAL("as many subscribers as files", FIGURE("one change reaches all in ", 1.1, " of raw's time", 1),
+          FIRST_OF("peers-e-many"), "reach_all", AT_MOST, BASE_RAW)},
+    {GOAL("as many subscribers as files", FIGURE("stretch: ", 25, ",000 connections/s accepted (and joined)", 1000),
+          FIRST_OF("peers-e-many"), "joins", AT_LEAST, BASE_NONE)},
+    {GOAL("slow readers", FIGURE("1,000 good ones' p99 at most ", 1.1, " of what it is alone", 1), FIRST_OF("peers-slow-1000"),
+          "p99", AT_MOST, BASE_OWN),
      .other = "p99_alone"},
-    {GOAL("slow readers", "memory flat: grows by at most 1 MiB meanwhile", FIRST_OF("peers-slow-1000"), "memory_growth",
-          AT_MOST, 1048576, BASE_NONE)},
-    UNCHANGED("a delivery with a million topics costs what it costs with 1,000 (1.25)", "sweep-topics", 1e6, 1000),
-    UNCHANGED("with 10,000 sessions what it costs with 1,000 (1.25)", "sweep-subs", 10000, 1000),
-    UNCHANGED("with 100,000 subscriptions what it costs with 10,000 (1.25)", "sweep-subscriptions", 100000, 10000),
-    UNCHANGED("with 8 patterns that select it what it costs with 1 (1.25)", "sweep-patterns", 8, 1),
-    UNCHANGED("with 64 subscriptions of a session what it costs with 1 (1.25)", "sweep-views", 64, 1),
+    {GOAL("slow readers", FIGURE("memory flat: grows by at most ", 1, " MiB meanwhile", 1048576), FIRST_OF("peers-slow-1000"),
+          "memory_growth", AT_MOST, BASE_NONE)},
+    UNCHANGED("a delivery with a million topics costs what it costs with 1,000", "sweep-topics", 1e6, 1000),
+    UNCHANGED("with 10,000 sessions what it costs with 1,000", "sweep-subs", 10000, 1000),
+    UNCHANGED("with 100,000 subscriptions what it costs with 10,000", "sweep-subscriptions", 100000, 10000),
+    UNCHANGED("with 8 patterns that select it what it costs with 1", "sweep-patterns", 8, 1),
+    UNCHANGED("with 64 subscriptions of a session what it costs with 1", "sweep-views", 64, 1),
 };
 
 const struct goal *goal_at(size_t index) {
@@ -182,6 +192,26 @@ static void write_verdict(const struct goal *goal, const struct goal_standing *s
     } else {
         snprintf(out, out_bytes, "%s", standing->state == GOAL_MET ? "met" : "not measured");
     }
+}
+
+static bool is_of_entry(const struct goal *goal, const char *entry) {
+    for (size_t i = 0; i < GOAL_ENTRIES_MAX && goal->entries[i] != NULL; i++) {
+        if (strcmp(goal->entries[i], entry) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *goals_words(const char *entry, char out[GOAL_WORDS_MAX]) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; goal_at(i) != NULL; i++) {
+        if (is_of_entry(goal_at(i), entry) && used < GOAL_WORDS_MAX) {
+            used += (size_t)snprintf(out + used, GOAL_WORDS_MAX - used, "%s%s", used > 0 ? "; " : "", goal_at(i)->text);
+        }
+    }
+    return out;
 }
 
 void goals_put(FILE *out, const struct cells *cells) {

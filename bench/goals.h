@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define GOAL_ENTRIES_MAX 2
+#define GOAL_WORDS_MAX 256 /* of all goals of one entry */
 
 /* What ahora's figure is divided by before it is compared. */
 enum goal_base {
@@ -53,6 +54,9 @@ struct goal_standing {
 
 const struct goal *goal_at(size_t index); /* NULL behind the last */
 struct goal_standing goal_standing(const struct cells *cells, const struct goal *goal);
+
+/* What is to be reached where the entry is measured, "" if nothing is. Returns `out`. */
+const char *goals_words(const char *entry, char out[GOAL_WORDS_MAX]);
 
 /* For the page, and as Markdown. Nothing if nothing of it was measured. */
 void goals_put(FILE *out, const struct cells *cells);

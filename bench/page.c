@@ -102,7 +102,8 @@ static void put_summary_row(FILE *out, const struct cells *cells, const struct p
     if (has_target(cells, plan, "bun") || has_target(cells, plan, "nats")) {
         page_put_ratio(out, standing.to_best_peer, entry->is_less_better, standing.best_peer);
     }
-    page_put(out, "<td class=\"goal\">", entry->goal != NULL ? entry->goal : "", "</td></tr>\n");
+    char goals[GOAL_WORDS_MAX];
+    page_put(out, "<td class=\"goal\">", goals_words(entry->id, goals), "</td></tr>\n");
 }
 
 static void put_target_heads(FILE *out, const struct cells *cells, const struct plan *plan) {

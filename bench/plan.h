@@ -26,7 +26,6 @@ struct entry {
     const char *targets;
     const char *metric; /* what the summary shows */
     bool is_less_better;
-    const char *goal; /* from docs, or NULL */
     int runs;
 
     /* Sweeps only. */

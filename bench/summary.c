@@ -4,6 +4,7 @@
  */
 
 /* The summary as a table that docs and terminals show alike. */
+#include "bench/goals.h"
 #include "bench/page.h"
 #include "bench/svg.h"
 #include "bench/target.h"
@@ -44,7 +45,8 @@ static void print_row(FILE *out, const struct cells *cells, const struct plan *p
     }
     print_ratio(out, standing.to_raw, NULL);
     print_ratio(out, standing.to_best_peer, standing.best_peer);
-    fprintf(out, " %s |\n", entry->goal != NULL ? entry->goal : "");
+    char goals[GOAL_WORDS_MAX];
+    fprintf(out, " %s |\n", goals_words(entry->id, goals));
 }
 
 void page_print_summary(FILE *out, const struct cells *cells, const struct plan *plan) {

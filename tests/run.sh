@@ -110,7 +110,7 @@ for name in http http_stream session publish frames; do
 done
 
 # What crosses between shards, with the broker's threads watched. Limits of sums are divided among shards, so test_limits stays out.
-for name in session subscribe publish publish_lists http http_stream auth crash store tls; do
+for name in session subscribe publish publish_lists http http_stream auth grants renewal crash store tls; do
     step "integration $name (3 shards, tsan broker)" env AHORAD="$build/tsan/ahorad" AHORA="$build/ahora" AHORA_THREADS_SHARDS=3 \
         TSAN_OPTIONS=exitcode=66 "$build/tests/integration/test_$name"
 done

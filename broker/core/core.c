@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/delivery.h"
 #include "broker/core/follow.h"
 #include "broker/core/smallest.h"
 #include "broker/core/state.h"
@@ -102,6 +103,10 @@ void core_destroy(struct core *core) {
     free(core);
 }
 
+void core_expect(struct core *core, size_t topics) {
+    ledger_expect(&core->ledger, topics);
+}
+
 enum result core_load(struct core *core, const struct record *record) {
     enum result result = ledger_load(&core->ledger, record);
     core->seq_shown = core->ledger.seq;
@@ -141,92 +146,13 @@ static void resume_inputs(struct core *core) {
     }
 }
 
-/* What changed about who follows what, up to so many patterns. */
-#define INTERESTS_A_TURN 4096
-
-static void report_interests(struct core *core) {
-    struct interest_count count;
-    if (core->ledger.follows) {
-        follow_report(core);
-        return;
-    }
-    demand_note_askers(&core->demand, 0, core->demand_followers);
-    for (int i = 0; i < INTERESTS_A_TURN && interests_next(&core->interests, &count); i++) {
-        core->metrics.demand_unreported += !demand_report(&core->demand, 0, &count);
-    }
-}
-
-bool core_count_interest(struct core *core, struct subscription *subscription) {
-    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-        const struct name *pattern = &subscription->cursors[i].view->pattern;
-        subscription->asks_demand |= name_is_own(pattern);
-        if (name_is_own(pattern) || interests_add(&core->interests, pattern->text, subscription->every_ms)) {
-            continue;
-        }
-        for (; i > 0; i--) { /* back to how it was */
-            const struct name *before = &subscription->cursors[i - 1].view->pattern;
-            if (!name_is_own(before)) {
-                interests_remove(&core->interests, before->text, subscription->every_ms);
-            }
-        }
-        return false;
-    }
-    core->demand_followers += subscription->asks_demand;
-    subscription->counted = true;
-    return true;
-}
-
-void core_uncount_interest(struct core *core, struct subscription *subscription) {
-    if (!subscription->counted) {
-        return;
-    }
-    for (uint32_t i = 0; i < subscription->cursor_count; i++) {
-        const struct name *pattern = &subscription->cursors[i].view->pattern;
-        if (!name_is_own(pattern)) {
-            interests_remove(&core->interests, pattern->text, subscription->every_ms);
-        }
-    }
-    core->demand_followers -= subscription->asks_demand;
-    subscription->counted = false;
-}
-
-void core_wake_demand(struct core *core, const struct name *patterns, size_t count) {
-    bool asks = false;
-    for (size_t i = 0; i < count; i++) {
-        asks |= name_is_own(&patterns[i]);
-    }
-    if (!asks || core->draining) {
-        return;
-    }
-    if (core->ledger.follows) { /* its sessions have waited for it already; without memory it stays as it is */
-        (void)follow_ask(core, NULL);
-        return;
-    }
-    core_ask_demand(core);
-}
-
-void core_ask_demand(struct core *core) {
-    core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
-    report_interests(core);
-    core->work += demand_wake(&core->demand);
-}
-
-static void run_demand(struct core *core, size_t count_max) {
-    if (demand_askers(&core->demand) > 0) {
-        core->demand_awake_ms = core->mono_ms + core->limits.demand_linger_ms;
-    } else if (core->demand.awake && core->mono_ms >= core->demand_awake_ms) {
-        demand_sleep(&core->demand);
-    }
-    core->due_changes += demand_run(&core->demand, count_max);
-}
-
 /* While the broker stops nobody may renew a promise, so none is broken: the next start goes on where they stand. */
 static void run_due(struct core *core) {
     if (core->draining || core->due_changes >= core->limits.due_changes_max) {
         return;
     }
     core->due_changes += ledger_run_due(&core->ledger, core->limits.due_changes_max - core->due_changes);
-    run_demand(core, core->limits.due_changes_max - core->due_changes);
+    core_run_demand(core, core->limits.due_changes_max - core->due_changes);
     if (core->due_changes > core->metrics.due_turn_max) {
         core->metrics.due_turn_max = core->due_changes;
     }
@@ -239,7 +165,7 @@ void core_tick(struct core *core) {
         session_timer_due(core, CONTAINER_OF(timer, struct session, timer));
     }
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->paces, core->mono_ms)) != NULL; i++) {
-        delivery_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
+        subscription_pace_due(core, CONTAINER_OF(timer, struct subscription, pace));
     }
     for (int i = 0; i < TIMERS_A_TICK && (timer = next_due(&core->expiries, core->mono_ms)) != NULL; i++) {
         session_expiry_due(core, CONTAINER_OF(timer, struct session, expiry));
@@ -363,7 +289,7 @@ void core_turn_appended(struct core *core) {
 void core_turn_stored(struct core *core) {
     core->work = 0;
     core->due_changes = 0;
-    report_interests(core);
+    core_report_interests(core);
     core_turn_appended(core);
     if (core->ledger.change_count > 0) {
         delivery_show_turn(core);

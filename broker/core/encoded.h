@@ -5,7 +5,7 @@
 
 /*
  * Messages that tell whole documents as JSON, as they were encoded last: after a restart a crowd asks for the same ones, and encoding is most of
- * what a session that joins costs. A turn's changes need none of this; they are encoded once for all (delivery.c).
+ * what a session that joins costs. A turn's changes need none of this; they are encoded once for all (block.h).
  *
  *   ring    the messages, one behind the other; what is oldest is written over
  *   slots   by seq: where the message is. A seq is of one change for ever, so a message never grows old, it is only not asked for

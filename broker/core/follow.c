@@ -416,7 +416,8 @@ static void serve_publish(struct core *core, struct mail *mail) {
 /* Sessions at followers are counted by name: each that was let in leaves once. */
 static void serve_enter(struct core *core, struct mail *mail) {
     struct source *source;
-    mail->code = core_enter_source(core, mail->source, mail->grace_ms, mail->deletes, &source);
+    mail->code =
+        sources_enter(&core->ledger.sources, core->limits.sources_max, mail->source, mail->grace_ms, mail->deletes, &source);
     list_append(&core->served, &mail->link);
 }
 

@@ -39,6 +39,11 @@ struct visit {
     bool changed;  /* owed for a change that counts, not because the circle moved */
 };
 
+/* The circle of a view that is one subscription's alone; NULL: a view that may be shared. */
+static inline struct near *near_if_any(const struct view *view) {
+    return view->narrowed == NULL ? NULL : view->narrowed->near;
+}
+
 struct near *near_create(const struct circle *circle); /* NULL: no memory */
 void near_destroy(struct near *near);                  /* NULL is fine; no visit may be left */
 

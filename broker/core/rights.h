@@ -102,7 +102,4 @@ bool rights_allow_source(const struct rights *rights, struct span source);
 bool rights_show_where(const struct rights *rights, const struct where *where);
 bool rights_show_place(const struct rights *rights, const struct kinds *kinds, const struct name *pattern);
 
-/* Does everything of `pattern` lie in `granted`? Exact on topics. For tests, and for those who explain. */
-bool rights_contain(const struct name *granted, const struct name *pattern);
-
 #endif

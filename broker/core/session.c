@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/request.h"
+#include "broker/core/slice.h"
 #include "broker/core/state.h"
+#include "broker/core/telling.h"
+#include "broker/core/walk.h"
 #include "proto/utf8.h"
 
 /* Answers may pass outbox_bytes_max by the last one, never by more than this: one `get` or `published` in JSON. */
@@ -74,10 +78,7 @@ static void drop_publications(struct core *core, struct session *session) {
 void session_close(struct core *core, struct session *session) {
     core->sliced_count -= session->slices != NULL;
     for (struct link *link; (link = list_pop(&session->subscriptions)) != NULL;) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
-        delivery_stop(core, subscription);
-        free(subscription);
-        core->metrics.subscriptions--;
+        subscription_end(core, CONTAINER_OF(link, struct subscription, of_session));
     }
     drop_publications(core, session);
     session_rights_fini(core, session);
@@ -107,7 +108,7 @@ void session_kick(struct core *core, struct session *session, int close_code, co
     }
     session->close_code = close_code;
     session->close_reason = reason;
-    delivery_drop_slices(core, session); /* they are not pulled any more */
+    slices_drop(core, session); /* they are not pulled any more */
     buffer_clear(&session->inbox, 0);
     session_mark_ready(core, session);
 }
@@ -134,7 +135,7 @@ void session_mark_ready(struct core *core, struct session *session) {
 
 static void put_framed(struct core *core, struct session *session, struct span payload) {
     uint8_t header[FRAME_HEADER_BYTES_MAX];
-    size_t header_bytes = delivery_frame_header(session->encoding, header + sizeof header, payload.bytes);
+    size_t header_bytes = telling_frame_header(session->encoding, header + sizeof header, payload.bytes);
     (void)core;
     size_t before = session->outbox.bytes;
     buffer_put(&session->outbox, header + sizeof header - header_bytes, header_bytes);
@@ -146,13 +147,21 @@ static void put_framed(struct core *core, struct session *session, struct span p
 }
 
 void session_reply(struct core *core, struct session *session, const struct reply *reply) {
-    put_framed(core, session, delivery_encode(core, session->encoding, reply, 0));
+    put_framed(core, session, telling_encode(core, session->encoding, reply, 0));
     session_mark_ready(core, session);
 }
 
 void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail) {
     const struct reply reply = {
         .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail == NULL ? ahora_code_name(code) : detail)};
+    core->metrics.errors[code]++;
+    session_reply(core, session, &reply);
+}
+
+void session_reply_retry(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                         int64_t retry_ms) {
+    const struct reply reply = {
+        .op = REPLY_ERROR, .id = id, .code = code, .detail = span_of_text(detail), .retry_ms = retry_ms};
     core->metrics.errors[code]++;
     session_reply(core, session, &reply);
 }
@@ -197,14 +206,14 @@ static void own_piece(struct core *core) {
 static struct span framed_piece(struct core *core, const struct session *session) {
     uint8_t *payload = core->piece.data + FRAME_HEADER_BYTES_MAX;
     size_t payload_bytes = core->piece.bytes - FRAME_HEADER_BYTES_MAX;
-    size_t header_bytes = delivery_frame_header(session->encoding, payload, payload_bytes);
+    size_t header_bytes = telling_frame_header(session->encoding, payload, payload_bytes);
     return span_of(payload - header_bytes, header_bytes + payload_bytes);
 }
 
 static struct span take_slice(struct core *core, struct session *session) {
     if (session->merges) {
         own_piece(core);
-        delivery_merge_slices(core, session); /* may come to nothing: what left one view is held by another */
+        slices_merge(core, session); /* may come to nothing: what left one view is held by another */
         return core->piece.bytes > FRAME_HEADER_BYTES_MAX ? framed_piece(core, session) : (struct span){0};
     }
     const struct slice *slice = session->slices;
@@ -214,7 +223,7 @@ static struct span take_slice(struct core *core, struct session *session) {
         session->slice_count = 0;
         core->sliced_count--;
     }
-    delivery_slice_taken(slice->cursor, slice->block->seq_last);
+    slice_taken(slice->cursor, slice->block->seq_last);
     core->metrics.deliveries += slice->block->messages;
     core->metrics.deliveries_live += slice->block->messages;
     return span_of(slice->block->data, slice->block->bytes);
@@ -222,7 +231,7 @@ static struct span take_slice(struct core *core, struct session *session) {
 
 static struct span take_walk(struct core *core, struct session *session) {
     own_piece(core);
-    return delivery_walk(core, session) ? framed_piece(core, session) : (struct span){0};
+    return walk_session(core, session) ? framed_piece(core, session) : (struct span){0};
 }
 
 static struct span next_piece(struct core *core, struct session *session) {
@@ -287,11 +296,11 @@ void session_set_choked(struct core *core, struct session *session, bool choked)
         return;
     }
     link_remove(&session->ready);
-    delivery_drop_slices(core, session);
+    slices_drop(core, session);
 }
 
 void session_yield(struct core *core, struct session *session) {
-    delivery_drop_slices(core, session);
+    slices_drop(core, session);
     session_mark_ready(core, session);
 }
 
@@ -448,7 +457,7 @@ void session_process_inbox(struct core *core, struct session *session) {
 /* ---- time ---- */
 
 static void beat(struct core *core, struct session *session) {
-    const struct reply reply = {.op = REPLY_BEAT, .seq = delivery_complete_seq(core, session), .now = core->wall_ms};
+    const struct reply reply = {.op = REPLY_BEAT, .seq = walk_complete_seq(core, session), .now = core->wall_ms};
     core->metrics.beats++;
     session_reply(core, session, &reply);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/core/holding.h"
 #include "broker/core/narrow.h"
 #include "broker/core/state.h"
 
@@ -52,6 +53,12 @@ const struct rights *session_rights(const struct session *session) {
 
 const char *session_principal(const struct session *session) {
     return session->rights == NULL ? session->principal : session->rights->principal;
+}
+
+size_t session_subscriptions_max(const struct core *core, const struct session *session) {
+    const size_t limit = core->limits.subscriptions_max;
+    const int64_t allowed = session->rights == NULL ? -1 : session->rights->max_subs;
+    return allowed >= 0 && (size_t)allowed < limit ? (size_t)allowed : limit;
 }
 
 struct session *core_next_named(struct core *core) {
@@ -275,13 +282,10 @@ static void end_parted(struct core *core, struct session *session, struct link *
     bool fits = true;
     for (struct link *link; (link = list_pop(parted)) != NULL;) {
         struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
-        fits = fits && delivery_deny(core, subscription);
+        fits = fits && holding_deny(core, subscription);
         core->metrics.subscriptions_denied++;
         session_reply_error(core, session, subscription->id, AHORA_FORBIDDEN, "the new token does not cover this subscription");
-        delivery_stop(core, subscription);
-        free(subscription);
-        session->subscription_count--;
-        core->metrics.subscriptions--;
+        subscription_end(core, subscription);
     }
     if (!fits) { /* it cannot be told of each, so it must forget all */
         session_kick(core, session, AHORA_CLOSE_FORBIDDEN, ahora_code_name(AHORA_FORBIDDEN));
@@ -307,7 +311,7 @@ static void adapt(struct core *core, struct session *session, bool fields_differ
         const bool is_slower = subscription->every_ms < session->rights->every_ms;
         fine = slow_down(core, session, subscription);
         if (fine && (fields_differ || is_slower)) {
-            delivery_restart(core, subscription);
+            subscription_restart(core, subscription);
         }
     }
     if (!fine) {

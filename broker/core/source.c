@@ -108,6 +108,19 @@ void source_enter(struct sources *sources, struct source *source, int64_t grace_
     heap_clear(&sources->graces, &source->grace);
 }
 
+enum ahora_code sources_enter(struct sources *sources, size_t sources_max, struct span name, int64_t grace_ms, bool deletes,
+                              struct source **source) {
+    if (sources->table.count >= sources_max && !sources_know(sources, name)) {
+        return AHORA_TOO_MANY;
+    }
+    *source = sources_take(sources, name);
+    if (*source == NULL) {
+        return AHORA_OVERLOADED;
+    }
+    source_enter(sources, *source, grace_ms, deletes);
+    return AHORA_OK;
+}
+
 static void begin_grace(struct sources *sources, struct source *source, int64_t now_ms) {
     bool set = heap_set(&sources->graces, &source->grace, now_ms + source->grace_ms);
     assert(set && "there is room for every source");

@@ -65,6 +65,11 @@ void source_set(struct source *source, int64_t grace_ms, bool deletes, int64_t s
 void source_enter(struct sources *sources, struct source *source, int64_t grace_ms, bool deletes);
 void source_leave(struct sources *sources, struct source *source, int64_t now_ms);
 
+/* A session names its source: known from now on, and entered. AHORA_TOO_MANY: as many as there may be are known; AHORA_OVERLOADED: no
+   memory. */
+enum ahora_code sources_enter(struct sources *sources, size_t sources_max, struct span name, int64_t grace_ms, bool deletes,
+                              struct source **source);
+
 /* Something was written for a source that has no session: its grace begins, if it has not. */
 void source_rest(struct sources *sources, struct source *source, int64_t now_ms);
 

@@ -4,14 +4,14 @@
  */
 
 /*
- * The structs behind core.h, shared by core.c (turns, tickets, time), session.c (one client), request.c (what it asks) and delivery.c
- * (what it gets). Nobody outside core includes this.
+ * The structs behind core.h, shared by core.c (turns, tickets, time), session.c (one client), what handles its requests (request.h) and
+ * what is delivered to it (delivery.h). Nobody outside core includes this.
  *
  * A session's output, in the order it is pulled:
  *
  *   outbox    answers, framed, bounded by outbox_bytes_max (then its input waits)
- *   slices    this turn's blocks of its live subscriptions: shared bytes, never kept past the turn
- *   behind    subscriptions with a walk to do: made on the spot while the socket takes it
+ *   slices    this turn's blocks of its live subscriptions (slice.h): shared bytes, never kept past the turn
+ *   behind    subscriptions with a walk to do (walk.h): made on the spot while the socket takes it
  */
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
@@ -19,7 +19,6 @@
 #include "broker/base/allowance.h"
 #include "broker/base/arena.h"
 #include "broker/base/heap.h"
-#include "broker/core/bookmark.h"
 #include "broker/core/core.h"
 #include "broker/core/demand.h"
 #include "broker/core/encoded.h"
@@ -28,78 +27,8 @@
 #include "broker/core/mask.h"
 #include "broker/core/masks.h"
 #include "broker/core/rights.h"
+#include "broker/core/subscription.h"
 #include "broker/core/view.h"
-
-/* WebSocket frame headers of a server have 2, 4 or 10 bytes; blocks leave room for the longest in front. */
-#define FRAME_HEADER_BYTES_MAX 10
-
-/* A subscription's place in one view. Complete: in view->live or view->paced. Behind: a bookmark in view->order. */
-struct cursor {
-    struct bookmark bookmark; /* while it is behind; else its link stands in a list of complete cursors */
-    struct view *view;
-    struct subscription *subscription;
-    int64_t seq;            /* behind: everything in the view up to here was handed over */
-    int64_t removals_after; /* removals at or below this seq are no news */
-    int64_t counts_after;   /* messages at or below this seq do not count against `skipped` */
-    int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
-    uint64_t changes_seen;  /* view->changes when counting began */
-    uint64_t delivered;     /* since then */
-    struct cursor *reader;  /* another of its session's in the same view, good while view->piece is core->pieces */
-    bool complete;
-};
-
-struct subscription {
-    struct link of_session;
-    struct link behind; /* in session->behind while it may walk */
-    struct timer pace;  /* in core->paces while it must wait */
-    struct session *session;
-    int64_t id;
-    int64_t every_ms;
-    int64_t walked_ms; /* when the last walk ended (monotonic) */
-    uint64_t skipped;  /* since the last `live` */
-    bool paced;        /* changes wait for a walk, never the fast path */
-    bool counted;      /* in core->interests */
-    bool asks_demand;  /* one of its patterns is below $demand */
-    bool announced;    /* `live` was sent since the (re)start */
-    bool near;         /* its views are circles of its own */
-    uint32_t complete_count;
-    uint32_t cursor_count;
-    struct cursor cursors[];
-};
-
-/* One view's changes of a turn in one encoding, ready for any socket. */
-struct block {
-    struct block *next;
-    const uint8_t *data; /* with its WebSocket header */
-    size_t bytes;
-    uint32_t messages;
-    const struct mention *first; /* what it holds: up to, not including, `end` */
-    const struct mention *end;
-    int64_t seq_before;      /* a cursor that did not get this block has everything up to here */
-    uint64_t changes_before; /* view->changes before it */
-    int64_t seq_last;        /* and who got it, up to here */
-    int64_t builds_on;       /* the oldest version a patch in it builds on; INT64_MAX: none does */
-    bool has_left;           /* it tells that something left the view: only news if no other view of the session holds it */
-};
-
-/* A block for one session. Where several views of a session changed in one turn, their slices are merged by seq, message by message:
-   then `at` is what comes next, and the cursor has everything up to seq_before. */
-struct slice {
-    struct slice *next;
-    const struct block *block;
-    struct cursor *cursor;
-    const struct mention *at;
-    int64_t seq_before;
-    uint64_t changes_before;
-};
-
-/* A change of the running turn and its bytes, made on first need. */
-struct frame {
-    const struct change *change;
-    const struct mask *mask; /* NULL: everything is shown */
-    struct frame *masked;    /* the same change for those with a mask, a list */
-    struct span encoded[FORMS][ENCODINGS];
-};
 
 /* A `pub` that waits for its acknowledgement, or (a follower's) for the ledger. */
 struct publication {
@@ -237,14 +166,26 @@ struct core {
 /* Applies the changes now; their results are in core->results. */
 void core_apply_list(struct core *core, const struct publish *publish);
 
-/* Brings demand up to date, because somebody asks. */
-void core_ask_demand(struct core *core);
-
 /* Applies the changes now, appends their results, and lists the ticket. */
 void core_apply(struct core *core, const struct publish *publish, struct buffer *results, struct ticket *ticket);
 
 /* A follower's ticket: its results came back. */
 void core_answer_ticket(struct core *core, struct ticket *ticket, struct span results);
+
+/* ---- core_demand.c ---- */
+
+/* Counts the subscription among those who are interested in its patterns. False: no memory. */
+bool core_count_interest(struct core *core, struct subscription *subscription);
+void core_uncount_interest(struct core *core, struct subscription *subscription);
+
+/* Brings demand up to date, because somebody asks. */
+void core_ask_demand(struct core *core);
+
+/* Once a turn: what changed about who follows what becomes known to the ledger. */
+void core_report_interests(struct core *core);
+
+/* Demand tells what it owes, at most so many changes, or goes to sleep. */
+void core_run_demand(struct core *core, size_t changes_max);
 
 /* ---- follow.c ---- */
 
@@ -264,10 +205,6 @@ void follow_leave(struct core *core, struct session *session); /* it is being cl
 void follow_report(struct core *core);
 void follow_fini(struct core *core);
 
-/* Counts the subscription among those who are interested in its patterns, and wakes demand if it asks for it. False: no memory. */
-bool core_count_interest(struct core *core, struct subscription *subscription);
-void core_uncount_interest(struct core *core, struct subscription *subscription);
-
 /* ---- names ---- */
 
 /* Is the name among the first `count` of `names`? */
@@ -278,6 +215,8 @@ bool core_names_hold(const struct name *names, size_t count, const struct name *
 /* Queues a message of the broker for the session. What does not fit the outbox's hard bound closes the session. */
 void session_reply(struct core *core, struct session *session, const struct reply *reply);
 void session_reply_error(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail);
+void session_reply_retry(struct core *core, struct session *session, int64_t id, enum ahora_code code, const char *detail,
+                         int64_t retry_ms); /* and when it may try again */
 void session_reply_fault(struct core *core, struct session *session, int64_t id, const struct request_fault *fault);
 void session_mark_ready(struct core *core, struct session *session);
 void session_timer_due(struct core *core, struct session *session);
@@ -287,6 +226,9 @@ void session_process_inbox(struct core *core, struct session *session);
 
 void session_rights_fini(struct core *core, struct session *session);
 const char *session_principal(const struct session *session);
+
+/* How many subscriptions it may have. */
+size_t session_subscriptions_max(const struct core *core, const struct session *session);
 
 /* The session shows a token that nobody has looked at: its message has to wait. False: it may go on. */
 bool session_must_claim(struct core *core, struct session *session, const struct request *request);
@@ -306,58 +248,5 @@ void session_expiry_due(struct core *core, struct session *session);
 /* May it read this? AHORA_OK, or AHORA_FORBIDDEN with *detail. */
 enum ahora_code session_may_read(const struct core *core, const struct session *session, const struct name *names, size_t count,
                                  const struct where *where, bool near, const char **detail);
-
-/* ---- request.c ---- */
-
-/* A session of that source came to the ledger: counted in *source. AHORA_TOO_MANY, AHORA_OVERLOADED. */
-enum ahora_code core_enter_source(struct core *core, struct span name, int64_t grace_ms, bool deletes, struct source **source);
-
-/* One checked MessagePack message of the session. False: it must wait, and come again when a publication of the session is answered. */
-bool request_handle(struct core *core, struct session *session, struct span message);
-
-/* ---- delivery.c ---- */
-
-/* Encodes core->message (MessagePack) for the encoding: the returned bytes are in core->message or core->text. `seq`: the SSE id,
-   0 for none. */
-struct span delivery_encode(struct core *core, enum encoding encoding, const struct reply *reply, int64_t seq);
-
-/* Writes the header of a frame of `payload_bytes` so that it ends at `end`; its length, 0 for SSE. */
-size_t delivery_frame_header(enum encoding encoding, uint8_t *end, size_t payload_bytes);
-
-/* Starts a subscription; `since` < 0: from nothing, with a snapshot. Takes the views' cursors. */
-void delivery_start(struct core *core, struct subscription *subscription, int64_t since);
-void delivery_stop(struct core *core, struct subscription *subscription);
-
-/* Its circle is another now. What that changes is sent, then `live`. */
-void delivery_moved(struct core *core, struct subscription *subscription);
-
-/* Starts a subscription anew, after its fields changed: the client is told to forget what it holds. */
-void delivery_restart(struct core *core, struct subscription *subscription);
-
-/* Tells `remove`, reason `denied`, of every document that the client may hold by this subscription, which is out of its session's list, and
-   by none that is in it. False: they are too many to be told. */
-bool delivery_deny(struct core *core, struct subscription *subscription);
-
-/* The block was handed over whole: what its cursor was owed is settled. */
-void delivery_slice_taken(struct cursor *cursor, int64_t seq);
-
-/* The subscription's wait for its next walk is over. */
-void delivery_pace_due(struct core *core, struct subscription *subscription);
-
-/* Shows the turn's changes: moves views, builds blocks, hands slices to live sessions. */
-void delivery_show_turn(struct core *core);
-
-/* The session cannot take its slices in this turn: their cursors fall behind. */
-void delivery_drop_slices(struct core *core, struct session *session);
-
-/* Merges slices of several views into core->piece, each change once and in the order of seq, so that overlapping subscriptions never
-   see a topic go back. About block_bytes a call; the session has slices. */
-void delivery_merge_slices(struct core *core, struct session *session);
-
-/* Walks the session's subscriptions and appends about block_bytes of frames to core->piece. False: nothing to walk. */
-bool delivery_walk(struct core *core, struct session *session);
-
-/* The lowest seq up to which everything the session was told to be live on is complete. */
-int64_t delivery_complete_seq(const struct core *core, const struct session *session);
 
 #endif

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "tests/support/clock.h"
 
 #define SETTINGS_MAX 16
 
@@ -87,6 +88,24 @@ struct broker_process *scene_start(void **state) {
     return broker;
 }
 
+void scene_write_file(const struct broker_process *broker, const char *name, const char *format, ...) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", broker->directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(file, format, arguments);
+    va_end(arguments);
+    fclose(file);
+}
+
+void scene_configure_path(const struct broker_process *broker, const char *key, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", broker->directory, name);
+    scene_configure(key, path);
+}
+
 int scene_wait_end(struct broker_process *broker) {
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while (broker_process_is_running(broker)) {
@@ -98,30 +117,23 @@ int scene_wait_end(struct broker_process *broker) {
     return broker->exit_status;
 }
 
-bool scene_log_has(const struct broker_process *broker, const char *text) {
-    FILE *file = fopen(broker->log, "r");
-    assert_non_null(file);
-    char line[4096];
-    bool is_there = false;
-    while (!is_there && fgets(line, sizeof line, file) != NULL) {
-        is_there = strstr(line, text) != NULL;
-    }
-    fclose(file);
-    return is_there;
-}
-
-void scene_wait_log(const struct broker_process *broker, const char *text) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (!scene_log_has(broker, text)) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
-}
-
 void scene_open(struct wire *wire, const struct broker_process *broker, enum codec codec) {
     json_t *welcome = wire_open_session(wire, broker->port, codec);
     assert_non_null(welcome);
     json_decref(welcome);
+}
+
+void scene_open_slow(struct wire *wire, const struct broker_process *broker, enum codec codec) {
+    assert_true(wire_open_with(wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
+    json_decref(scene_ask(wire, "{'op':'hello'}"));
+}
+
+void scene_apply_much(struct wire *wire) {
+    char text[30001] = "";
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 400; i++) {
+        scene_apply(wire, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
+    }
 }
 
 /* ---- messages ---- */
@@ -252,6 +264,12 @@ const char *scene_code(const json_t *result) {
     return wire_text(json_object_get(result, "error"), "code");
 }
 
+void scene_payload(struct bytes *payload, enum codec codec, const char *format, ...) {
+    JSON_OF(message, format);
+    codec_encode(codec, message, payload);
+    json_decref(message);
+}
+
 int64_t scene_int(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value)) {
@@ -328,43 +346,6 @@ void scene_problem(const struct broker_process *broker, const char *method, cons
     http_response_fini(&response);
 }
 
-double scene_metric(const struct broker_process *broker, const char *name) {
-    if (getenv("AHORA_THREADS_SHARDS") != NULL) {
-        scene_sleep(100); /* another shard than the one that answers writes its figures down at the end of its turn */
-    }
-    struct http_response response;
-    assert_int_equal(scene_http(broker, "GET", "/metrics", NULL, NULL, &response), 200);
-    size_t name_bytes = strlen(name);
-    double sum = -1;
-    for (const char *line = http_response_body(&response); *line != '\0';) {
-        const char *end = strchrnul(line, '\n');
-        if (strncmp(line, name, name_bytes) == 0 && (line[name_bytes] == ' ' || line[name_bytes] == '{')) {
-            const char *value = end;
-            while (value[-1] != ' ') {
-                value--;
-            }
-            sum = (sum < 0 ? 0 : sum) + strtod(value, NULL);
-        }
-        line = *end == '\0' ? end : end + 1;
-    }
-    http_response_fini(&response);
-    return sum;
-}
-
-int64_t scene_memory_kb(const struct broker_process *broker) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)broker->pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    char line[1024];
-    bool is_sanitized = false;
-    while (!is_sanitized && fgets(line, sizeof line, file) != NULL) {
-        is_sanitized = strstr(line, "libasan") != NULL || strstr(line, "libtsan") != NULL;
-    }
-    fclose(file);
-    return is_sanitized ? 0 : broker_process_memory_kb(broker, "RssAnon");
-}
-
 /* ---- programs ---- */
 
 const char *scene_broker_path(void) {
@@ -398,15 +379,18 @@ int scene_run(struct bytes *out, const char *format, ...) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+void scene_expect_words(struct bytes *out, const char *words) {
+    if (strstr(bytes_text(out), words) == NULL) {
+        fail_msg("\"%s\" is not in: %s", words, bytes_text(out));
+    }
+}
+
 /* ---- time ---- */
 
 void scene_sleep(int ms) {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&time, NULL);
+    clock_sleep_ms(ms);
 }
 
 int64_t scene_clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_ms();
 }

@@ -44,10 +44,16 @@ void scene_configure(const char *key, const char *value);
 struct broker_process *scene_start(void **state);
 struct broker_process *scene_prepare(void **state);
 
+/* A file in the broker's directory; and a setting that is the path of one. */
+void scene_write_file(const struct broker_process *broker, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void scene_configure_path(const struct broker_process *broker, const char *key, const char *name);
+
 /* Waits for the end of a broker that was told to stop or must fail; its exit status, -1 if it does not end. */
 int scene_wait_end(struct broker_process *broker);
 
-/* True if the broker's log holds the text. */
+/* How many lines of the broker's log hold the text; whether one does. */
+int scene_log_count(const struct broker_process *broker, const char *text);
 bool scene_log_has(const struct broker_process *broker, const char *text);
 /* Waits until it does. */
 void scene_wait_log(const struct broker_process *broker, const char *text);
@@ -55,8 +61,15 @@ void scene_wait_log(const struct broker_process *broker, const char *text);
 /* A session that was welcomed. wire_fini is the caller's. */
 void scene_open(struct wire *wire, const struct broker_process *broker, enum codec codec);
 
+/* The same, with a small receive buffer, for one who will not read. And more orders than any socket takes, 12 MB. */
+void scene_open_slow(struct wire *wire, const struct broker_process *broker, enum codec codec);
+void scene_apply_much(struct wire *wire);
+
 /* JSON from a format in which ' stands for ". */
 json_t *scene_json(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same as bytes, added to `payload`. */
+void scene_payload(struct bytes *payload, enum codec codec, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 void scene_say(struct wire *wire, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -109,12 +122,17 @@ int64_t scene_memory_kb(const struct broker_process *broker);
 /* All samples of one name in /metrics, added; -1 if there is none. */
 double scene_metric(const struct broker_process *broker, const char *name);
 
+/* Waits until it has grown, or gone down, to the value. */
+void scene_wait_at_least(const struct broker_process *broker, const char *name, double value);
+void scene_wait_at_most(const struct broker_process *broker, const char *name, double value);
+
 /* $AHORAD or build/ahorad; $AHORA or build/ahora. */
 const char *scene_broker_path(void);
 const char *scene_client_path(void);
 
 /* Runs a shell command, adds what it prints (both streams) to `out`, terminated, and returns its exit code. */
 int scene_run(struct bytes *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void scene_expect_words(struct bytes *out, const char *words); /* they are somewhere in it */
 
 void scene_sleep(int ms);
 int64_t scene_clock_ms(void);

@@ -310,11 +310,7 @@ static void while_it_drains_it_is_not_ready(void **state) {
     assert_int_equal(send(fd, half, strlen(half), MSG_NOSIGNAL), strlen(half));
     scene_sleep(300);
     json_decref(ask(broker, "POST", "/v1/admin/drain", "{}", 202));
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (!scene_log_has(broker, " draining ")) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
+    scene_wait_log(broker, " draining ");
     assert_int_equal(send(fd, rest, strlen(rest), MSG_NOSIGNAL), strlen(rest));
     for (ssize_t bytes; used < sizeof answer - 1 && (bytes = recv(fd, answer + used, sizeof answer - 1 - used, 0)) > 0;) {
         used += (size_t)bytes;
@@ -358,14 +354,6 @@ static void subscriptions_allowed(const struct broker_process *broker, int allow
     }
 }
 
-static void wait_for_log(const struct broker_process *broker, const char *text) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (!scene_log_has(broker, text)) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(20);
-    }
-}
-
 static void a_reload_changes_what_may_change_and_names_the_rest(void **state) {
     FOR_SHARDS(shards) {
         struct broker_process *broker = scene_prepare(state);
@@ -393,7 +381,7 @@ static void a_reload_changes_what_may_change_and_names_the_rest(void **state) {
         subscriptions_allowed(broker, 3);
         write_file(path, "[limits]\nsubscriptions_max = 2\n");
         assert_int_equal(kill(broker->pid, SIGHUP), 0);
-        wait_for_log(broker, "setting-needs-restart");
+        scene_wait_log(broker, "setting-needs-restart");
         int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
         for (bool refused = false; !refused;) { /* the signal is heard a little later */
             struct wire wire;

@@ -15,14 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) != value) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(20);
-    }
-}
-
 /* ---- rates of a session ---- */
 
 /* Pings until one is refused; returns how long it was told to wait. */
@@ -274,7 +266,7 @@ static void event_streams_are_limited(void **state) {
     scene_expect_problem(&response, 503, "overloaded");
     assert_int_equal((int)scene_metric(broker, "ahora_event_streams_refused_total"), 1);
     close(fds[0]);
-    wait_for_metric(broker, "ahora_event_streams", 1);
+    scene_wait_at_least(broker, "ahora_event_streams", 1);
     close(open_stream(broker, head));
     assert_string_equal(head, "HTTP/1.1 200");
     close(fds[1]);
@@ -488,7 +480,7 @@ static void short_of_memory_it_refuses_to_grow_and_reads_and_deletes(void **stat
     char bound[32];
     char text[LARGE_BYTES + 1] = "";
     memset(text, 'x', LARGE_BYTES);
-    wait_for_metric(broker, "ahora_memory_high", 0);
+    scene_wait_at_most(broker, "ahora_memory_high", 0);
     snprintf(bound, sizeof bound, "%.0f", scene_metric(broker, "ahora_memory_bytes") + GROWTH_BYTES);
     assert_int_equal(broker_process_term(broker), 0);
     scene_configure("LIMITS_MEMORY_BYTES_MAX", bound);
@@ -507,7 +499,7 @@ static void short_of_memory_it_refuses_to_grow_and_reads_and_deletes(void **stat
         scene_apply(&wire, "{'op':'delete','topic':'order/%d'}", i);
     }
     if (scene_memory_kb(broker) > 0) { /* a sanitizer keeps what was freed */
-        wait_for_metric(broker, "ahora_memory_high", 0);
+        scene_wait_at_most(broker, "ahora_memory_high", 0);
         scene_apply(&wire, "{'op':'set','topic':'order/new','data':{'t':'%s'}}", text);
         assert_true(scene_log_has(broker, "memory-has-room"));
         assert_int_equal(http_status(broker->port, "/readyz"), 200);

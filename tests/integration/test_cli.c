@@ -35,12 +35,6 @@ static void run(struct bytes *out, int code, const char *arguments) {
     }
 }
 
-static void expect_words(struct bytes *out, const char *words) {
-    if (strstr(bytes_text(out), words) == NULL) {
-        fail_msg("\"%s\" is not in: %s", words, bytes_text(out));
-    }
-}
-
 static void documents_are_put_patched_adjusted_got_and_deleted(void **state) {
     struct broker_process *broker = scene_start(state);
     struct bytes out = {0};
@@ -80,17 +74,17 @@ static void exit_codes_tell_what_went_wrong(void **state) {
     run(&out, USAGE, "put --nonsense stock/1/a '{}'");
     run(&out, USAGE, "put stock '{}'"); /* what the client itself knows to be wrong */
     run(&out, REFUSED, "put nothing/1 '{}'");
-    expect_words(&out, "unknown_kind");
+    scene_expect_words(&out, "unknown_kind");
     run(&out, REFUSED, "adjust stock/1/a available=-2");
-    expect_words(&out, "out_of_range");
+    scene_expect_words(&out, "out_of_range");
     run(&out, REFUSED, "put --if-seq 0 stock/1/a '{}'");
-    expect_words(&out, "conflict");
+    scene_expect_words(&out, "conflict");
     run(&out, NOT_FOUND, "get stock/1/none");
     run(&out, NOT_FOUND, "delete stock/1/none");
     run(&out, USAGE, "get 'stock/**/x'");
     run(&out, USAGE, "sub 'stock'");
     run(&out, REFUSED, "sub 'nothing/*'");
-    expect_words(&out, "unknown_kind");
+    scene_expect_words(&out, "unknown_kind");
     run(&out, CONNECTION, "get -s http://127.0.0.1:1 stock/1/a");
     run(&out, CONNECTION, "status -s http://127.0.0.1:1");
     run(&out, USAGE, "get -s nonsense://x stock/1/a");
@@ -120,8 +114,8 @@ static void pub_reads_changes_from_a_pipe(void **state) {
                   "{\"op\":\"set\",\"topic\":\"room/2\",\"data\":{}}\n");
     fclose(file);
     run(&out, REFUSED, arguments);
-    expect_words(&out, "2");         /* the number of the broken line */
-    expect_words(&out, "not_found"); /* and the code of the refused one */
+    scene_expect_words(&out, "2");         /* the number of the broken line */
+    scene_expect_words(&out, "not_found"); /* and the code of the refused one */
     assert_true(scene_holds(broker, "room/1", "{}"));
     assert_true(scene_holds(broker, "room/2", "{}"));
     run(&out, FINE, "pub '{\"op\":\"set\",\"topic\":\"room/3\",\"data\":{}}' '{\"op\":\"touch\",\"topic\":\"room/3\"}'");
@@ -201,7 +195,7 @@ static void status_tells_what_the_broker_holds(void **state) {
     assert_true(wire_text(status, "epoch")[0] != '\0');
     json_decref(status);
     run(&out, FINE, "status");
-    expect_words(&out, "epoch");
+    scene_expect_words(&out, "epoch");
     bytes_fini(&out);
 }
 
@@ -297,7 +291,7 @@ static void an_unknown_option_is_told_in_our_name(void **state) {
     (void)state;
     struct bytes out = {0};
     run(&out, 1, "sub --nope");
-    expect_words(&out, "ahora: unrecognized option '--nope'");
+    scene_expect_words(&out, "ahora: unrecognized option '--nope'");
     bytes_fini(&out);
 }
 
@@ -317,15 +311,15 @@ static void a_named_feed_takes_its_documents_with_it(void **state) {
         assert_true(scene_clock_ms() < deadline_ms);
     }
     run(&out, FINE, "sub 'stock/*' --until-live");
-    expect_words(&out, "\"data\":{\"n\":1},\"stale\":true}");
+    scene_expect_words(&out, "\"data\":{\"n\":1},\"stale\":true}");
     run(&out, FINE, "get stock/1");
-    expect_words(&out, "\"stale\":true}");
+    scene_expect_words(&out, "\"stale\":true}");
     run(&out, FINE, "touch stock/1 --fresh-ms 0");
     run(&out, FINE, "get stock/1");
     assert_null(strstr(bytes_text(&out), "stale"));
     run(&out, NOT_FOUND, "touch stock/2");
     run(&out, USAGE, "put stock/1 '{}' --source a/b");
-    expect_words(&out, "a segment holds a character");
+    scene_expect_words(&out, "a segment holds a character");
     run(&out, USAGE, "put stock/1 '{}' --on-lost shrug");
     bytes_fini(&out);
 }
@@ -343,11 +337,11 @@ static void admin_looks_after_the_broker(void **state) {
     assert_string_equal(wire_text(session, "session"), wire_text(welcome, "session"));
     json_decref(session);
     run(&out, FINE, "admin slowest 3 --json");
-    expect_words(&out, "\"follows\":[\"order/*/a\"]");
+    scene_expect_words(&out, "\"follows\":[\"order/*/a\"]");
     run(&out, FINE, "admin backup nightly");
-    expect_words(&out, "nightly");
+    scene_expect_words(&out, "nightly");
     run(&out, FINE, "admin reload");
-    expect_words(&out, "\"reloaded\":true");
+    scene_expect_words(&out, "\"reloaded\":true");
     snprintf(arguments, sizeof arguments, "admin disconnect %s retry_ms=1234", wire_text(welcome, "session"));
     run(&out, FINE, arguments);
     json_t *bye = scene_hear_op(&wire, "bye");
@@ -357,7 +351,7 @@ static void admin_looks_after_the_broker(void **state) {
     wire_fini(&wire);
     run(&out, 1, "admin nonsense");
     run(&out, 3, "admin disconnect session=nobody");
-    expect_words(&out, "bad_message");
+    scene_expect_words(&out, "bad_message");
     run(&out, FINE, "admin drain");
     assert_int_equal(scene_wait_end(broker), 0);
     run(&out, 2, "admin sessions");

@@ -30,12 +30,6 @@ static void expect_exit(struct bytes *out, int code, const char *arguments) {
     }
 }
 
-static void expect_words(struct bytes *out, const char *words) {
-    if (strstr(bytes_text(out), words) == NULL) {
-        fail_msg("\"%s\" is not in: %s", words, bytes_text(out));
-    }
-}
-
 static void a_good_file_passes_the_test_and_is_printed(void **state) {
     struct broker_process *broker = scene_prepare(state);
     struct bytes out = {0};
@@ -47,9 +41,9 @@ static void a_good_file_passes_the_test_and_is_printed(void **state) {
                path);
     snprintf(arguments, sizeof arguments, "-t -c '%s'", path);
     expect_exit(&out, 0, arguments);
-    expect_words(&out, "127.0.0.1:7601");
-    expect_words(&out, "beat_ms = 2000");
-    expect_words(&out, "document_bytes_max = 32768");
+    scene_expect_words(&out, "127.0.0.1:7601");
+    scene_expect_words(&out, "beat_ms = 2000");
+    scene_expect_words(&out, "document_bytes_max = 32768");
     bytes_clear(&out); /* what is printed is a file that passes, and says the same */
     assert_int_equal(scene_run(&out,
                                "%s %s > '%s/again.conf' && %s -t -c '%s/again.conf' > '%s/third.conf' && cmp '%s/again.conf' "
@@ -93,14 +87,14 @@ static void a_bad_file_is_refused_with_file_and_line(void **state) {
         snprintf(words, sizeof words, "%s:%d:", path, bad_files[i].line);
         snprintf(arguments, sizeof arguments, "-t -c '%s'", path);
         expect_exit(&out, 1, arguments);
-        expect_words(&out, words);
-        expect_words(&out, bad_files[i].word);
+        scene_expect_words(&out, words);
+        scene_expect_words(&out, bad_files[i].word);
         snprintf(arguments, sizeof arguments, "-c '%s' --listen 127.0.0.1:%u --data '%s'", path, broker->port, broker->data);
         expect_exit(&out, 1, arguments); /* nor does it start */
-        expect_words(&out, words);
+        scene_expect_words(&out, words);
     }
     expect_exit(&out, 1, "-t -c /nonexistent/ahora.conf");
-    expect_words(&out, "/nonexistent/ahora.conf");
+    scene_expect_words(&out, "/nonexistent/ahora.conf");
     bytes_fini(&out);
 }
 
@@ -112,7 +106,7 @@ static void values_that_contradict_each_other_are_refused(void **state) {
     snprintf(arguments, sizeof arguments, "-t -c '%s/big.conf'", broker->directory);
     write_file(broker, "big.conf", "[limits]\ndocument_bytes_max = 512K\n[store]\nsegment_bytes = 1M\n", path);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, "limits.document_bytes_max: must not exceed a quarter of store.segment_bytes");
+    scene_expect_words(&out, "limits.document_bytes_max: must not exceed a quarter of store.segment_bytes");
     write_file(broker, "big.conf", "[limits]\ndocument_bytes_max = 256K\n[store]\nsegment_bytes = 1M\n", path);
     expect_exit(&out, 0, arguments);
     bytes_fini(&out);
@@ -126,8 +120,8 @@ static void every_error_of_a_file_is_told_at_once(void **state) {
     write_file(broker, "bad.conf", "[limits]\nfirst = 1\nbeat_ms = 1s\nsecond = 1\n", path);
     snprintf(arguments, sizeof arguments, "-t -c '%s'", path);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, ":2:");
-    expect_words(&out, ":4:");
+    scene_expect_words(&out, ":2:");
+    scene_expect_words(&out, ":4:");
     bytes_fini(&out);
 }
 
@@ -141,12 +135,12 @@ static void flags_go_over_the_environment_and_that_over_the_file(void **state) {
     scene_configure("LIMITS_BEAT_MS", "3s");
     snprintf(arguments, sizeof arguments, "-t --log-level debug -c '%s'", path);
     expect_exit(&out, 0, arguments);
-    expect_words(&out, "level = debug");
-    expect_words(&out, "beat_ms = 3000");
-    expect_words(&out, "hello_ms = 1000");
+    scene_expect_words(&out, "level = debug");
+    scene_expect_words(&out, "beat_ms = 3000");
+    scene_expect_words(&out, "hello_ms = 1000");
     scene_configure("LIMITS_NO_SUCH", "1");
     expect_exit(&out, 1, "-t");
-    expect_words(&out, "AHORA_LIMITS_NO_SUCH");
+    scene_expect_words(&out, "AHORA_LIMITS_NO_SUCH");
     bytes_fini(&out);
 }
 
@@ -157,9 +151,9 @@ static void wrong_use_is_exit_2_and_help_is_0(void **state) {
     expect_exit(&out, 2, "start");
     expect_exit(&out, 2, "--listen");
     expect_exit(&out, 0, "--help");
-    expect_words(&out, "--listen");
+    scene_expect_words(&out, "--listen");
     expect_exit(&out, 0, "--version");
-    expect_words(&out, "ahorad ");
+    scene_expect_words(&out, "ahorad ");
     bytes_fini(&out);
 }
 
@@ -171,7 +165,7 @@ static void addresses_beyond_loopback_need_insecure_open(void **state) {
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
         snprintf(arguments, sizeof arguments, "--listen '%s:%u' --data '%s'", open[i], broker->port, broker->data);
         expect_exit(&out, 1, arguments);
-        expect_words(&out, "insecure-open");
+        scene_expect_words(&out, "insecure-open");
     }
     static const char *const malformed[] = {"nonsense",    "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999",
                                             "127.0.0.1:x", ":::",       "''"};
@@ -192,8 +186,8 @@ static void a_port_in_use_is_told_and_exit_1(void **state) {
     snprintf(arguments, sizeof arguments, "--listen 127.0.0.1:%u --data '%s/other'", broker->port, broker->directory);
     snprintf(words, sizeof words, "127.0.0.1:%u", broker->port);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, words);
-    expect_words(&out, "in use");
+    scene_expect_words(&out, words);
+    scene_expect_words(&out, "in use");
     assert_int_equal(http_status(broker->port, "/readyz"), 200);
     bytes_fini(&out);
 }
@@ -206,13 +200,13 @@ static void a_data_directory_that_cannot_be_used_is_told_and_exit_1(void **state
     write_file(broker, "file", "x", path);
     snprintf(arguments, sizeof arguments, "--listen 127.0.0.1:%u --data '%s'", broker->port, path);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, path);
+    scene_expect_words(&out, path);
     snprintf(arguments, sizeof arguments, "--listen 127.0.0.1:%u --data '%s/below'", broker->port, path);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, path);
+    scene_expect_words(&out, path);
     snprintf(arguments, sizeof arguments, "--listen 127.0.0.1:%u --data /proc/ahora-data", broker->port);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, "/proc/ahora-data");
+    scene_expect_words(&out, "/proc/ahora-data");
     bytes_fini(&out);
 }
 
@@ -227,7 +221,7 @@ static void an_unreadable_data_directory_is_told_and_exit_1(void **state) {
     assert_int_equal(mkdir(broker->data, 0000), 0);
     snprintf(arguments, sizeof arguments, "--listen 127.0.0.1:%u --data '%s'", broker->port, broker->data);
     expect_exit(&out, 1, arguments);
-    expect_words(&out, broker->data);
+    scene_expect_words(&out, broker->data);
     bytes_fini(&out);
 }
 

@@ -54,14 +54,6 @@ static void read_all(int fd, struct http_reader *reader, bool until_done) {
     }
 }
 
-static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) < value) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(20);
-    }
-}
-
 static int status_of_a_stream(const struct broker_process *broker) {
     struct http_response response;
     int status = scene_http(broker, "POST", "/v1/publish", "Content-Type: application/x-ndjson\r\n", LINE, &response);
@@ -82,7 +74,7 @@ static void a_stream_that_dawdles_makes_room_and_one_with_lines_does_not(void **
         http_reader_init(&readers[i]);
     }
     put_chunk(fds[0], LINE); /* it dawdles, too, but was the last to say something */
-    wait_for_metric(broker, "ahora_changes_total", 1);
+    scene_wait_at_least(broker, "ahora_changes_total", 1);
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     int taken = 0;
     while (taken < 2) { /* each newcomer's stream is over at once, so that the next finds a place */
@@ -120,7 +112,7 @@ static void streams_that_do_not_dawdle_stay(void **state) {
     for (int i = 0; i < 2; i++) {
         fds[i] = open_with(broker, STREAM_HEAD);
     }
-    wait_for_metric(broker, "ahora_http_requests_total", 3);
+    scene_wait_at_least(broker, "ahora_http_requests_total", 3);
     assert_int_equal(status_of_a_stream(broker), 503);
     assert_true(scene_metric(broker, "ahora_http_bodies_evicted_total") == 0);
     close(fds[0]);
@@ -140,7 +132,7 @@ static void a_stream_whose_answer_has_begun_is_broken_off(void **state) {
     http_reader_init(&reader);
     int fd = open_with(broker, STREAM_HEAD);
     put_chunk(fd, LINE);
-    wait_for_metric(broker, "ahora_changes_total", 1);
+    scene_wait_at_least(broker, "ahora_changes_total", 1);
     int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while (status_of_a_stream(broker) != 200) {
         assert_true(scene_clock_ms() < deadline_ms);

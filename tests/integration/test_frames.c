@@ -44,14 +44,6 @@ static void send_control(struct wire *wire, uint8_t opcode, const char *payload,
     assert_true(wire_send_frame(wire, &(struct wire_frame){opcode, true, true, 0, payload, bytes}));
 }
 
-static void wait_for_sockets(const struct broker_process *broker, int count) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, "ahora_websockets") != count) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(5);
-    }
-}
-
 /* ---- pings ---- */
 
 static void pings_in_one_go_are_answered_in_order(void **state) {
@@ -95,19 +87,10 @@ static void pings_of_one_who_reads_nothing_cost_nothing(void **state) {
     struct wire other;
     struct wire wire;
     scene_open(&other, broker, CODEC_JSON);
-    char text[30001] = "";
-    memset(text, 'x', sizeof text - 1);
-    for (int i = 0; i < 400; i++) {
-        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
-    }
-    assert_true(wire_open_with(&wire, broker->port, CODEC_JSON, &(struct wire_options){.receive_bytes = 4096}));
-    json_decref(scene_ask(&wire, "{'op':'hello'}"));
+    scene_apply_much(&other);
+    scene_open_slow(&wire, broker, CODEC_JSON);
     scene_say(&wire, "{'op':'sub','id':1,'match':'order/*'}");
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, "ahora_session_choked_total") < 1) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(5);
-    }
+    scene_wait_at_least(broker, "ahora_session_choked_total", 1);
     int64_t before = scene_memory_kb(broker);
     char payload[125];
     memset(payload, 'p', sizeof payload);
@@ -122,7 +105,7 @@ static void pings_of_one_who_reads_nothing_cost_nothing(void **state) {
     snprintf(newest, sizeof newest, "ping %d", PINGS - 1);
     bool is_answered = false;
     bool is_live = false;
-    deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    const int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
     while ((!is_live || !is_answered) && scene_clock_ms() < deadline_ms && wait_readable(&wire, deadline_ms) &&
            wire_read(&wire, 65536) > 0) {
         if (!is_answered && bytes_size(&wire.in) > 0) {
@@ -165,7 +148,7 @@ static void a_close_is_echoed_then_the_line_ends(void **state) {
         expect_end(&wire);
         wire_fini(&wire);
     }
-    wait_for_sockets(broker, 0);
+    scene_wait_at_most(broker, "ahora_websockets", 0);
     assert_int_equal((int)scene_metric(broker, "ahora_websocket_frames_refused_total"), 0);
 }
 
@@ -198,7 +181,7 @@ static void closes_that_may_not_be_sent_are_closed_1002_or_1007(void **state) {
         expect_raw(&wire, closes[i].wanted, 2);
         wire_fini(&wire);
     }
-    wait_for_sockets(broker, 0);
+    scene_wait_at_most(broker, "ahora_websockets", 0);
 }
 
 /* What was published in front of a Close is applied, and answered before the Close is. */
@@ -230,7 +213,7 @@ static void one_who_shuts_its_side_behind_a_close_is_answered(void **state) {
     expect_raw(&wire, "\x88\x02\x03\xe8", 4);
     expect_end(&wire);
     wire_fini(&wire);
-    wait_for_sockets(broker, 0);
+    scene_wait_at_most(broker, "ahora_websockets", 0);
 }
 
 static void one_who_is_gone_without_a_close_is_let_go(void **state) {
@@ -244,7 +227,7 @@ static void one_who_is_gone_without_a_close_is_let_go(void **state) {
     assert_true(wire_send_raw(&wire, "\x81\xfe\x01", 3)); /* in the middle of a head */
     wire_cut(&wire);
     wire_fini(&wire);
-    wait_for_sockets(broker, 0);
+    scene_wait_at_most(broker, "ahora_websockets", 0);
 }
 
 static void one_who_does_not_answer_our_close_is_cut(void **state) {
@@ -253,7 +236,7 @@ static void one_who_does_not_answer_our_close_is_cut(void **state) {
     struct broker_process *broker = scene_start(state);
     struct wire wire;
     assert_true(wire_open(&wire, broker->port, CODEC_JSON));
-    wait_for_sockets(broker, 0); /* without a word of ours */
+    scene_wait_at_most(broker, "ahora_websockets", 0); /* without a word of ours */
     assert_int_equal((int)scene_metric(broker, "ahora_timeouts_close_total"), 1);
     wire_fini(&wire);
 }
@@ -275,7 +258,7 @@ static void frames_between_the_closes_are_passed_over(void **state) {
     assert_true(wire_send_raw(&wire, "\x02\x03\x04", 3));
     expect_end(&wire);
     wire_fini(&wire);
-    wait_for_sockets(broker, 0);
+    scene_wait_at_most(broker, "ahora_websockets", 0);
 }
 
 /* ---- messages ---- */
@@ -286,9 +269,7 @@ static void a_message_may_come_byte_by_byte(void **state) {
         struct wire wire;
         scene_open(&wire, broker, codec);
         struct bytes payload = {0};
-        json_t *ping = scene_json("{'op':'ping','id':31}");
-        codec_encode(codec, ping, &payload);
-        json_decref(ping);
+        scene_payload(&payload, codec, "{'op':'ping','id':31}");
         wire_queue(&wire, bytes_data(&payload), bytes_size(&payload));
         while (wire_unsent(&wire) > 0) {
             assert_int_equal(send(wire.fd, bytes_data(&wire.out), 1, MSG_NOSIGNAL), 1);

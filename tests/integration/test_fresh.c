@@ -55,15 +55,6 @@ static void wait_gone(const struct broker_process *broker, const char *topic) {
     }
 }
 
-static void wait_metric(const struct broker_process *broker, const char *name, double value) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) < value) {
-        scene_sleep(10);
-        assert_true(scene_clock_ms() < deadline_ms);
-    }
-    assert_true(scene_metric(broker, name) == value);
-}
-
 /* ---- freshness and expiry ---- */
 
 static void a_broken_promise_is_pushed_and_renewed(void **state) {
@@ -337,7 +328,7 @@ static void hellos_that_are_wrong_are_refused(void **state) {
         assert_int_equal(wire_receive_close(&second, PATIENCE_MS), 4429);
         wire_fini(&second);
         wire_fini(&first);
-        wait_metric(broker, "ahora_websockets", 0);
+        scene_wait_at_most(broker, "ahora_websockets", 0);
     }
 }
 

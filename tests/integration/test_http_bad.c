@@ -341,14 +341,6 @@ static int send_often(int fd, const char *text, int times, int patience_ms) {
     return times;
 }
 
-static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) < value) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(20);
-    }
-}
-
 static void one_who_asks_and_reads_nothing_is_held_back_and_cut(void **state) {
     scene_configure("HTTP_STALL_MS", "1000");
     struct broker_process *broker = scene_start(state);
@@ -359,7 +351,7 @@ static void one_who_asks_and_reads_nothing_is_held_back_and_cut(void **state) {
     assert_true(send_often(fd, bytes_text(&line), 20000, 500) < 20000);
     bytes_fini(&line);
     assert_true(scene_memory_kb(broker) < before + 16 * 1024);
-    wait_for_metric(broker, "ahora_timeouts_stall_total", 1);
+    scene_wait_at_least(broker, "ahora_timeouts_stall_total", 1);
     close(fd);
     assert_int_equal(http_status(broker->port, "/livez"), 200);
 }

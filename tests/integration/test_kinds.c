@@ -73,12 +73,6 @@ static void write_file(const char *directory, const char *name, const char *text
     fclose(file);
 }
 
-static void expect_words(struct bytes *out, const char *words) {
-    if (strstr(bytes_text(out), words) == NULL) {
-        fail_msg("\"%s\" is not in: %s", words, bytes_text(out));
-    }
-}
-
 static void wrong_kinds_are_told_with_file_and_pointer(void **state) {
     struct broker_process *broker = scene_prepare(state);
     struct bytes out = {0};
@@ -88,7 +82,7 @@ static void wrong_kinds_are_told_with_file_and_pointer(void **state) {
     write_file(directory, "README.txt", "not a kind");
     write_file(directory, "fine.json", "{\"x-ahora\":{\"address\":\"fine/{a}\"}}");
     assert_int_equal(scene_run(&out, "%s -t --kinds '%s'", scene_broker_path(), directory), 0);
-    expect_words(&out, "[kinds]\ndirectory = ");
+    scene_expect_words(&out, "[kinds]\ndirectory = ");
     write_file(directory, "boat.json",
                "{\"properties\":{\"name\":{\"pattern\":\"^a\"}},\"x-ahora\":{\"address\":\"boat/{a}\"}}");
     write_file(directory, "other.json", "{\"x-ahora\":{\"address\":\"ship/{a}\"}}");
@@ -97,14 +91,14 @@ static void wrong_kinds_are_told_with_file_and_pointer(void **state) {
     for (int i = 0; i < 2; i++) {
         bytes_clear(&out);
         assert_int_equal(scene_run(&out, "timeout 20 %s %s --kinds '%s'", scene_broker_path(), commands[i], directory), 1);
-        expect_words(&out, "kinds/boat.json: /properties/name/pattern: is not a keyword of kinds");
-        expect_words(&out,
-                     "kinds/other.json: /x-ahora/address: must begin with the name of the kind, which is that of its file");
-        expect_words(&out, "kinds/torn.json: ends inside a JSON value");
+        scene_expect_words(&out, "kinds/boat.json: /properties/name/pattern: is not a keyword of kinds");
+        scene_expect_words(
+            &out, "kinds/other.json: /x-ahora/address: must begin with the name of the kind, which is that of its file");
+        scene_expect_words(&out, "kinds/torn.json: ends inside a JSON value");
     }
     bytes_clear(&out);
     assert_int_equal(scene_run(&out, "%s -t --kinds '%s/none'", scene_broker_path(), directory), 1);
-    expect_words(&out, "kinds/none: No such file or directory");
+    scene_expect_words(&out, "kinds/none: No such file or directory");
     bytes_fini(&out);
 }
 
@@ -569,14 +563,14 @@ static void the_command_line_writes_ranges(void **state) {
     char client[512];
     snprintf(client, sizeof client, "AHORA_URL=http://127.0.0.1:%u %s", broker->port, scene_client_path());
     assert_int_equal(scene_run(&out, "%s range set room/h/d 2027-05-01 2027-05-09 '{\"booking_limit\":5}'", client), 0);
-    expect_words(&out, "{\"topic\":\"room/h/d/2027-05-09\",\"seq\":9}");
+    scene_expect_words(&out, "{\"topic\":\"room/h/d/2027-05-09\",\"seq\":9}");
     for (int i = 0; i < 2; i++) {
         assert_int_equal(
             scene_run(&out, "%s range adjust room/h/d 2027-05-01 2027-05-09 --days sat --key k booking_limit=-3", client), 0);
     }
     assert_true(scene_holds(broker, "room/h/d/2027-05-08", "{'booking_limit':2,'availability':'limited'}"));
     assert_int_equal(scene_run(&out, "%s range adjust room/h/d 2027-05-07 2027-05-08 booking_limit=-3", client), 3);
-    expect_words(&out, "refused: out_of_range: room/h/d/2027-05-08: ");
+    scene_expect_words(&out, "refused: out_of_range: room/h/d/2027-05-08: ");
     assert_int_equal(scene_run(&out, "%s range delete room/h/d 2027-05-09 2027-05-10", client), 4);
     assert_int_equal(scene_run(&out, "%s range adjust room/h/d 2027-05-09 2027-05-10 five", client), 1);
     bytes_fini(&out);

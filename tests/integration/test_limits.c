@@ -16,6 +16,15 @@
 
 #include "tests/integration/scene.h"
 
+/* A connection is let in again. */
+static void wait_for_a_place(const struct broker_process *broker) {
+    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
+    while (http_status(broker->port, "/livez") != 200) {
+        assert_true(scene_clock_ms() < deadline_ms);
+        scene_sleep(10);
+    }
+}
+
 static void sessions_beyond_the_limit_are_refused_without_harm_to_others(void **state) {
     scene_configure("LIMITS_CONNECTIONS_MAX", "20");
     struct broker_process *broker = scene_start(state);
@@ -37,11 +46,7 @@ static void sessions_beyond_the_limit_are_refused_without_harm_to_others(void **
     }
     wire_fini(&wires[0]);
     wire_fini(&wires[1]);
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (http_status(broker->port, "/livez") != 200) { /* a place became free */
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
+    wait_for_a_place(broker);
     for (int i = 2; i < open; i++) {
         wire_fini(&wires[i]);
     }
@@ -64,11 +69,7 @@ static void connections_of_one_address_are_limited(void **state) {
         scene_expect_alive(&wires[i]);
         wire_fini(&wires[i]);
     }
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (http_status(broker->port, "/livez") != 200) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
+    wait_for_a_place(broker);
 }
 
 static void loopback_is_not_limited_unless_asked_for(void **state) {
@@ -144,18 +145,6 @@ static long processor_ticks(const struct broker_process *broker) {
 #define DESCRIPTORS 100
 #define CROWD 300
 
-static int count_in_log(const struct broker_process *broker, const char *text) {
-    char line[4096];
-    int count = 0;
-    FILE *file = fopen(broker->log, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        count += strstr(line, text) != NULL;
-    }
-    fclose(file);
-    return count;
-}
-
 /* The broker may have at most DESCRIPTORS open files: far fewer than the crowd that comes. */
 static void check_without_descriptors(struct broker_process *broker) {
     struct wire wire;
@@ -174,13 +163,9 @@ static void check_without_descriptors(struct broker_process *broker) {
     for (int i = 0; i < CROWD; i++) {
         close(fds[i]);
     }
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (http_status(broker->port, "/livez") != 200) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
-    assert_in_range(count_in_log(broker, "accept-failed"), 0, 4); /* once in ten seconds, not for each that came */
-    assert_in_range(count_in_log(broker, "connection-refused"), 0, 4);
+    wait_for_a_place(broker);
+    assert_in_range(scene_log_count(broker, "accept-failed"), 0, 4); /* once in ten seconds, not for each that came */
+    assert_in_range(scene_log_count(broker, "connection-refused"), 0, 4);
     wire_fini(&wire);
 }
 
@@ -250,8 +235,7 @@ static void a_flood_from_one_who_reads_nothing_is_held_back(void **state) {
     FOR_BOTH(codec) {
         for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
             struct wire wire;
-            assert_true(wire_open_with(&wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
-            json_decref(scene_ask(&wire, "{'op':'hello'}"));
+            scene_open_slow(&wire, broker, codec);
             uint64_t offered = flood(&wire, floods[i], 200 << 20);
             assert_true(offered < 200 << 20);
             scene_expect_alive(&other);
@@ -307,11 +291,7 @@ static void half_messages_are_bounded_in_sum(void **state) {
         send_half_message(&gone, 60000);
         wire_cut(&gone);
         wire_fini(&gone);
-        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-        while (scene_metric(broker, "ahora_websockets") > 2) { /* wires 1 and 2 */
-            assert_true(scene_clock_ms() < deadline_ms);
-            scene_sleep(5);
-        }
+        scene_wait_at_most(broker, "ahora_websockets", 2); /* wires 1 and 2 */
     }
     for (int i = 0; i < 3; i++) {
         wire_fini(&wires[i]);
@@ -325,13 +305,8 @@ static void one_that_takes_nothing_for_long_keeps_its_session(void **state) {
     struct wire other;
     struct wire wire;
     scene_open(&other, broker, CODEC_JSON);
-    char text[30001] = "";
-    memset(text, 'x', sizeof text - 1);
-    for (int i = 0; i < 400; i++) {
-        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
-    }
-    assert_true(wire_open_with(&wire, broker->port, CODEC_JSON, &(struct wire_options){.receive_bytes = 4096}));
-    json_decref(scene_ask(&wire, "{'op':'hello'}"));
+    scene_apply_much(&other);
+    scene_open_slow(&wire, broker, CODEC_JSON);
     scene_say(&wire, "{'op':'sub','id':1,'match':'order/*'}");
     scene_sleep(4000);
     scene_expect_alive(&other); /* idle, but there */
@@ -393,11 +368,7 @@ static void half_requests_hold_up_nobody(void **state) {
             fds[j] = http_connect(broker->port, 0);
             assert_int_equal(send(fds[j], beginnings[i], strlen(beginnings[i]), MSG_NOSIGNAL), strlen(beginnings[i]));
         }
-        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-        while (scene_metric(broker, "ahora_http_requests_total") < before + HALVES) {
-            assert_true(scene_clock_ms() < deadline_ms);
-            scene_sleep(20);
-        }
+        scene_wait_at_least(broker, "ahora_http_requests_total", before + HALVES);
         struct http_response response;
         scene_http(broker, "PUT", "/v1/topics/order/2", NULL, "{\"status\":\"new\"}", &response);
         assert_in_range(response.status, 200, 201);
@@ -409,33 +380,20 @@ static void half_requests_hold_up_nobody(void **state) {
     assert_int_equal((int)scene_metric(broker, "ahora_http_bodies_refused_total"), HALVES - 4); /* streams, by streams */
 }
 
-static void wait_for_metric(const struct broker_process *broker, const char *name, double value) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) < value) {
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(20);
-    }
-}
-
 /* It is to be closed, but its socket takes nothing, not even our Close. */
 static void one_who_is_closed_and_reads_nothing_is_cut(void **state) {
     scene_configure("WEBSOCKET_CLOSE_MS", "200");
     struct broker_process *broker = scene_start(state);
     struct wire other;
     scene_open(&other, broker, CODEC_JSON);
-    char text[30001] = "";
-    memset(text, 'x', sizeof text - 1);
-    for (int i = 0; i < 400; i++) {
-        scene_apply(&other, "{'op':'set','topic':'order/%d','data':{'text':'%s'}}", i, text);
-    }
+    scene_apply_much(&other);
     FOR_BOTH(codec) {
         double cut = scene_metric(broker, "ahora_timeouts_close_total");
         double choked = scene_metric(broker, "ahora_session_choked_total");
         struct wire wire;
-        assert_true(wire_open_with(&wire, broker->port, codec, &(struct wire_options){.receive_bytes = 4096}));
-        json_decref(scene_ask(&wire, "{'op':'hello'}"));
+        scene_open_slow(&wire, broker, codec);
         scene_say(&wire, "{'op':'sub','id':1,'match':'order/*'}");
-        wait_for_metric(broker, "ahora_session_choked_total", choked + 1);
+        scene_wait_at_least(broker, "ahora_session_choked_total", choked + 1);
         scene_sleep(1000); /* not being read is no reason to be cut */
         assert_int_equal((int)scene_metric(broker, "ahora_websockets"), 2);
         const struct wire_frame wrong = {.opcode = codec == CODEC_JSON ? WIRE_BINARY : WIRE_TEXT,
@@ -444,12 +402,8 @@ static void one_who_is_closed_and_reads_nothing_is_cut(void **state) {
                                          .payload = "{}",
                                          .payload_bytes = 2};
         wire_send_frame(&wire, &wrong);
-        wait_for_metric(broker, "ahora_timeouts_close_total", cut + 1);
-        int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-        while (scene_metric(broker, "ahora_websockets") > 1) {
-            assert_true(scene_clock_ms() < deadline_ms);
-            scene_sleep(20);
-        }
+        scene_wait_at_least(broker, "ahora_timeouts_close_total", cut + 1);
+        scene_wait_at_most(broker, "ahora_websockets", 1);
         wire_fini(&wire);
     }
     wire_fini(&other);

@@ -370,9 +370,7 @@ static void a_message_may_come_in_fragments_with_pings_between(void **state) {
         struct wire wire;
         scene_open(&wire, broker, codec);
         struct bytes payload = {0};
-        json_t *ping = scene_json("{'op':'ping','id':31}");
-        codec_encode(codec, ping, &payload);
-        json_decref(ping);
+        scene_payload(&payload, codec, "{'op':'ping','id':31}");
         size_t size = bytes_size(&payload);
         for (size_t i = 0; i < size; i++) {
             uint8_t opcode = i > 0 ? WIRE_CONTINUATION : codec == CODEC_JSON ? WIRE_TEXT : WIRE_BINARY;
@@ -435,9 +433,7 @@ static void a_frame_without_mask_is_closed_1002(void **state) {
         struct wire wire;
         scene_open(&wire, broker, codec);
         struct bytes payload = {0};
-        json_t *ping = scene_json("{'op':'ping','id':3}");
-        codec_encode(codec, ping, &payload);
-        json_decref(ping);
+        scene_payload(&payload, codec, "{'op':'ping','id':3}");
         uint8_t opcode = codec == CODEC_JSON ? WIRE_TEXT : WIRE_BINARY;
         scene_say(&wire, "{'op':'ping','id':2}");
         assert_true(

@@ -49,10 +49,18 @@ static void start_reader(struct reader *reader, const struct broker_process *bro
     }
 }
 
-static void end_reader(struct reader *reader) {
-    int status;
-    kill(reader->pid, SIGKILL);
-    waitpid(reader->pid, &status, 0);
+static void start_readers(struct reader readers[CLIENTS], const struct broker_process *broker) {
+    for (int i = 0; i < CLIENTS; i++) {
+        start_reader(&readers[i], broker, i);
+    }
+}
+
+static void end_readers(struct reader readers[CLIENTS]) {
+    for (int i = 0; i < CLIENTS; i++) {
+        int status;
+        kill(readers[i].pid, SIGKILL);
+        waitpid(readers[i].pid, &status, 0);
+    }
 }
 
 /* What it was last told of each topic, from its output. */
@@ -171,9 +179,7 @@ static void after_a_kill_all_come_back_and_are_right(void **state) {
     struct reader readers[CLIENTS];
     int64_t wanted[TOPICS];
     change_all(broker, wanted, 0);
-    for (int i = 0; i < CLIENTS; i++) {
-        start_reader(&readers[i], broker, i);
-    }
+    start_readers(readers, broker);
     wait_for_all(readers, wanted);
     for (int round = 1; round <= 2; round++) {
         struct crowd crowd;
@@ -189,9 +195,7 @@ static void after_a_kill_all_come_back_and_are_right(void **state) {
         assert_true(scene_metric(broker, "ahora_handshakes_refused_total") >= sent_away);
         crowd_goes(&crowd);
     }
-    for (int i = 0; i < CLIENTS; i++) {
-        end_reader(&readers[i]);
-    }
+    end_readers(readers);
 }
 
 static void a_rolling_restart_under_load_needs_no_hand(void **state) {
@@ -200,9 +204,7 @@ static void a_rolling_restart_under_load_needs_no_hand(void **state) {
     struct reader readers[CLIENTS];
     int64_t wanted[TOPICS];
     change_all(broker, wanted, 0);
-    for (int i = 0; i < CLIENTS; i++) {
-        start_reader(&readers[i], broker, i);
-    }
+    start_readers(readers, broker);
     wait_for_all(readers, wanted);
     for (int round = 1; round <= 3; round++) {
         struct http_response response;
@@ -218,9 +220,7 @@ static void a_rolling_restart_under_load_needs_no_hand(void **state) {
         change_all(broker, wanted, 2 * round + 1);
         wait_for_all(readers, wanted);
     }
-    for (int i = 0; i < CLIENTS; i++) {
-        end_reader(&readers[i]);
-    }
+    end_readers(readers);
 }
 
 int main(void) {

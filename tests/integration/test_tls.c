@@ -34,16 +34,6 @@ static void expect_openssl(const struct broker_process *broker, const char *opti
     bytes_fini(&out);
 }
 
-static void wait_metric(const struct broker_process *broker, const char *name, double least) {
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, name) < least) {
-        if (scene_clock_ms() > deadline_ms) {
-            fail_msg("%s is %.0f, not %.0f", name, scene_metric(broker, name), least);
-        }
-        scene_sleep(10);
-    }
-}
-
 /* Until the peer closes, cleanly or not; true if it did. */
 static bool is_closed_by_peer(int fd) {
     char block[4096];
@@ -157,7 +147,7 @@ static void garbage_ends_the_connection_and_nothing_else(void **state) {
         assert_true(is_closed_by_peer(fd));
         close(fd);
     }
-    wait_metric(broker, "ahora_tls_handshakes_failed_total", (double)count);
+    scene_wait_at_least(broker, "ahora_tls_handshakes_failed_total", (double)count);
     assert_int_equal(http_status(broker->port, "/readyz"), 200);
 }
 
@@ -177,7 +167,7 @@ static void a_byte_now_and_then_does_not_extend_the_handshake(void **state) {
     }
     assert_true(is_closed_by_peer(fd));
     close(fd);
-    wait_metric(broker, "ahora_timeouts_handshake_total", 1);
+    scene_wait_at_least(broker, "ahora_timeouts_handshake_total", 1);
 }
 
 static void who_says_nothing_is_let_go(void **state) {
@@ -186,7 +176,7 @@ static void who_says_nothing_is_let_go(void **state) {
     int fd = http_connect(broker->secure_port, 0);
     assert_true(is_closed_by_peer(fd));
     close(fd);
-    wait_metric(broker, "ahora_timeouts_handshake_total", 1);
+    scene_wait_at_least(broker, "ahora_timeouts_handshake_total", 1);
 }
 
 #define HALVES 500
@@ -212,7 +202,7 @@ static void half_handshakes_hold_up_nobody_for_long(void **state) {
     for (int64_t until_ms = scene_clock_ms() + PATIENCE_MS; http_status(broker->port, "/readyz") != 200;) {
         assert_true(scene_clock_ms() < until_ms);
     }
-    wait_metric(broker, "ahora_timeouts_handshake_total", HALVES);
+    scene_wait_at_least(broker, "ahora_timeouts_handshake_total", HALVES);
     scene_expect_alive(&wire);
     wire_fini(&wire);
     for (size_t i = 0; i < HALVES; i++) {
@@ -233,7 +223,7 @@ static void who_is_silent_gives_its_slot_to_who_waits(void **state) {
     for (int64_t until_ms = scene_clock_ms() + PATIENCE_MS; http_status(broker->port, "/readyz") != 200;) {
         assert_true(scene_clock_ms() < until_ms);
     }
-    wait_metric(broker, "ahora_timeouts_handshake_total", 1);
+    scene_wait_at_least(broker, "ahora_timeouts_handshake_total", 1);
     for (size_t i = 0; i < 48; i++) {
         close(fds[i]);
     }
@@ -250,11 +240,7 @@ static void a_handshake_that_goes_away_half_way_is_forgotten(void **state) {
         }
         close(fd);
     }
-    int64_t deadline_ms = scene_clock_ms() + PATIENCE_MS;
-    while (scene_metric(broker, "ahora_connections") > 1) { /* the one that asks */
-        assert_true(scene_clock_ms() < deadline_ms);
-        scene_sleep(10);
-    }
+    scene_wait_at_most(broker, "ahora_connections", 1); /* the one that asks */
 }
 
 /* ---- the certificate ---- */
@@ -301,8 +287,8 @@ static void what_does_not_load_changes_nothing(void **state) {
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(scene_run(&out, "cd '%s' && %s", broker->directory, harms[i]), 0);
         kill(broker->pid, SIGHUP);
-        wait_metric(broker, "ahora_tls_reloads_refused_total",
-                    (double)i + 1); /* asked for through the tunnel: new handshakes work */
+        scene_wait_at_least(broker, "ahora_tls_reloads_refused_total",
+                            (double)i + 1); /* asked for through the tunnel: new handshakes work */
     }
     assert_true(scene_log_has(broker, "certificate-refused"));
     scene_expect_alive(&wire);

@@ -234,7 +234,7 @@ bool line_take(struct client *client, struct span piece);
 /* Reads up to so many bytes and checks every whole message. */
 void line_read(struct client *client, size_t bytes);
 
-/* ---- check.c ---- */
+/* ---- check_answer.c, check_complete.c, check_ask.c ---- */
 
 void check_reply(struct client *client, const struct reply *reply, const struct tide *tide);
 void check_token(struct client *client, const struct token *token, const struct tide *tide); /* an SSE id */

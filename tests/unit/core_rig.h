@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/hear.h"
 #include "tests/unit/loose_kinds.h"
 
 #define NOW INT64_C(1795000000000)
@@ -81,18 +82,8 @@ static inline int rig_tear_down(void **state) {
 /* What the session's socket takes, one message a line, without the frames around it. */
 static inline void listen(struct rig *rig, struct session *session) {
     struct buffer *ear = session_owner(session);
-    struct span piece;
-    while (session_pull(rig->core, session, &piece)) {
-        while (piece.bytes > 0) {
-            assert_int_equal(piece.data[0], 0x81);
-            size_t header = piece.data[1] < 126 ? 2 : 4;
-            size_t payload = header == 2 ? piece.data[1] : (size_t)(piece.data[2] << 8 | piece.data[3]);
-            assert_true(piece.data[1] < 127 && header + payload <= piece.bytes);
-            buffer_put(ear, piece.data + header, payload);
-            buffer_put_byte(ear, '\n');
-            piece = span_of(piece.data + header + payload, piece.bytes - header - payload);
-        }
-    }
+    const char *lines = hear_lines(rig->core, session);
+    buffer_put(ear, lines, strlen(lines));
 }
 
 static inline void turn(struct rig *rig) {

@@ -306,6 +306,14 @@ static void runs_that_do_not_count_reach_no_goal(void **state) {
     cells_fini(&cells);
 }
 
+static void an_entry_is_shown_with_all_its_goals(void **state) {
+    (void)state;
+    char words[GOAL_WORDS_MAX];
+    assert_string_equal(goals_words("peers-a-fanout", words), "ahead of Bun; stretch: 0.9 of raw");
+    assert_string_equal(goals_words("e-idle", words), "at most 1.8 KB for a connection");
+    assert_string_equal(goals_words("churn", words), "");
+}
+
 /* Each goal names entries there are, and of sweeps points there are. */
 static bool has_point(const struct entry *entry, double x) {
     for (size_t i = 0; i < POINTS_MAX && entry->points[i].options != NULL; i++) {
@@ -459,6 +467,7 @@ int main(void) {
         IN_A_FOLDER(every_form_of_the_report_says_that_the_load_was_full),
         cmocka_unit_test(goals_are_met_missed_or_not_known),
         IN_A_FOLDER(runs_that_do_not_count_reach_no_goal),
+        cmocka_unit_test(an_entry_is_shown_with_all_its_goals),
         cmocka_unit_test(goals_ask_for_what_plans_measure),
         IN_A_FOLDER(plots_of_any_numbers_are_finite),
         cmocka_unit_test(entries_of_all_plans_can_be_run),

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/hear.h"
 #include "tests/unit/loose_kinds.h"
 
 #define NOW INT64_C(1795000000000)
@@ -119,25 +120,6 @@ static void settle(struct rig *rig, size_t index) {
 
 /* ---- sessions ---- */
 
-static const char *hear(struct core *core, struct session *session) {
-    static char text[65536];
-    size_t bytes = 0;
-    struct span piece;
-    while (session_pull(core, session, &piece)) {
-        while (piece.bytes > 0) {
-            size_t header = piece.data[1] < 126 ? 2 : 4;
-            size_t payload = header == 2 ? piece.data[1] : (size_t)(piece.data[2] << 8 | piece.data[3]);
-            assert_true(piece.data[1] < 127 && header + payload <= piece.bytes && bytes + payload + 2 < sizeof text);
-            memcpy(text + bytes, piece.data + header, payload);
-            bytes += payload;
-            text[bytes++] = '\n';
-            piece = span_of(piece.data + header + payload, piece.bytes - header - payload);
-        }
-    }
-    text[bytes] = '\0';
-    return text;
-}
-
 static void say(struct core *core, struct session *session, const char *line) {
     session_receive(core, session, span_of_text(line));
 }
@@ -146,7 +128,7 @@ static struct session *greet(struct core *core) {
     struct session *session = session_open(core, ENCODING_JSON, "p", NULL);
     assert_non_null(session);
     say(core, session, "{\"op\":\"hello\"}");
-    assert_non_null(strstr(hear(core, session), "\"op\":\"welcome\""));
+    assert_non_null(strstr(hear_lines(core, session), "\"op\":\"welcome\""));
     return session;
 }
 
@@ -197,7 +179,7 @@ static void a_follower_shows_its_own_sessions_what_the_ledger_changed(void **sta
     change(rig, SET("stock/1/a", "{\"n\":1}"));
     settle(rig, 0);
     say(core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"stock/1/*\"}");
-    assert_string_equal(hear(core, session),
+    assert_string_equal(hear_lines(core, session),
                         "{\"op\":\"subscribed\",\"id\":1,\"resumed\":false}\n"
                         "{\"op\":\"set\",\"seq\":1,\"topic\":\"stock/1/a\",\"ref\":1,\"at\":7,\"data\":{\"n\":1}}\n"
                         "{\"op\":\"live\",\"id\":1,\"seq\":1}\n");
@@ -205,7 +187,7 @@ static void a_follower_shows_its_own_sessions_what_the_ledger_changed(void **sta
     change(rig, SET("stock/1/b", "{\"n\":3}"));
     change(rig, "{\"op\":\"delete\",\"topic\":\"stock/1/b\"}");
     settle(rig, 0);
-    const char *heard = hear(core, session);
+    const char *heard = hear_lines(core, session);
     assert_non_null(strstr(heard, "{\"op\":\"patch\",\"seq\":2,\"ref\":1,\"at\":8,\"data\":{\"n\":2}}"));
     assert_non_null(strstr(heard, "\"why\":\"deleted\""));
 }
@@ -215,14 +197,14 @@ static void several_batches_are_shown_in_one_turn(void **state) {
     struct core *core = rig->followers[0].core;
     struct session *session = greet(core);
     say(core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\"}");
-    (void)hear(core, session);
+    (void)hear_lines(core, session);
     for (int i = 0; i < 5; i++) {
         change(rig, SET("stock/1/a", "{\"n\":1}"));
         turn_first(rig);
     }
     assert_int_equal(rig->followers[0].away_count, 5);
     show(rig, 0);
-    assert_non_null(strstr(hear(core, session), "\"seq\":5"));
+    assert_non_null(strstr(hear_lines(core, session), "\"seq\":5"));
     assert_true(core_has_batches_away(rig->first));
     give_back(rig, 0);
     assert_true(core_has_batches_away(rig->first));
@@ -248,10 +230,10 @@ static void what_a_follower_still_shows_outlives_its_replacement(void **state) {
     }
     struct session *session = greet(core);
     say(core, session, "{\"op\":\"get\",\"id\":1,\"match\":\"**\"}");
-    assert_non_null(strstr(hear(core, session), "\"data\":{\"n\":1}"));
+    assert_non_null(strstr(hear_lines(core, session), "\"data\":{\"n\":1}"));
     settle(rig, 0);
     say(core, session, "{\"op\":\"get\",\"id\":2,\"match\":\"**\"}");
-    assert_non_null(strstr(hear(core, session), "\"items\":[]"));
+    assert_non_null(strstr(hear_lines(core, session), "\"items\":[]"));
 }
 
 static void a_token_of_one_core_resumes_at_another(void **state) {
@@ -263,7 +245,7 @@ static void a_token_of_one_core_resumes_at_another(void **state) {
     settle(rig, 0);
     struct session *session = greet(rig->followers[1].core);
     say(rig->followers[1].core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\",\"since\":\"e1-2\"}");
-    const char *heard = hear(rig->followers[1].core, session);
+    const char *heard = hear_lines(rig->followers[1].core, session);
     assert_non_null(strstr(heard, "\"resumed\":true"));
     assert_non_null(strstr(heard, "\"op\":\"remove\",\"seq\":3,\"topic\":\"stock/1/a\""));
     assert_null(strstr(heard, "stock/1/b"));
@@ -279,11 +261,11 @@ static void an_answer_waits_for_no_follower(void **state) {
         "{\"op\":\"pub\",\"id\":5,\"ack\":\"applied\",\"changes\":[" SET(
             "stock/1/a", "{\"n\":1}") "]}\n"
                                       "{\"op\":\"pub\",\"id\":6,\"changes\":[{\"op\":\"delete\",\"topic\":\"stock/9/z\"}]}");
-    assert_string_equal(hear(core, session), "");
+    assert_string_equal(hear_lines(core, session), "");
     carry_mail_up(rig, 0);
     turn_first(rig);
     carry_mail_down(rig, 0);
-    const char *heard = hear(core, session);
+    const char *heard = hear_lines(core, session);
     assert_non_null(strstr(heard, "{\"op\":\"published\",\"id\":5,\"results\":[{\"seq\":1}]}"));
     assert_non_null(strstr(heard, "\"code\":\"not_found\""));
 }
@@ -298,11 +280,11 @@ static void a_token_that_another_core_gave_first_waits_for_its_turn(void **state
     turn_first(rig);
     core_follow(core, rig->followers[0].away[0]);
     say(core, session, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\",\"since\":\"e1-2\"}");
-    assert_string_equal(hear(core, session), "");
+    assert_string_equal(hear_lines(core, session), "");
     core_turn_stored(core);
     core_tick(core);
-    assert_string_equal(hear(core, session), "{\"op\":\"subscribed\",\"id\":1,\"resumed\":true}\n"
-                                             "{\"op\":\"live\",\"id\":1,\"seq\":2}\n");
+    assert_string_equal(hear_lines(core, session), "{\"op\":\"subscribed\",\"id\":1,\"resumed\":true}\n"
+                                                   "{\"op\":\"live\",\"id\":1,\"seq\":2}\n");
 }
 
 static void who_publishes_reads_what_it_published(void **state) {
@@ -313,10 +295,10 @@ static void who_publishes_reads_what_it_published(void **state) {
         "{\"op\":\"pub\",\"id\":5,\"ack\":\"none\",\"changes\":[" SET(
             "stock/1/a", "{\"n\":1}") "]}\n"
                                       "{\"op\":\"get\",\"id\":6,\"match\":\"stock/1/*\"}\n{\"op\":\"ping\",\"id\":7}");
-    assert_string_equal(hear(core, session), "");
+    assert_string_equal(hear_lines(core, session), "");
     assert_false(session_wants_read(session));
     settle(rig, 0);
-    const char *heard = hear(core, session);
+    const char *heard = hear_lines(core, session);
     assert_non_null(strstr(heard, "\"items\":[{\"topic\":\"stock/1/a\",\"seq\":1"));
     assert_non_null(strstr(heard, "\"op\":\"pong\""));
     assert_null(strstr(heard, "published"));
@@ -433,7 +415,7 @@ static struct session *greet_source(struct rig *rig, size_t index, const char *h
     struct session *session = session_open(core, ENCODING_JSON, "p", NULL);
     assert_non_null(session);
     say(core, session, hello);
-    assert_string_equal(hear(core, session), ""); /* the ledger is asked first */
+    assert_string_equal(hear_lines(core, session), ""); /* the ledger is asked first */
     settle(rig, index);
     return session;
 }
@@ -442,21 +424,21 @@ static void a_source_at_a_follower_is_lost_like_any(void **state) {
     struct rig *rig = *state;
     struct core *core = rig->followers[0].core;
     struct session *source = greet_source(rig, 0, "{\"op\":\"hello\",\"source\":\"van-7\",\"grace_ms\":0}");
-    assert_non_null(strstr(hear(core, source), "\"op\":\"welcome\""));
+    assert_non_null(strstr(hear_lines(core, source), "\"op\":\"welcome\""));
     struct session *reader = greet(rig->followers[1].core);
     say(rig->followers[1].core, reader, "{\"op\":\"sub\",\"id\":1,\"match\":\"**\"}");
     say(core, source, "{\"op\":\"pub\",\"id\":1,\"changes\":[" SET("stock/a", "{}") "]}");
     settle(rig, 0);
     pass(rig, 1000);
     settle(rig, 0);
-    assert_null(strstr(hear(rig->followers[1].core, reader), "stale"));
+    assert_null(strstr(hear_lines(rig->followers[1].core, reader), "stale"));
     say(core, source, "{\"op\":\"pub\",\"id\":2,\"changes\":[" SET("stock/b", "{}") "]}");
     session_close(core, source); /* what it published before still is its own */
     settle(rig, 0);
-    (void)hear(rig->followers[1].core, reader);
+    (void)hear_lines(rig->followers[1].core, reader);
     pass(rig, 1);
     settle(rig, 0);
-    const char *told = hear(rig->followers[1].core, reader);
+    const char *told = hear_lines(rig->followers[1].core, reader);
     assert_non_null(strstr(told, "\"ref\":1,\"at\":7,\"stale\":true}"));
     assert_non_null(strstr(told, "\"ref\":2,\"at\":7,\"stale\":true}"));
     assert_int_equal(core_metrics(rig->first)->sources, 0);
@@ -484,7 +466,7 @@ static void the_ledger_alone_says_how_many_sources_there_may_be(void **state) {
         char hello[64];
         (void)snprintf(hello, sizeof hello, "{\"op\":\"hello\",\"source\":\"s%d\"}", i);
         struct session *session = greet_source(rig, 0, hello);
-        const char *told = hear(core, session);
+        const char *told = hear_lines(core, session);
         if (i < 2) {
             assert_non_null(strstr(told, "welcome"));
         } else {
@@ -505,16 +487,16 @@ static void demand_of_all_cores_is_told_at_each(void **state) {
     settle(rig, 0);
     struct session *producer = greet(core);
     say(core, producer, "{\"op\":\"sub\",\"id\":1,\"match\":\"$demand/**\"}");
-    assert_string_equal(hear(core, producer), "");
+    assert_string_equal(hear_lines(core, producer), "");
     settle(rig, 0);
-    const char *told = hear(core, producer);
+    const char *told = hear_lines(core, producer);
     const char *document = strstr(told, "\"data\":{\"subscribers\":2,\"every_ms\":300,");
     assert_true(document != NULL && strstr(document, "\"op\":\"live\"") != NULL); /* before it is live */
     session_close(rig->first, there);
     settle(rig, 0);
     pass(rig, 2000);
     settle(rig, 0);
-    assert_non_null(strstr(hear(core, producer), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
+    assert_non_null(strstr(hear_lines(core, producer), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
     pass(rig, 60000);
     settle(rig, 0);
     assert_int_equal(core_metrics(rig->first)->demand_awake, 1);
@@ -527,7 +509,7 @@ static void demand_of_all_cores_is_told_at_each(void **state) {
     assert_int_equal(core_metrics(rig->first)->demand_awake, 0);
     say(core, here, "{\"op\":\"get\",\"id\":2,\"match\":\"$demand/**\"}");
     settle(rig, 0);
-    assert_non_null(strstr(hear(core, here), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
+    assert_non_null(strstr(hear_lines(core, here), "\"data\":{\"subscribers\":1,\"every_ms\":500,"));
 }
 
 int main(void) {

@@ -19,55 +19,7 @@
 #include <string.h>
 
 #include "tests/sim/dice.h"
-#include "tests/unit/loose_kinds.h"
-
-#define NOW INT64_C(1795000000000)
-
-struct rig {
-    struct limits limits;
-    struct kinds *kinds;
-    struct core *core;
-    int64_t mono_ms;
-};
-
-static void start(struct rig *rig) {
-    const struct core_options options = {
-        .limits = rig->limits, .kinds = rig->kinds, .epoch = "e1", .server = "ahora/test", .seed = 1};
-    rig->core = core_create(&options);
-    assert_non_null(rig->core);
-    assert_int_equal(core_loaded(rig->core, "e1", 0), RESULT_OK);
-    core_set_time(rig->core, NOW, 0);
-    core_set_room(rig->core, SIZE_MAX);
-}
-
-static int set_up(void **state) {
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig->kinds = loose_kinds();
-    limits_default(&rig->limits);
-    start(rig);
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct rig *rig = *state;
-    core_destroy(rig->core);
-    kinds_destroy(rig->kinds);
-    free(rig);
-    return 0;
-}
-
-static void restart(struct rig *rig) {
-    core_destroy(rig->core);
-    start(rig);
-}
-
-static void turn(struct rig *rig) {
-    int64_t first = 0;
-    int64_t last = 0;
-    (void)core_turn(rig->core, &first, &last);
-    core_turn_stored(rig->core);
-}
+#include "tests/unit/bare_rig.h"
 
 /* Single quotes stand for double ones. */
 static void say(struct rig *rig, struct session *session, const char *line) {
@@ -80,27 +32,13 @@ static void say(struct rig *rig, struct session *session, const char *line) {
     session_receive(rig->core, session, span_of(text, bytes));
 }
 
-/* What is said in the turn, one message a line, without frames; double quotes as single ones. */
+/* What is said in the turn; double quotes as single ones. */
 static char *hear(struct rig *rig, struct session *session) {
-    static char text[65536];
-    size_t bytes = 0;
-    struct span piece;
     turn(rig);
-    while (session_pull(rig->core, session, &piece)) {
-        while (piece.bytes > 0) {
-            size_t header = piece.data[1] < 126 ? 2 : 4;
-            size_t payload = header == 2 ? piece.data[1] : (size_t)(piece.data[2] << 8 | piece.data[3]);
-            assert_true(payload > 0 && header + payload <= piece.bytes && bytes + payload + 2 < sizeof text);
-            memcpy(text + bytes, piece.data + header, payload);
-            bytes += payload;
-            text[bytes++] = '\n';
-            piece = span_of(piece.data + header + payload, piece.bytes - header - payload);
-        }
+    char *text = hear_lines(rig->core, session);
+    for (char *quote = text; (quote = strchr(quote, '"')) != NULL;) {
+        *quote = '\'';
     }
-    for (size_t i = 0; i < bytes; i++) {
-        text[i] = text[i] == '"' ? '\'' : text[i];
-    }
-    text[bytes] = '\0';
     return text;
 }
 

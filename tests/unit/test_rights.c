@@ -4,6 +4,7 @@
  */
 
 /* What rights are made of, and what they cover: held against every topic there can be of a small alphabet. */
+#include "broker/core/grant.h"
 #include "broker/core/rights.h"
 
 #include <setjmp.h>
@@ -152,7 +153,7 @@ static void test_containment_is_that_of_the_topics_selected(void **state) {
         /* Of what begins with "$demand" the universe holds one length only: there the brute force is too generous. */
         const bool own = name_is_own(&asked);
         const bool expected = selects_all(&universe, &granted, &asked);
-        const bool answer = rights_contain(&granted, &asked);
+        const bool answer = grant_contains(&granted, &asked);
         if (own ? answer && !expected : answer != expected) {
             fail_msg("granted %s, asked %s: %d", granted_text, asked_text, answer);
         }
@@ -192,7 +193,7 @@ static void test_containment_by_hand(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct name granted = pattern_of(rows[i].granted);
         const struct name asked = pattern_of(rows[i].asked);
-        if (rights_contain(&granted, &asked) != rows[i].contained) {
+        if (grant_contains(&granted, &asked) != rows[i].contained) {
             fail_msg("%s in %s", rows[i].asked, rows[i].granted);
         }
     }

@@ -382,3 +382,57 @@ test("what a former line still brings is ignored, and a token that comes when no
   await settle();
   assert.equal(late.env.lines.length, 0);
 });
+
+test("a beat of a millisecond is not taken at its word", async () => {
+  const { env, client, connect } = scene();
+  await connect({ beat_ms: 1 });
+  env.pass(150);
+  assert.equal(client.connection.state, "connected");
+  env.pass(51);
+  assert.equal(client.connection.reason?.code, "silent");
+});
+
+test("what was said before a welcome is not why the line is lost after it", async () => {
+  const { env, client } = scene();
+  client.connect();
+  env.line.open();
+  env.line.say({ op: "error", code: "draining", detail: "x" }, { ...WELCOME, now: env.now() });
+  env.line.events.close(1006, "");
+  assert.equal(client.connection.reason?.code, "disconnected");
+});
+
+test("who disconnects in the middle of a frame is told nothing more of it", async () => {
+  const { env, client, connect, follow, live } = scene();
+  await connect();
+  const { sub, told } = follow("stock/1/*");
+  live();
+  sub.on("update", () => client.disconnect());
+  env.line.say(set("stock/1/a", 1, 6, { n: 1 }), set("stock/1/b", 2, 7, { n: 1 }));
+  assert.deepEqual([...sub.snapshot.keys()], ["stock/1/a"]);
+  assert.ok(!told.includes("stock/1/b@7"));
+  assert.equal(client.connection.reason?.code, "closed");
+});
+
+test("who disconnects when it hears of connected asks for nothing", async () => {
+  const { env, client, connect, follow } = scene();
+  follow("stock/1/*");
+  client.on("state", ({ state }) => state === "connected" && client.disconnect());
+  await connect();
+  assert.deepEqual(env.line.all("sub"), []);
+});
+
+test("a wait of years is one of ten minutes", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.pass(6_000);
+  env.line.say({ op: "bye", retry_ms: 1e12 });
+  env.line.events.close(1001, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 600_000);
+});
+
+test("a broker whose clock was set back is believed", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.line.say({ op: "beat", seq: 5, now: env.now() - 60_000 });
+  assert.equal(client.now(), env.now() - 60_000);
+});

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AhoraError, createClient } from "../src/index.js";
-import { FakeEnvironment } from "./support/fake.js";
+import { FakeEnvironment, settle } from "./support/fake.js";
 import { patch, scene, set, WELCOME } from "./support/scene.js";
 
 test("nothing is opened before something is wanted", () => {
@@ -324,4 +324,115 @@ test("close ends everything, leaves no timer, and says so to who comes later", a
   assert.throws(() => client.subscribe("stock/1/*"), { code: "closed" });
   await assert.rejects(client.get("stock/1/*"), { code: "closed" });
   client.close();
+});
+
+test("who disconnects when it hears of connecting is obeyed", () => {
+  const { env, client } = scene();
+  client.on("state", ({ state }) => state === "connecting" && client.disconnect());
+  client.connect();
+  env.pass(60_000);
+  assert.equal(env.lines.length, 0);
+  assert.equal(client.connection.state, "disconnected");
+  assert.equal(client.connection.final, true);
+});
+
+test("connect begins anew: attempts and waits are counted from there", () => {
+  const { env, client } = scene();
+  client.connect();
+  for (let i = 0; i < 4; i++) {
+    env.line.events.close(1006, "");
+    env.pass((client.connection.retryAt ?? 0) - env.now());
+  }
+  assert.equal(client.connection.attempt, 5);
+  client.disconnect();
+  client.connect();
+  assert.equal(client.connection.attempt, 1);
+  env.line.events.close(1006, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 250);
+});
+
+test("a wait that is no number costs the line, and is not waited for", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.line.say({ op: "error", code: "overloaded", retry_ms: "soon" });
+  assert.equal(client.connection.reason?.code, "bad_frame");
+  env.pass(501);
+  assert.equal(env.lines.length, 2);
+});
+
+test("what a former line still brings is ignored, and a token that comes when nobody connects any more", async () => {
+  const { env, client, connect, greet } = scene();
+  await connect();
+  const former = env.line;
+  client.disconnect();
+  client.connect();
+  former.open();
+  former.events.frame('{"op":"nonsense"}');
+  former.events.close(1006, "");
+  assert.equal(client.connection.state, "connecting");
+  assert.deepEqual(env.line.sent, []);
+  greet();
+  assert.equal(client.connection.state, "connected");
+
+  let give = (_: string) => {};
+  const late = scene({ getToken: () => new Promise<string>((resolve) => (give = resolve)) });
+  late.client.connect();
+  late.client.disconnect();
+  give("t");
+  await settle();
+  assert.equal(late.env.lines.length, 0);
+});
+
+test("a beat of a millisecond is not taken at its word", async () => {
+  const { env, client, connect } = scene();
+  await connect({ beat_ms: 1 });
+  env.pass(150);
+  assert.equal(client.connection.state, "connected");
+  env.pass(51);
+  assert.equal(client.connection.reason?.code, "silent");
+});
+
+test("what was said before a welcome is not why the line is lost after it", async () => {
+  const { env, client } = scene();
+  client.connect();
+  env.line.open();
+  env.line.say({ op: "error", code: "draining", detail: "x" }, { ...WELCOME, now: env.now() });
+  env.line.events.close(1006, "");
+  assert.equal(client.connection.reason?.code, "disconnected");
+});
+
+test("who disconnects in the middle of a frame is told nothing more of it", async () => {
+  const { env, client, connect, follow, live } = scene();
+  await connect();
+  const { sub, told } = follow("stock/1/*");
+  live();
+  sub.on("update", () => client.disconnect());
+  env.line.say(set("stock/1/a", 1, 6, { n: 1 }), set("stock/1/b", 2, 7, { n: 1 }));
+  assert.deepEqual([...sub.snapshot.keys()], ["stock/1/a"]);
+  assert.ok(!told.includes("stock/1/b@7"));
+  assert.equal(client.connection.reason?.code, "closed");
+});
+
+test("who disconnects when it hears of connected asks for nothing", async () => {
+  const { env, client, connect, follow } = scene();
+  follow("stock/1/*");
+  client.on("state", ({ state }) => state === "connected" && client.disconnect());
+  await connect();
+  assert.deepEqual(env.line.all("sub"), []);
+});
+
+test("a wait of years is one of ten minutes", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.pass(6_000);
+  env.line.say({ op: "bye", retry_ms: 1e12 });
+  env.line.events.close(1001, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 600_000);
+});
+
+test("a broker whose clock was set back is believed", async () => {
+  const { env, client, connect } = scene();
+  await connect();
+  env.line.say({ op: "beat", seq: 5, now: env.now() - 60_000 });
+  assert.equal(client.now(), env.now() - 60_000);
 });

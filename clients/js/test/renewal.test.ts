@@ -124,3 +124,70 @@ test("getToken that throws, that gives no text, that never answers", async () =>
   await connect();
   assert.equal("token" in (env.line.sent[0] ?? {}), false, "null: none is needed");
 });
+
+test("refusals are counted anew by connect", async () => {
+  const asked: string[] = [];
+  const { env, client } = scene({ getToken: ({ reason }) => (asked.push(reason), "t") });
+  client.connect();
+  await settle();
+  for (let i = 0; i < 2; i++) {
+    env.pass(0);
+    await settle();
+    env.line.open();
+    env.line.events.close(4401, "");
+  }
+  client.disconnect();
+  client.connect();
+  await settle();
+  assert.deepEqual(asked, ["connect", "unauthorized", "connect"]);
+  env.line.open();
+  env.line.events.close(4401, "");
+  assert.equal((client.connection.retryAt ?? 0) - env.now(), 0); // the first one again: at once
+});
+
+test("a renewal the broker refuses is told, and that token is not used again", async () => {
+  const asked: string[] = [];
+  const end = () => Math.floor(env.now() / 1000) + 3_600;
+  const { env, errors, connect } = scene({ getToken: ({ reason }) => (asked.push(reason), jwt({ exp: end(), n: asked.length })) });
+  await connect();
+  env.line.say({ op: "beat", seq: 5, now: env.now() });
+  for (let i = 0; i < 3_590 && !env.line.last("auth"); i++) {
+    env.pass(1_000);
+    env.line.say({ op: "beat", seq: 5, now: env.now() });
+    await settle();
+  }
+  const auth = env.line.last("auth");
+  assert.ok(auth);
+  env.line.say({ op: "error", id: auth.id, code: "unauthorized", detail: "no" });
+  assert.deepEqual(errors.map(({ code }) => code), ["unauthorized"]);
+  env.line.events.close(1006, "");
+  env.pass(500);
+  await settle();
+  assert.deepEqual(asked, ["connect", "expiring", "connect"]);
+});
+
+test("each line that held may be refused once without a wait; forbidden always waits", async () => {
+  const { env, client, connect, greet } = scene({ getToken: () => "t" });
+  const waitAfter = (code: number) => (env.line.events.close(code, ""), (client.connection.retryAt ?? 0) - env.now());
+  await connect();
+  for (let i = 0; i < 3; i++) {
+    env.pass(6_000);
+    assert.equal(waitAfter(4401), 0);
+    env.pass(0);
+    await settle();
+    greet();
+  }
+  env.pass(6_000);
+  assert.equal(waitAfter(4403), 250);
+});
+
+test("tokens that are over as soon as they come are not asked for in a fast loop", async () => {
+  let asked = 0;
+  const { env, connect } = scene({ getToken: () => (asked++, jwt({ exp: env.now() / 1000 })) });
+  await connect();
+  for (let i = 0; i < 100; i++) {
+    env.pass(100);
+    await settle();
+  }
+  assert.ok(asked >= 2 && asked <= 4, `${asked}`);
+});

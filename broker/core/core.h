@@ -58,6 +58,9 @@ void core_destroy(struct core *core);                         /* closes every se
 
 /* ---- loading, before anything else ---- */
 
+/* About so many topics will be loaded. It may be wrong: it only makes room. */
+void core_expect(struct core *core, size_t topics);
+
 /* Takes the record if it is newer than what is held of its topic. RESULT_NO_MEMORY, RESULT_INVALID (topic, document or kind no
    longer legal: the caller logs and counts). */
 enum result core_load(struct core *core, const struct record *record) MUST_CHECK;

@@ -90,6 +90,7 @@ void ledger_fini(struct ledger *ledger);
 
 /* Takes a stored record if it is newer than what is held, and remembers its key and its promise for what is left of their time; the clock
    must be set. RESULT_INVALID: not legal any more, skipped. */
+void ledger_expect(struct ledger *ledger, size_t topics);
 enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
 
 /* After the last ledger_load: puts the removals and the keys in order; sources begin their grace. RESULT_NO_MEMORY. */

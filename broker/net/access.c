@@ -99,7 +99,7 @@ static bool read_revocations(const struct config *config, struct revocations *re
         return true;
     }
     buffer_init(&text, REVOKED_BYTES_MAX);
-    bool fine = text_file_read(path, &text, why, why_bytes);
+    bool fine = text_file_read_lines(path, &text, why, why_bytes);
     if (fine && !revocations_read(revocations, buffer_span(&text), reason, sizeof reason)) {
         snprintf(why, why_bytes, "%s: %s", path, reason);
         fine = false;
@@ -349,20 +349,15 @@ static enum refusal judge(struct broker *broker, struct span text, struct rights
     return refusal;
 }
 
-bool access_judge_session(struct broker *broker) {
-    struct span token;
+bool access_judge_session(struct broker *broker, struct session *session, struct span token) {
     struct rights *rights;
-    struct session *session = core_next_token(broker->core, &token);
-    if (session == NULL) {
-        return false;
-    }
     const enum refusal refusal = judge(broker, token, &rights);
     session_judge(broker->core, session,
                   refusal == REFUSAL_NONE     ? AHORA_OK
                   : refusal == REFUSAL_MEMORY ? AHORA_OVERLOADED
                                               : AHORA_UNAUTHORIZED,
                   rights);
-    return true;
+    return refusal == REFUSAL_NONE;
 }
 
 struct rights *access_of_subject(struct broker *broker, struct span subject) {

@@ -25,6 +25,7 @@
 struct broker;
 struct config;
 struct exchange;
+struct session;
 
 /* Of the process. */
 struct access {
@@ -74,8 +75,8 @@ enum ahora_code access_revoke(struct broker *broker, const struct revocation *re
 /* Part of the turn: ends what is no longer good. */
 void access_keep_up(struct broker *broker);
 
-/* The oldest token that a session has shown. False: there is none. */
-bool access_judge_session(struct broker *broker);
+/* The token that a session has shown. True: it is good. */
+bool access_judge_session(struct broker *broker, struct session *session, struct span token);
 
 enum access_verdict {
     ACCESS_GRANTED,

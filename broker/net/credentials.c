@@ -153,7 +153,7 @@ static bool read_api_keys(struct credentials *credentials, const char *path, cha
     struct buffer text;
     char reason[400] = "";
     buffer_init(&text, FILE_BYTES_MAX);
-    bool fine = text_file_read(path, &text, why, why_bytes);
+    bool fine = text_file_read_lines(path, &text, why, why_bytes);
     if (fine && !api_keys_read(&credentials->api_keys, buffer_span(&text), reason, sizeof reason)) {
         snprintf(why, why_bytes, "%s: %s", path, reason);
         fine = false;

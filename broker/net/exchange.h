@@ -16,6 +16,7 @@
 #include "broker/net/peer.h"
 
 struct broker;
+struct claimant;
 struct connection;
 struct exchange;
 
@@ -56,12 +57,11 @@ struct exchange {
     struct buffer path;    /* decoded */
     struct link dawdling;  /* in broker->dawdlers, while it holds a stream's place, or memory for its body */
     int64_t dawdling_since_ms;
-    bool in_line;        /* of a stream: a line has begun; body_ms are for it */
-    bool line_moved;     /* one has ended since its deadline was looked at */
-    struct link judging; /* in broker->judging, while its credentials wait to be judged */
-    int64_t waits_since_ms;
-    enum refusal refusal;  /* what came of it */
-    bool is_held;          /* nothing of its body is looked at before that */
+    bool in_line;              /* of a stream: a line has begun; body_ms are for it */
+    bool line_moved;           /* one has ended since its deadline was looked at */
+    struct claimant *claimant; /* while its credentials wait to be judged (judging.h) */
+    enum refusal refusal;      /* what came of it */
+    bool is_held;              /* nothing of its body is looked at before that */
     struct rights *rights; /* counted, once the head was read; NULL: access is open, or (an upgrade) a token is still to come */
     struct span origin;    /* of the page that asks, if it may see answers; empty: no page, or it may not */
     struct span rest;      /* of the path, behind the route's prefix */

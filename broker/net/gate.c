@@ -9,29 +9,18 @@
 #include "broker/net/connection.h"
 #include "broker/net/tls.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 1024       /* a power of two */
 #define BUDGET_FIRST 64    /* about 3 ms of joins */
 #define BUDGET_MAX 256     /* what is accepted in a turn */
 #define RATE_LEAST 1000    /* a second, however long the turns are */
 #define SLOT_FIRST_MS 1000 /* nobody comes back sooner: Retry-After counts in seconds */
 #define SLOT_LAST_MS 60000 /* nor is sent away for longer; then slots begin anew */
 
-struct lane {
-    struct link link; /* in gate->lanes */
-    struct lane *next;
-    uint64_t key[2];
-    struct link waiting;
-    size_t count;
-};
-
 struct waiter {
-    struct link of_lane;
+    struct lane_place place;
     struct link of_all;
-    struct lane *lane;
     int64_t since_ms;
     struct newcomer newcomer;
 };
@@ -40,20 +29,15 @@ struct waiter {
 
 bool gate_init(struct gate *gate, uint64_t seed, int64_t now_ms) {
     memset(gate, 0, sizeof *gate);
-    list_init(&gate->lanes);
     list_init(&gate->all);
-    gate->seed = seed;
     gate->budget = BUDGET_FIRST;
     gate->slot_rate_max = RATE_LEAST;
     gate->allowance.filled_ms = now_ms;
-    gate->buckets = calloc(BUCKETS, sizeof *gate->buckets);
-    return gate->buckets != NULL;
+    return lanes_init(&gate->lanes, seed);
 }
 
 void gate_fini(struct gate *gate) {
-    assert(gate->waiting == 0 && gate->lane_count == 0);
-    free(gate->buckets);
-    gate->buckets = NULL;
+    lanes_fini(&gate->lanes);
 }
 
 static int64_t share(int64_t of_all, size_t shards) {
@@ -69,68 +53,12 @@ void gate_configure(struct broker *broker) {
     allowance_init(&gate->allowance, gate->rate_max, broker->now_ms);
 }
 
-/* ---- lanes ---- */
-
-static struct lane **bucket_of(struct gate *gate, const uint64_t key[2]) {
-    return &gate->buckets[address_key_hash(key, gate->seed) & (BUCKETS - 1)];
-}
-
-static struct lane *find_lane(struct gate *gate, const uint64_t key[2]) {
-    struct lane *lane = *bucket_of(gate, key);
-    while (lane != NULL && memcmp(lane->key, key, sizeof lane->key) != 0) {
-        lane = lane->next;
-    }
-    return lane;
-}
-
-static struct lane *add_lane(struct gate *gate, const uint64_t key[2]) {
-    struct lane *lane = calloc(1, sizeof *lane);
-    if (lane != NULL) {
-        struct lane **bucket = bucket_of(gate, key);
-        memcpy(lane->key, key, sizeof lane->key);
-        list_init(&lane->waiting);
-        lane->next = *bucket;
-        *bucket = lane;
-        list_append(&gate->lanes, &lane->link);
-        gate->lane_count++;
-    }
-    return lane;
-}
-
-static void drop_lane(struct gate *gate, struct lane *lane) {
-    struct lane **place = bucket_of(gate, lane->key);
-    while (*place != lane) {
-        place = &(*place)->next;
-    }
-    *place = lane->next;
-    link_remove(&lane->link);
-    gate->longest = gate->longest == lane ? NULL : gate->longest;
-    gate->lane_count--;
-    free(lane);
-}
-
-static struct lane *longest_lane(struct gate *gate) {
-    for (struct link *link = gate->lanes.next; gate->longest == NULL && link != &gate->lanes; link = gate->lanes.next) {
-        gate->longest = CONTAINER_OF(link, struct lane, link);
-        for (link = link->next; link != &gate->lanes; link = link->next) {
-            struct lane *lane = CONTAINER_OF(link, struct lane, link);
-            gate->longest = lane->count > gate->longest->count ? lane : gate->longest;
-        }
-    }
-    return gate->longest;
-}
-
 /* Frees it; the socket and its count are the caller's. */
-static struct newcomer leave_lane(struct gate *gate, struct waiter *waiter) {
+static struct newcomer leave_line(struct gate *gate, struct waiter *waiter) {
     struct newcomer newcomer = waiter->newcomer;
-    struct lane *lane = waiter->lane;
-    link_remove(&waiter->of_lane);
+    lanes_leave(&gate->lanes, &waiter->place);
     link_remove(&waiter->of_all);
     free(waiter);
-    gate->waiting--;
-    if (--lane->count == 0) {
-        drop_lane(gate, lane);
-    }
     return newcomer;
 }
 
@@ -155,7 +83,7 @@ static void send_away(struct broker *broker, const struct newcomer *newcomer) {
 }
 
 static void send_waiter_away(struct broker *broker, struct waiter *waiter) {
-    struct newcomer newcomer = leave_lane(&broker->gate, waiter);
+    struct newcomer newcomer = leave_line(&broker->gate, waiter);
     send_away(broker, &newcomer);
 }
 
@@ -182,44 +110,37 @@ static void let_in(struct broker *broker, const struct newcomer *newcomer) {
 }
 
 /* A crowd from one address makes room for who comes from another. */
-static bool make_room(struct broker *broker, const struct lane *lane) {
+static bool make_room(struct broker *broker, const struct newcomer *newcomer) {
     struct gate *gate = &broker->gate;
-    if (gate->waiting < gate->waiting_max) {
+    if (gate->lanes.waiting < gate->waiting_max) {
         return true;
     }
-    struct lane *longest = longest_lane(gate);
-    if (longest == NULL || longest->count <= (lane == NULL ? 0 : lane->count) + 1) {
+    struct lane_place *last = lanes_last_before(&gate->lanes, (const struct sockaddr *)&newcomer->address);
+    if (last == NULL) {
         return false;
     }
-    send_waiter_away(broker, CONTAINER_OF(longest->waiting.prev, struct waiter, of_lane));
+    send_waiter_away(broker, CONTAINER_OF(last, struct waiter, place));
     return true;
 }
 
 static bool stand_in_line(struct broker *broker, const struct newcomer *newcomer) {
     struct gate *gate = &broker->gate;
     struct waiter *waiter = NULL;
-    uint64_t key[2];
-    address_key((const struct sockaddr *)&newcomer->address, key);
-    struct lane *lane = find_lane(gate, key);
-    if (!make_room(broker, lane) || (waiter = calloc(1, sizeof *waiter)) == NULL) {
+    if (!make_room(broker, newcomer) || (waiter = calloc(1, sizeof *waiter)) == NULL) {
         return false;
     }
-    if (lane == NULL && (lane = add_lane(gate, key)) == NULL) {
+    *waiter = (struct waiter){.since_ms = broker->now_ms, .newcomer = *newcomer};
+    if (!lanes_join(&gate->lanes, &waiter->place, (const struct sockaddr *)&newcomer->address)) {
         free(waiter);
         return false;
     }
-    *waiter = (struct waiter){.lane = lane, .since_ms = broker->now_ms, .newcomer = *newcomer};
-    list_append(&lane->waiting, &waiter->of_lane);
     list_append(&gate->all, &waiter->of_all);
-    lane->count++;
-    gate->waiting++;
-    gate->longest = gate->longest != NULL && lane->count > gate->longest->count ? lane : gate->longest;
     broker->metrics.handshakes_waited++;
     return true;
 }
 
 void gate_enter(struct broker *broker, const struct newcomer *newcomer) {
-    const bool at_once = broker->gate.waiting == 0 && may_let_in(broker);
+    const bool at_once = broker->gate.lanes.waiting == 0 && may_let_in(broker);
     if (at_once || newcomer->listener->role == LISTENER_INTERNAL) {
         let_in(broker, newcomer);
     } else if (!stand_in_line(broker, newcomer)) {
@@ -242,17 +163,14 @@ static void send_late_away(struct broker *broker) {
 
 bool gate_pump(struct broker *broker) {
     struct gate *gate = &broker->gate;
-    while (gate->waiting > 0 && may_let_in(broker)) {
-        struct link *first = gate->lanes.next;
-        struct lane *lane = CONTAINER_OF(first, struct lane, link);
-        link_remove(first);
-        list_append(&gate->lanes, first); /* the next one is another lane's */
-        struct newcomer newcomer = leave_lane(gate, CONTAINER_OF(lane->waiting.next, struct waiter, of_lane));
+    while (gate->lanes.waiting > 0 && may_let_in(broker)) {
+        struct lane_place *next = lanes_next(&gate->lanes);
+        struct newcomer newcomer = leave_line(gate, CONTAINER_OF(next, struct waiter, place));
         let_in(broker, &newcomer);
     }
     send_late_away(broker);
-    broker->metrics.handshakes_waiting = gate->waiting;
-    return gate->waiting > 0 && allowance_left(&gate->allowance, gate->rate_max, broker->now_ms) > 0;
+    broker->metrics.handshakes_waiting = gate->lanes.waiting;
+    return gate->lanes.waiting > 0 && allowance_left(&gate->allowance, gate->rate_max, broker->now_ms) > 0;
 }
 
 void gate_end_turn(struct broker *broker, int64_t took_us) {
@@ -263,7 +181,7 @@ void gate_end_turn(struct broker *broker, int64_t took_us) {
     broker->metrics.turns_long += is_long;
     if (is_long) {
         gate->budget /= 2;
-    } else if (gate->let_in > 0 || gate->waiting > 0) {
+    } else if (gate->let_in > 0 || gate->lanes.waiting > 0) {
         gate->budget += gate->budget / 8 + 1;
     }
     gate->budget = gate->budget < least ? least : gate->budget;
@@ -273,7 +191,7 @@ void gate_end_turn(struct broker *broker, int64_t took_us) {
 
 int64_t gate_next_due(struct broker *broker) {
     struct gate *gate = &broker->gate;
-    if (gate->waiting == 0) {
+    if (gate->lanes.waiting == 0) {
         return INT64_MAX;
     }
     return broker->now_ms + (gate->rate_max > 0 && gate->rate_max < 1000 ? 1000 / gate->rate_max : 1);

@@ -22,13 +22,13 @@
 
 #include "broker/base/allowance.h"
 #include "broker/base/list.h"
+#include "broker/net/lanes.h"
 #include "broker/net/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct broker;
-struct lane;
 struct listener;
 
 /* An accepted socket: what a transport is made of. */
@@ -40,14 +40,9 @@ struct newcomer {
 };
 
 struct gate {
-    struct link lanes; /* with somebody waiting, in turn */
-    struct link all;   /* who waits, oldest first */
-    struct lane **buckets;
-    struct lane *longest; /* or not much shorter; NULL: to be looked for */
-    size_t lane_count;
-    size_t waiting;
+    struct lanes lanes;
+    struct link all; /* who waits, oldest first */
     size_t waiting_max;
-    uint64_t seed;
     int64_t rate_max;      /* of this shard; 0: unlimited */
     int64_t slot_rate_max; /* of this shard: who was sent away comes back, so many a second */
     struct allowance allowance;

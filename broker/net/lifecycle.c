@@ -5,6 +5,7 @@
 
 #include "broker/net/lifecycle.h"
 
+#include "broker/base/backing.h"
 #include "broker/net/backup.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
@@ -62,6 +63,7 @@ static bool finish_loading(struct broker *broker) {
     }
     loop_watch_store(broker);
     core_set_room(broker->core, store_room(broker->store));
+    backing_expected();
     broker->is_loaded = true;
     return true;
 }
@@ -171,7 +173,7 @@ static void drain_all(struct broker *broker) {
     lifecycle_drain(broker);
 }
 
-/* Sessions are left alone: what was in force when their handshake began stays theirs. */
+/* Sessions keep what was in force when their handshake began, unless they came with a certificate that holds no longer: each shard looks. */
 static void reload_tls(struct broker *broker) {
     char why[512];
     if (!listen_has_tls(&broker->config)) {
@@ -180,6 +182,9 @@ static void reload_tls(struct broker *broker) {
     if (tls_context_load(&broker->shards->tls, &broker->config, why, sizeof why)) {
         log_event(&broker->log, LOG_INFO, "certificate-reloaded", "expires_s=%" PRId64,
                   tls_context_expires_s(&broker->shards->tls));
+        for (size_t i = 0; i < broker->shards->count; i++) {
+            uv_async_send(&broker->shards->brokers[i]->loop.wake);
+        }
     } else {
         broker->metrics.tls_reloads_refused++;
         log_event(&broker->log, LOG_ERROR, "certificate-refused", "reason=\"%s\" action=\"the one before stays in force\"",

@@ -58,10 +58,13 @@ struct net_metrics {
     uint64_t choked; /* a session's socket took no more */
     uint64_t yields; /* a session had its share of a turn */
     uint64_t turns;
+    uint64_t tls_floods;             /* ended for records without data, in the handshake or after it */
+    uint64_t tls_clients_revoked;    /* certificates of clients that were in, and hold no longer */
     uint64_t auth_accepted;          /* tokens and keys that were judged, and good; */
     uint64_t auth_refused[REFUSALS]; /* and those that were not, by the reason */
-    uint64_t auth_waiting;           /* gauge: requests whose credentials wait to be judged */
-    uint64_t auth_waited;            /* had to */
+    uint64_t auth_accepted_behind;   /* credentials that were judged while one waited that was good, summed over these */
+    uint64_t auth_waiting;           /* gauge: requests and sessions whose credentials wait to be judged */
+    uint64_t auth_waited;            /* requests that had to */
     uint64_t sessions_revoked;       /* ended because of a revocation, or because their key is gone */
     uint64_t access_reloads, access_reloads_failed;
     uint64_t shard_waits; /* the first shard waited for one whose queue of changes was full */

@@ -122,6 +122,7 @@ void peer_leave(struct broker *broker, struct peer *peer) {
     if (session != NULL) {
         peer->session = NULL;
         link_remove(&peer->yielding);
+        judging_forget_session(broker, peer);
         subjects_leave(&broker->shards->subjects, peer->subject);
         peer->subject = NULL;
         session_close(broker->core, session);

@@ -13,6 +13,7 @@
 #include "broker/core/core.h"
 
 struct broker;
+struct claimant;
 struct peer;
 struct transport;
 
@@ -34,10 +35,11 @@ struct peer_calls {
 
 struct peer {
     const struct peer_calls *calls;
-    struct session *session; /* NULL once it is over */
-    struct link yielding;    /* while peers are flushed: it had its share */
-    uint64_t turn;           /* the last turn in which it had its share */
-    struct subject *subject; /* whose it is; NULL: nobody's in particular */
+    struct session *session;   /* NULL once it is over */
+    struct link yielding;      /* while peers are flushed: it had its share */
+    uint64_t turn;             /* the last turn in which it had its share */
+    struct claimant *claimant; /* while its session's token waits to be judged (judging.h) */
+    struct subject *subject;   /* whose it is; NULL: nobody's in particular */
     bool reading;
 };
 

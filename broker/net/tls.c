@@ -10,13 +10,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define SILENT_MS 1000 /* a round trip, with time to compute, is shorter */
+#define SILENT_MS 1000             /* a round trip, with time to compute, is shorter */
+#define IDLE_RECORDS_MAX 64        /* a handshake takes some ten; whoever updates keys does so once in many gigabytes */
+#define DATA_FOR_IDLE_RECORD 65536 /* bytes, to decipher which costs as much */
+#define READS_MAX 64               /* in one turn: 1 MiB in whole records, and 0.2 ms if each holds a byte */
 
 static struct tls *tls_of(struct transport *transport) {
     return CONTAINER_OF(transport, struct tls, transport);
@@ -70,12 +74,43 @@ static ssize_t outcome_of(struct tls *tls, int result) {
     }
 }
 
+/* OpenSSL tells of each record before it looks at it, and goes on by itself until no more is there; what it throws away when it believes
+   that the peer has ended, ends the call. (Refusing the record from within the callback is not possible.) */
+static void on_record(int is_written, int version, int type, const void *data, size_t bytes, SSL *ssl, void *user) {
+    struct tls *tls = user;
+    const bool is_record = type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE;
+    (void)version;
+    if (is_written || !is_record || bytes == 0 || *(const uint8_t *)data == SSL3_RT_APPLICATION_DATA) {
+        return;
+    }
+    if (++tls->idle_records > IDLE_RECORDS_MAX + tls->read_bytes / DATA_FOR_IDLE_RECORD) {
+        tls->is_flooding = true;
+        SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+    }
+}
+
+static void note_flood(struct tls *tls) {
+    struct broker *broker = tls->transport.broker;
+    char address[TRANSPORT_ADDRESS_BYTES];
+    transport_put_address(&tls->transport, address);
+    broker->metrics.tls_floods++;
+    log_event_limited(&broker->log, &broker->tls_log, broker->now_ms, LOG_WARN, "records-without-data",
+                      "address=%s records=%" PRIu64, address, tls->idle_records);
+}
+
+/* Nothing more is said, either: an answer to each is what a flood wants. */
+static void end_flood(struct tls *tls) {
+    note_flood(tls);
+    SSL_set_quiet_shutdown(tls->ssl, 1);
+    tls->end = TRANSPORT_BROKEN;
+}
+
 static ssize_t tls_read(struct transport *transport, uint8_t *data, size_t bytes) {
     struct tls *tls = tls_of(transport);
     size_t got = 0;
     tls->read_writes = false;
     ERR_clear_error();
-    while (tls->end == 0 && got < bytes) {
+    for (int left = READS_MAX; left > 0 && tls->end == 0 && got < bytes; left--) {
         size_t part = bytes - got < INT32_MAX ? bytes - got : INT32_MAX;
         int result = SSL_read(tls->ssl, data + got, (int)part);
         if (result <= 0) {
@@ -83,6 +118,10 @@ static ssize_t tls_read(struct transport *transport, uint8_t *data, size_t bytes
             break;
         }
         got += (size_t)result;
+    }
+    tls->read_bytes += got;
+    if (tls->is_flooding && tls->end != TRANSPORT_BROKEN) {
+        end_flood(tls);
     }
     note_unread(tls);
     update_poll(tls);
@@ -140,6 +179,7 @@ static void give_slot_back(struct tls *tls) {
 static void tls_fini(struct transport *transport) {
     struct tls *tls = tls_of(transport);
     link_remove(&tls->link);
+    link_remove(&tls->client);
     deadline_clear(&tls->deadline);
     give_slot_back(tls);
     if (tls->established) {
@@ -183,8 +223,12 @@ static void fail(struct tls *tls) {
     char address[TRANSPORT_ADDRESS_BYTES];
     transport_put_address(&tls->transport, address);
     broker->metrics.tls_failed++;
+    broker->metrics.tls_floods += tls->is_flooding;
     log_event_limited(&broker->log, &broker->tls_log, broker->now_ms, LOG_WARN, "handshake-failed", "address=%s reason=\"%s\"",
-                      address, reason != NULL ? reason : "the peer went away");
+                      address,
+                      tls->is_flooding ? "too many records"
+                      : reason != NULL ? reason
+                                       : "the peer went away");
     if (ERR_GET_REASON(error) == SSL_R_HTTP_REQUEST) {
         answer_in_plain(&tls->transport);
     }
@@ -200,6 +244,7 @@ static void finish(struct tls *tls) {
     metrics->tls_handshakes++;
     metrics->tls_resumed += SSL_session_reused(tls->ssl) ? 1 : 0;
     metrics->tls_connections++;
+    tls_clients_add(tls);
     connection_open(&tls->transport);
 }
 
@@ -236,6 +281,8 @@ static void begin(struct tls *tls) {
         transport_close(&tls->transport);
         return;
     }
+    SSL_set_msg_callback(tls->ssl, on_record);
+    SSL_set_msg_callback_arg(tls->ssl, tls);
     SSL_set_accept_state(tls->ssl);
     step(tls);
 }
@@ -321,7 +368,8 @@ bool tls_work(struct broker *broker) {
     for (; left > 0 && has_room(broker) && (link = list_pop(&queues->waiting)) != NULL; left--) {
         begin(CONTAINER_OF(link, struct tls, link));
     }
-    return !list_is_empty(&queues->unread) || !list_is_empty(&queues->stepping) ||
+    const bool more_clients = tls_clients_work(broker);
+    return more_clients || !list_is_empty(&queues->unread) || !list_is_empty(&queues->stepping) ||
            (has_room(broker) && !list_is_empty(&queues->waiting));
 }
 
@@ -332,6 +380,7 @@ void tls_queues_init(struct tls_queues *queues) {
     list_init(&queues->stepping);
     list_init(&queues->unread);
     queues->handshakes = 0;
+    tls_clients_init(&queues->clients);
 }
 
 static void close_all(struct link *list) {

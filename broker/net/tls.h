@@ -15,6 +15,9 @@
  * those who came first first, so that a crowd at the door does not make those wait who are inside. The deadline counts from accept, and no
  * byte moves it.
  *
+ * Records cost more than their bytes. So one that carries no data (key updates, hellos in the middle, alerts, a handshake in crumbs), of which OpenSSL
+ * would take any number in one call, is allowed but 64 times, and once more for each 64 KiB of data; and of data so many records a turn.
+ *
  * OpenSSL takes in one record at a time (up to 16 KB). What the owner does not read of it no socket would tell of any more: such
  * connections are listed, and told in the next turn. (Why not through libwebsockets: docs/adr/0011-tls-on-our-own-loop.md)
  */
@@ -22,6 +25,7 @@
 #define NET_TLS_H
 
 #include "broker/net/deadlines.h"
+#include "broker/net/tls_clients.h"
 #include "broker/net/transport.h"
 
 struct ssl_st;
@@ -30,11 +34,16 @@ struct tls {
     struct transport transport; /* first: it is freed as one */
     struct ssl_st *ssl;         /* NULL: it waits for a slot */
     struct link link;           /* in one of the lists of struct tls_queues */
+    struct link client;         /* in one of the lists of struct tls_clients, if it has shown a certificate */
     struct deadline deadline;   /* of the handshake */
     int64_t silent_since_ms;    /* in the handshake */
+    uint64_t read_bytes;        /* of data, and */
+    uint64_t idle_records;      /* records of anything else that came, the handshake's included */
     ssize_t end;                /* 0, or what reading gives from now on: TRANSPORT_END, TRANSPORT_BROKEN */
     bool has_slot;
     bool established;
+    bool is_revoked;  /* its certificate holds no longer */
+    bool is_flooding; /* too many of those */
     bool shut;        /* our end is sent */
     bool read_writes; /* reading goes on when the socket takes something (an answer to the peer's key update) */
 };
@@ -47,6 +56,7 @@ struct tls_queues {
     struct link stepping; /* for their turn */
     struct link unread;
     size_t handshakes; /* that have a slot */
+    struct tls_clients clients;
 };
 
 void tls_queues_init(struct tls_queues *queues);

@@ -171,6 +171,7 @@ bool tls_context_load(struct tls_context *context, const struct config *config, 
     SSL_CTX *before = context->current;
     context->current = ctx;
     context->expires_s = expiry_of(ctx);
+    atomic_fetch_add(&context->generation, 1);
     pthread_mutex_unlock(&context->mutex);
     SSL_CTX_free(before); /* connections hold it as long as they need it */
     return true;
@@ -181,6 +182,38 @@ struct ssl_st *tls_context_open(struct tls_context *context) {
     SSL *ssl = SSL_new(context->current);
     pthread_mutex_unlock(&context->mutex);
     return ssl;
+}
+
+uint_fast64_t tls_context_generation(const struct tls_context *context) {
+    return atomic_load_explicit(&context->generation, memory_order_acquire);
+}
+
+bool tls_context_made(struct tls_context *context, const struct ssl_st *ssl) {
+    pthread_mutex_lock(&context->mutex);
+    const bool is_newest = SSL_get_SSL_CTX(ssl) == context->current;
+    pthread_mutex_unlock(&context->mutex);
+    return is_newest;
+}
+
+static bool holds(SSL_CTX *ctx, X509 *certificate, STACK_OF(X509) * others) {
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    const bool good = check != NULL && X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(ctx), certificate, others) == 1 &&
+                      X509_STORE_CTX_set_default(check, "ssl_client") == 1 &&
+                      X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(check), SSL_CTX_get0_param(ctx)) == 1 &&
+                      X509_verify_cert(check) == 1;
+    X509_STORE_CTX_free(check);
+    ERR_clear_error();
+    return good;
+}
+
+bool tls_context_vouches(struct tls_context *context, struct ssl_st *ssl) {
+    pthread_mutex_lock(&context->mutex);
+    SSL_CTX *ctx = context->current;
+    SSL_CTX_up_ref(ctx);
+    pthread_mutex_unlock(&context->mutex);
+    const bool good = holds(ctx, SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl));
+    SSL_CTX_free(ctx);
+    return good;
 }
 
 int64_t tls_context_expires_s(struct tls_context *context) {

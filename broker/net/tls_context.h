@@ -6,7 +6,7 @@
 /*
  * What all TLS connections have in common: certificate, key, whose certificates clients may show, versions and ciphers; made of [tls] in the
  * configuration, and made anew by SIGHUP. One for all shards. A connection holds on to what was in force when its handshake
- * began; a new one that does not load changes nothing.
+ * began, but for whose certificates are good (tls_clients.h); a new one that does not load changes nothing.
  *
  *   TLS 1.2 with forward secrecy and authenticated encryption, or TLS 1.3; no compression, no renegotiation, no early data; ALPN http/1.1.
  *   No session cache. Tickets are stateless, live an hour and end with a reload; there are none where clients show certificates,
@@ -16,6 +16,7 @@
 #define NET_TLS_CONTEXT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct ssl_st;     /* and SSL */
 struct tls_context {
     pthread_mutex_t mutex; /* all shards begin handshakes */
     struct ssl_ctx_st *current;
+    atomic_uint_fast64_t generation;
     int64_t expires_s; /* the certificate in force, seconds since 1970 */
 };
 
@@ -38,6 +40,15 @@ bool tls_context_load(struct tls_context *context, const struct config *config, 
 
 /* For one connection, on any thread. NULL: no memory. */
 struct ssl_st *tls_context_open(struct tls_context *context);
+
+/* Was it made of what is newest? */
+bool tls_context_made(struct tls_context *context, const struct ssl_st *ssl);
+
+/* Would the certificate that this peer has shown let it in today, by the newest authorities and lists? */
+bool tls_context_vouches(struct tls_context *context, struct ssl_st *ssl);
+
+/* How often the files were read. Any thread. */
+uint_fast64_t tls_context_generation(const struct tls_context *context);
 
 int64_t tls_context_expires_s(struct tls_context *context);
 

@@ -16,14 +16,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Key updates, tickets, alerts: a broker sends a few. What is beyond costs us and nobody else. */
+#define IDLE_RECORDS_MAX 64
+#define DATA_FOR_IDLE_RECORD 65536 /* bytes, for one more */
+
 struct secure_context {
     SSL_CTX *ctx;
 };
 
 struct secure {
     SSL *ssl;
-    BIO *in;  /* the SSL's */
-    BIO *out; /* the SSL's */
+    BIO *in;               /* the SSL's */
+    BIO *out;              /* the SSL's */
+    uint64_t read_bytes;   /* of data, and */
+    uint64_t idle_records; /* records of anything else, the handshake's included */
+    bool is_flooded;       /* too many of those */
     bool is_open;
     char fault[192];
 };
@@ -101,6 +108,21 @@ static bool set_host(SSL *ssl, const char *host) {
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
+/* OpenSSL tells of each record before it looks at it, and goes on by itself until no more is there; it answers each request for new keys. What
+   it throws away when it believes that the peer has ended, ends the call. */
+static void on_record(int is_written, int version, int type, const void *data, size_t bytes, SSL *ssl, void *user) {
+    struct secure *secure = user;
+    const bool is_record = type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE;
+    (void)version;
+    if (is_written || !is_record || bytes == 0 || *(const uint8_t *)data == SSL3_RT_APPLICATION_DATA) {
+        return;
+    }
+    if (++secure->idle_records > IDLE_RECORDS_MAX + secure->read_bytes / DATA_FOR_IDLE_RECORD) {
+        secure->is_flooded = true;
+        SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+    }
+}
+
 struct secure *secure_create(struct secure_context *context, const char *host) {
     struct secure *secure = calloc(1, sizeof(*secure));
     if (secure == NULL) {
@@ -119,6 +141,8 @@ struct secure *secure_create(struct secure_context *context, const char *host) {
     }
     BIO_set_mem_eof_return(secure->in, -1); /* empty means: not yet */
     SSL_set_bio(secure->ssl, secure->in, secure->out);
+    SSL_set_msg_callback(secure->ssl, on_record);
+    SSL_set_msg_callback_arg(secure->ssl, secure);
     SSL_set_connect_state(secure->ssl);
     return secure;
 }
@@ -156,18 +180,28 @@ static enum secure_step outcome_of(struct secure *secure, int result) {
     }
 }
 
+static enum secure_step fail_flooded(struct secure *secure) {
+    ERR_clear_error();
+    snprintf(secure->fault, sizeof(secure->fault), "TLS: too many records without data");
+    return SECURE_FAULT;
+}
+
 enum secure_step secure_read(struct secure *secure, void *data, size_t bytes, size_t *got) {
     assert(bytes > 0 && bytes <= INT32_MAX);
     ERR_clear_error();
     if (!secure->is_open) {
         int result = SSL_do_handshake(secure->ssl);
         if (result != 1) {
-            return outcome_of(secure, result);
+            return secure->is_flooded ? fail_flooded(secure) : outcome_of(secure, result);
         }
         secure->is_open = true;
     }
     int result = SSL_read(secure->ssl, data, (int)bytes);
     *got = result > 0 ? (size_t)result : 0;
+    secure->read_bytes += *got;
+    if (result <= 0 && secure->is_flooded) {
+        return fail_flooded(secure);
+    }
     return result > 0 ? SECURE_PLAIN : outcome_of(secure, result);
 }
 

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Credentials cost signatures: a flood of them in HTTP requests waits, and nobody who is in does. */
+/* Credentials cost signatures: a flood of them waits, nobody who is in does, and who comes from elsewhere hardly. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +18,8 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define CROWD 150
+#define CROWD_ADDRESS "192.0.2.1"
+#define GOOD_ADDRESS "192.0.2.2"
 #define SIGNATURE_CHARACTERS 1366 /* 8192 bits as base64url */
 
 /* As large as may be: a signature by it costs a millisecond, so that few fill a turn on any machine. */
@@ -67,6 +69,8 @@ static struct broker_process *start(void **state) {
     write_key(broker, "shop.hs256", SECRET "\n");
     scene_configure("AUTH_KEYS", path);
     scene_configure("AUTH_JUDGE_MS", "1");
+    scene_configure("LISTEN_TRUSTED_PROXIES",
+                    "127.0.0.1"); /* the test stands for a proxy: everybody has an address of their own */
     assert_true(broker_process_start(broker, NULL));
     return broker;
 }
@@ -109,14 +113,20 @@ static void read_answer(int fd, struct http_reader *reader) {
     }
 }
 
-static void ask(int fd, const char *target, const char *token) {
+static void ask_for(int fd, const char *target, const char *token, const char *address) {
     char request[TOKEN_BYTES_MAX + 256];
-    int bytes = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n", target);
+    int bytes =
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s", target,
+                 address == NULL ? "" : "X-Forwarded-For: ", address == NULL ? "" : address, address == NULL ? "" : "\r\n");
     if (token != NULL) {
         bytes += snprintf(request + bytes, sizeof request - (size_t)bytes, "Authorization: Bearer %s\r\n", token);
     }
     bytes += snprintf(request + bytes, sizeof request - (size_t)bytes, "\r\n");
     assert_int_equal(send(fd, request, (size_t)bytes, MSG_NOSIGNAL), bytes);
+}
+
+static void ask(int fd, const char *target, const char *token) {
+    ask_for(fd, target, token, NULL);
 }
 
 /* It has been let in, and answered once. */
@@ -149,7 +159,7 @@ static struct outcome ask_at_once(const struct broker_process *broker, int good)
     }
     assert_int_equal(kill(broker->pid, SIGSTOP), 0);
     for (int i = 0; i < CROWD; i++) {
-        ask(fds[i], "/v1/kinds", tokens[i == good]);
+        ask_for(fds[i], "/v1/kinds", tokens[i == good], i == good ? GOOD_ADDRESS : CROWD_ADDRESS);
     }
     assert_int_equal(kill(broker->pid, SIGCONT), 0);
     for (int i = 0; i < CROWD; i++) {
@@ -180,12 +190,70 @@ static void a_flood_of_signatures_waits_and_those_beyond_are_told_when_to_come(v
     assert_true(scene_metric(broker, "ahora_auth_waiting") == 0);
 }
 
+/* One of each address in turn: before the good one at most one of each kind (request, session), and those of the turn it came in. */
+static void expect_soon(const struct broker_process *broker) {
+    const double behind = scene_metric(broker, "ahora_auth_accepted_behind_total");
+    print_message("  judged before the good one: %.0f\n", behind);
+    assert_true(behind >= 0 && behind <= 4);
+}
+
 static void who_waits_behind_a_flood_gets_in(void **state) {
     struct broker_process *broker = start(state);
-    const struct outcome outcome = ask_at_once(broker, CROWD - 1);
+    const struct outcome outcome = ask_at_once(broker, CROWD / 2);
     assert_int_equal(outcome.granted, 1);
     assert_int_equal(outcome.refused, CROWD - 1);
     assert_true(scene_metric(broker, "ahora_auth_waited_total") > 0);
+    expect_soon(broker);
+}
+
+static void where_the_line_is_full_the_crowd_makes_room_for_another_address(void **state) {
+    scene_configure("AUTH_WAITING_MAX", "2");
+    struct broker_process *broker = start(state);
+    const struct outcome outcome = ask_at_once(broker, CROWD / 2);
+    assert_int_equal(outcome.granted, 1);
+    assert_true(outcome.told_to_wait > 0);
+    expect_soon(broker);
+}
+
+static void join_as(struct wire *wire, const struct broker_process *broker, const char *address) {
+    char header[64];
+    snprintf(header, sizeof header, "X-Forwarded-For: %s\r\n", address);
+    const struct wire_options options = {.headers = header};
+    assert_true(wire_open_with(wire, broker->port, CODEC_JSON, &options));
+}
+
+/* All say hello in one turn of the broker's loop, the good one in the middle: the kernel tells of them in either order. */
+static void a_good_hello_is_judged_soon_beside_a_crowd_of_forgers(void **state) {
+    struct broker_process *broker = start(state);
+    static struct wire crowd[CROWD];
+    struct wire good;
+    char forged[TOKEN_BYTES_MAX];
+    char token[TOKEN_BYTES_MAX];
+    make_forged(forged);
+    make_good(token);
+    for (int i = 0; i < CROWD; i++) {
+        if (i == CROWD / 2) {
+            join_as(&good, broker, GOOD_ADDRESS);
+        }
+        join_as(&crowd[i], broker, CROWD_ADDRESS);
+    }
+    assert_int_equal(kill(broker->pid, SIGSTOP), 0);
+    for (int i = 0; i < CROWD; i++) {
+        if (i == CROWD / 2) {
+            scene_say(&good, "{'op':'hello','v':1,'token':'%s'}", token);
+        }
+        scene_say(&crowd[i], "{'op':'hello','v':1,'token':'%s'}", forged);
+    }
+    assert_int_equal(kill(broker->pid, SIGCONT), 0);
+    json_decref(scene_hear_op(&good, "welcome"));
+    wire_fini(&good);
+    for (int i = 0; i < CROWD; i++) {
+        scene_expect_error(&crowd[i], "unauthorized", 0);
+        wire_fini(&crowd[i]);
+    }
+    assert_true(scene_metric(broker, "ahora_auth_waiting") == 0);
+    expect_soon(broker);
+    assert_int_equal(broker_process_term(broker), 0);
 }
 
 /* It leaves while its token waits, or half closes, as clients do that have nothing more to say. */
@@ -243,6 +311,8 @@ int main(void) {
     const struct CMUnitTest cases[] = {
         CASE(a_flood_of_signatures_waits_and_those_beyond_are_told_when_to_come),
         CASE(who_waits_behind_a_flood_gets_in),
+        CASE(where_the_line_is_full_the_crowd_makes_room_for_another_address),
+        CASE(a_good_hello_is_judged_soon_beside_a_crowd_of_forgers),
         CASE(who_leaves_while_waiting_is_forgotten),
         CASE(what_a_connection_showed_last_is_not_judged_again),
     };

@@ -39,8 +39,7 @@ static void sleep_ms(long ms) {
     nanosleep(&time, NULL);
 }
 
-/* A port that was free a moment ago; 0 on failure. */
-static uint16_t port_pick(void) {
+uint16_t port_pick(void) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr *name = (struct sockaddr *)(void *)&address;

@@ -75,4 +75,7 @@ void broker_process_print_log(const struct broker_process *broker);
 /* Kills what still runs and removes the directory. Accepts a zeroed struct. */
 void broker_process_fini(struct broker_process *broker);
 
+/* A loopback port that was free a moment ago; 0 on failure. */
+uint16_t port_pick(void);
+
 #endif

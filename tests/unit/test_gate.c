@@ -101,8 +101,8 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     gate_close(&broker);
-    assert_int_equal(broker.gate.waiting, 0);
-    assert_int_equal(broker.gate.lane_count, 0);
+    assert_int_equal(broker.gate.lanes.waiting, 0);
+    assert_int_equal(broker.gate.lanes.count, 0);
     if (!transports_fail) {
         assert_int_equal(let_in_count + sent_away_count, next_fd);
         assert_int_equal(connection_limits_count(&shards.limits), let_in_count);
@@ -170,7 +170,7 @@ static void a_turn_has_a_budget_and_the_rest_wait(void **state) {
     }
     const size_t first = let_in_count;
     assert_true(first > 0 && first < 300);
-    assert_int_equal(broker.gate.waiting, 300 - first);
+    assert_int_equal(broker.gate.lanes.waiting, 300 - first);
     assert_int_equal(broker.metrics.handshakes_waited, 300 - first);
     assert_true(gate_next_due(&broker) > broker.now_ms && gate_next_due(&broker) <= broker.now_ms + 1);
     assert_true(gate_pump(&broker)); /* there are more, but none in this turn */
@@ -192,11 +192,11 @@ static void who_comes_later_does_not_pass_who_waits(void **state) {
     for (uint32_t i = 0; i < 150; i++) {
         come(i);
     }
-    assert_true(broker.gate.waiting > 0);
+    assert_true(broker.gate.lanes.waiting > 0);
     broker.now_ms += 1000; /* there would be room now, for one as for another */
     gate_end_turn(&broker, 1000);
     const int late = come(999);
-    while (broker.gate.waiting > 0) {
+    while (broker.gate.lanes.waiting > 0) {
         turn(100);
     }
     assert_int_equal(let_in[let_in_count - 1], late);
@@ -268,7 +268,7 @@ static void lanes_take_turns_and_each_keeps_its_order(void **state) {
         come((uint32_t)(i < 3 ? 1 : i < 5 ? 2 : 3)); /* 1 1 1 2 2 3, descriptors 1 to 6 */
     }
     static const int order[] = {0, 1, 4, 6, 2, 5, 3};
-    while (broker.gate.waiting > 0) {
+    while (broker.gate.lanes.waiting > 0) {
         turn(1000);
     }
     assert_int_equal(let_in_count, 7);
@@ -293,7 +293,7 @@ static void a_full_gate_sends_the_last_of_the_longest_lane_away(void **state) {
     const int of_the_crowd = come(1); /* it would make its own lane the longest */
     assert_int_equal(sent_away_count, 2);
     assert_int_equal(sent_away[1], of_the_crowd);
-    assert_int_equal(broker.gate.waiting, 10);
+    assert_int_equal(broker.gate.lanes.waiting, 10);
     assert_int_equal(broker.metrics.handshakes_refused, 2);
     bool is_in = false;
     for (int i = 0; i < 3; i++) {
@@ -448,8 +448,8 @@ static void nobody_is_lost_in_any_weather(void **state) {
             come((uint32_t)(dice >> (8 + n)) % 23);
         }
         turn((int64_t)(dice >> 40) % 25);
-        assert_true(broker.gate.waiting <= 80);
-        assert_true(broker.gate.lane_count <= 23);
+        assert_true(broker.gate.lanes.waiting <= 80);
+        assert_true(broker.gate.lanes.count <= 23);
         assert_true(next_fd < COMERS_MAX - 10);
     }
     assert_true(sent_away_count > 0 && let_in_count > 0);

@@ -9,7 +9,7 @@
  *
  *   script.c   what happens next (dice)            host.c    drives the core as the broker's main does: turns, journal, crashes
  *   client.c   asks, and expects one answer each   line.c    the socket of one client: pieces, frames, messages
- *   check.c    every message against the model     model.c   what is true
+ *   check.h    every message against the model     model.c   what is true
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H

@@ -83,6 +83,15 @@ bool load_prepare(struct run *run, uint32_t count) {
     return run_seed(run) && run_make_subscribers(run, count) && run_join(run, count, 64, 0) && run_open_producers(run);
 }
 
+struct tally load_measure_rate(struct run *run) {
+    const struct options *options = run->options;
+    struct schedule schedule = {.begin_ns = clock_ns()};
+    load_rate(run, &schedule, options->warmup_ms * NS_PER_MS, "warming up", NULL);
+    run_mark(run, RECORD_DELIVERIES);
+    load_rate(run, &schedule, options->duration_ms * NS_PER_MS, "measuring", NULL);
+    return run_tally(run);
+}
+
 void load_put_deliveries(struct result *result, const struct tally *tally) {
     double seconds = (double)tally->at_ns / 1e9;
     double deliveries = (double)tally->deliveries;

@@ -30,6 +30,9 @@ void load_window(struct run *run, int64_t duration_ns, const char *what);
 /* --rate changes a second in all, the topics in turn. `ticker` may be NULL. */
 void load_rate(struct run *run, struct schedule *schedule, int64_t duration_ns, const char *what, const struct ticker *ticker);
 
+/* The same over --warmup, uncounted, and over --duration. What was counted. */
+struct tally load_measure_rate(struct run *run);
+
 void load_put_deliveries(struct result *result, const struct tally *tally);
 
 /* Waits until everybody has the newest version, and judges. */

@@ -42,11 +42,7 @@ bool play_rate(struct run *run, struct result *result) {
     if (!load_prepare(run, count)) {
         return false;
     }
-    struct schedule schedule = {.begin_ns = clock_ns()};
-    load_rate(run, &schedule, options->warmup_ms * NS_PER_MS, "warming up", NULL);
-    run_mark(run, RECORD_DELIVERIES);
-    load_rate(run, &schedule, options->duration_ms * NS_PER_MS, "measuring", NULL);
-    struct tally tally = run_tally(run);
+    struct tally tally = load_measure_rate(run);
     if (!run_drain(run)) {
         run_fail(run, "some subscribers never got the newest version");
     }

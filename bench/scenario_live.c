@@ -156,11 +156,7 @@ bool play_wildcard(struct run *run, struct result *result) {
     if (!run_seed(run) || !follow_patterns(run, count) || !run_join(run, count, 64, 0) || !run_open_producers(run)) {
         return false;
     }
-    struct schedule schedule = {.begin_ns = clock_ns()};
-    load_rate(run, &schedule, options->warmup_ms * NS_PER_MS, "warming up", NULL);
-    run_mark(run, RECORD_DELIVERIES);
-    load_rate(run, &schedule, options->duration_ms * NS_PER_MS, "measuring", NULL);
-    struct tally tally = run_tally(run);
+    struct tally tally = load_measure_rate(run);
     run->recording = RECORD_NOTHING;
     result_put_percentiles(result);
     load_put_deliveries(result, &tally);

@@ -22,13 +22,38 @@ struct span {
     size_t bytes;
 };
 
-/* These two are called for every key of every message. */
+/* These are called for every key of every message. */
 static inline struct span span_of(const void *data, size_t bytes) {
     return (struct span){.data = (const uint8_t *)data, .bytes = bytes};
 }
 
+/* Most are keys of a few bytes: two words that may overlap say it without a call. */
+static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, size_t bytes) {
+    uint64_t a_words[2], b_words[2];
+    uint32_t a_halves[2], b_halves[2];
+
+    if (bytes > 16) {
+        return memcmp(a, b, bytes) == 0;
+    }
+    if (bytes >= 8) {
+        memcpy(&a_words[0], a, 8);
+        memcpy(&a_words[1], a + bytes - 8, 8);
+        memcpy(&b_words[0], b, 8);
+        memcpy(&b_words[1], b + bytes - 8, 8);
+        return a_words[0] == b_words[0] && a_words[1] == b_words[1];
+    }
+    if (bytes >= 4) {
+        memcpy(&a_halves[0], a, 4);
+        memcpy(&a_halves[1], a + bytes - 4, 4);
+        memcpy(&b_halves[0], b, 4);
+        memcpy(&b_halves[1], b + bytes - 4, 4);
+        return a_halves[0] == b_halves[0] && a_halves[1] == b_halves[1];
+    }
+    return bytes == 0 || (a[0] == b[0] && a[bytes / 2] == b[bytes / 2] && a[bytes - 1] == b[bytes - 1]);
+}
+
 static inline bool span_equal(struct span a, struct span b) {
-    return a.bytes == b.bytes && (a.bytes == 0 || (a.data[0] == b.data[0] && memcmp(a.data, b.data, a.bytes) == 0));
+    return a.bytes == b.bytes && bytes_equal(a.data, b.data, a.bytes);
 }
 
 struct span span_of_text(const char *text); /* without its terminator */

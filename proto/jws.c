@@ -54,20 +54,6 @@ static bool read_object(struct span part, unsigned depth_max, struct buffer *out
     return fine && pack_peek(&reader) == PACK_MAP;
 }
 
-static bool text_at(struct span map, const char *key, struct span *text) {
-    const struct span value = pack_find(map, key);
-    struct pack_reader reader = pack_reader_of(value);
-    *text = (struct span){0};
-    if (value.bytes == 0) {
-        return true;
-    }
-    if (pack_peek(&reader) != PACK_TEXT) {
-        return false;
-    }
-    *text = pack_read_text(&reader);
-    return true;
-}
-
 /* A JWT (RFC 7519), or one that is an access token (RFC 9068 section 2.1); both with and without what RFC 7515 section 4.1.9 lets be left out.
    Tokens that some issuer makes for another purpose, as for logging out or for an event, say so here, and are none for us (RFC 8725
    section 3.11). */
@@ -91,7 +77,8 @@ static bool read_header(struct jws *jws) {
             return false;
         }
     }
-    if (!text_at(header, "alg", &alg) || !text_at(header, "typ", &type) || !text_at(header, "kid", &jws->kid)) {
+    if (!pack_find_text(header, "alg", &alg) || !pack_find_text(header, "typ", &type) ||
+        !pack_find_text(header, "kid", &jws->kid)) {
         return false;
     }
     jws->alg = jws_alg_parse(alg);

@@ -30,16 +30,33 @@ static const struct form forms[32] = {
     {PACK_LIST, 2},    {PACK_LIST, 4},    {PACK_MAP, 2},     {PACK_MAP, 4},     /* dc */
 };
 
-/* The type that a first byte announces, as far as that byte can tell. */
-static enum pack_type type_of(uint8_t first) {
-    if (first < 0x80 || first >= 0xe0) {
-        return PACK_INT;
-    }
-    if (first < 0xc0) {
-        return first < 0x90 ? PACK_MAP : first < 0xa0 ? PACK_LIST : PACK_TEXT;
-    }
-    return (enum pack_type)forms[first - 0xc0].type;
-}
+#define FOUR(it) it, it, it, it
+#define SIXTEEN(it) FOUR(it), FOUR(it), FOUR(it), FOUR(it)
+#define ALL_32(it) SIXTEEN(it), SIXTEEN(it)
+#define FROM(it) it, it + 1, it + 2, it + 3, it + 4, it + 5, it + 6, it + 7
+
+/* clang-format off */
+const uint8_t pack_types[256] = {
+    ALL_32(PACK_INT), ALL_32(PACK_INT), ALL_32(PACK_INT), ALL_32(PACK_INT),    /* 00 */
+    SIXTEEN(PACK_MAP), SIXTEEN(PACK_LIST), ALL_32(PACK_TEXT),                  /* 80 */
+    PACK_NIL, PACK_ILLEGAL, PACK_BOOL, PACK_BOOL,                              /* c0: nil, never used, false, true */
+    FOUR(PACK_ILLEGAL), PACK_ILLEGAL, PACK_ILLEGAL, PACK_FLOAT, PACK_FLOAT,    /* c4: binary, extension, floats */
+    FOUR(PACK_INT), FOUR(PACK_INT),                                            /* cc: unsigned, signed */
+    FOUR(PACK_ILLEGAL), PACK_ILLEGAL, PACK_TEXT, PACK_TEXT, PACK_TEXT,         /* d4: extension, texts */
+    PACK_LIST, PACK_LIST, PACK_MAP, PACK_MAP,                                  /* dc */
+    ALL_32(PACK_INT),                                                          /* e0 */
+};
+
+const uint8_t pack_steps[256] = {
+    ALL_32(1), ALL_32(1), ALL_32(1), ALL_32(1),   /* 00: integers */
+    ALL_32(0),                                    /* 80: maps, lists */
+    FROM(1), FROM(9), FROM(17), FROM(25),         /* a0: texts */
+    1, 0, 1, 1, FOUR(0), FOUR(0),                 /* c0: nil, bool */
+    2, 3, 5, 0, 2, 3, 5, 9,                       /* cc: integers; one of eight bytes may be too large */
+    FOUR(0), FOUR(0), FOUR(0),                    /* d4 */
+    ALL_32(1),                                    /* e0: integers */
+};
+/* clang-format on */
 
 static uint64_t big_endian(const uint8_t *at, unsigned bytes) {
     uint16_t two;
@@ -105,21 +122,6 @@ struct pack_head pack_long_head_read(const uint8_t *at, const uint8_t *end) {
     return head;
 }
 
-struct pack_reader pack_reader_of(struct span bytes) {
-    /* An empty span may have no data at all; a place to point at spares every reader the question. */
-    static const uint8_t nothing[1];
-    const uint8_t *at = bytes.data == NULL ? nothing : bytes.data;
-
-    return (struct pack_reader){.at = at, .end = at + bytes.bytes};
-}
-
-enum pack_type pack_peek(const struct pack_reader *reader) {
-    if (reader->failed || reader->at == reader->end) {
-        return PACK_END;
-    }
-    return type_of(*reader->at);
-}
-
 /* The next head if it is of that type; otherwise the reader has failed and the head is all zero. */
 static struct pack_head take(struct pack_reader *reader, enum pack_type type) {
     if (!reader->failed) {
@@ -143,6 +145,10 @@ bool pack_read_bool(struct pack_reader *reader) {
 }
 
 int64_t pack_read_int(struct pack_reader *reader) {
+    /* A small one is its own first byte. */
+    if (!reader->failed && reader->at < reader->end && (int8_t)*reader->at >= -32) {
+        return (int8_t)*reader->at++;
+    }
     return take(reader, PACK_INT).value.integer;
 }
 
@@ -158,25 +164,7 @@ static size_t left(const struct pack_reader *reader) {
     return (size_t)(reader->end - reader->at);
 }
 
-/* Most texts are short ones, keys above all: the same as below, without a head on the way. */
-static bool read_short_text(struct pack_reader *reader, struct span *text) {
-    if (reader->failed || reader->at == reader->end || (*reader->at & 0xe0) != 0xa0) {
-        return false;
-    }
-    size_t bytes = *reader->at & 0x1f;
-    if (bytes >= left(reader)) {
-        return false;
-    }
-    *text = span_of(reader->at + 1, bytes);
-    reader->at += 1 + bytes;
-    return true;
-}
-
-struct span pack_read_text(struct pack_reader *reader) {
-    struct span text;
-    if (read_short_text(reader, &text)) {
-        return text;
-    }
+struct span pack_read_long_text(struct pack_reader *reader) {
     struct pack_head head = take(reader, PACK_TEXT);
 
     if (reader->failed || head.count > left(reader)) {
@@ -202,40 +190,13 @@ uint32_t pack_read_list(struct pack_reader *reader) {
     return read_count(reader, PACK_LIST, 1);
 }
 
-uint32_t pack_read_map(struct pack_reader *reader) {
+uint32_t pack_read_long_map(struct pack_reader *reader) {
     return read_count(reader, PACK_MAP, 2);
 }
 
-/* Passes over a value whose end its first byte tells, and that cannot be illegal; false: it is another. */
-static bool skip_plain(struct pack_reader *reader) {
-    if (reader->at == reader->end) {
-        return false;
-    }
-    uint8_t first = *reader->at;
-    size_t bytes = 1;
-    if ((first & 0xe0) == 0xa0) {
-        bytes += first & 0x1f;
-    } else if (first == 0xd9) {
-        bytes += left(reader) < 2 ? 1 : 1 + (size_t)reader->at[1];
-    } else if (first >= 0x80 && first < 0xe0) {
-        bool may_be_illegal = first == 0xcf && (left(reader) < 2 || reader->at[1] >= 0x80);
-        if (first < 0xc0 || may_be_illegal || forms[first - 0xc0].type > PACK_INT) {
-            return false;
-        }
-        bytes += forms[first - 0xc0].argument_bytes;
-    }
-    if (bytes > left(reader)) {
-        return false;
-    }
-    reader->at += bytes;
-    return true;
-}
-
-/* How many values follow and belong to this head. Fails the reader if their bytes cannot be there. */
-static uint64_t skip_head(struct pack_reader *reader) {
-    if (skip_plain(reader)) {
-        return 0;
-    }
+/* How many values follow and belong to the head at the reader. Fails the reader if their bytes cannot be there. Never inline: the
+   head would need a place on the stack of those who do not come here. */
+__attribute__((noinline)) static uint64_t skip_head(struct pack_reader *reader) {
     struct pack_head head = pack_head_read(reader->at, reader->end);
     uint64_t values = head.type == PACK_MAP ? 2 * (uint64_t)head.count : head.type == PACK_LIST ? head.count : 0;
 
@@ -249,14 +210,28 @@ static uint64_t skip_head(struct pack_reader *reader) {
     return values;
 }
 
-struct span pack_skip(struct pack_reader *reader) {
-    const uint8_t *start = reader->at;
+struct span pack_skip_any(struct pack_reader *reader) {
+    const uint8_t *const start = reader->at;
+    const uint8_t *const end = reader->end;
+    const uint8_t *at = start;
 
     /* Values yet to come, at any depth, need no stack: each takes at least a byte, so this ends. */
-    for (uint64_t pending = 1; pending > 0 && !reader->failed; pending--) {
+    for (uint64_t pending = reader->failed ? 0 : 1; pending > 0; pending--) {
+        const size_t bytes = at == end ? 0 : pack_plain_bytes(at, (size_t)(end - at));
+
+        if (bytes > 0) {
+            at += bytes;
+            continue;
+        }
+        reader->at = at;
         pending += skip_head(reader);
+        at = reader->at;
+        if (reader->failed) {
+            break;
+        }
     }
-    return reader->failed ? span_of(NULL, 0) : span_of(start, (size_t)(reader->at - start));
+    reader->at = at;
+    return reader->failed ? span_of(NULL, 0) : span_of(start, (size_t)(at - start));
 }
 
 struct span pack_find_key(struct span map, struct span key) {
@@ -275,4 +250,18 @@ struct span pack_find_key(struct span map, struct span key) {
 
 struct span pack_find(struct span map, const char *key) {
     return pack_find_key(map, span_of_text(key));
+}
+
+bool pack_find_text(struct span map, const char *key, struct span *text) {
+    const struct span value = pack_find(map, key);
+    struct pack_reader reader = pack_reader_of(value);
+    *text = (struct span){0};
+    if (value.bytes == 0) {
+        return true;
+    }
+    if (pack_peek(&reader) != PACK_TEXT) {
+        return false;
+    }
+    *text = pack_read_text(&reader);
+    return true;
 }

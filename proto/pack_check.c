@@ -6,6 +6,9 @@
 /*
  * One pass over the bytes with a small stack, one frame for each list or map that is open.
  *
+ * What is usual is passed over in line, short text eight bytes at a time; whatever that does not take is looked at closely, so that it
+ * alone decides what is refused, and how.
+ *
  * Keys of a map are kept in its frame and compared as they come, which is the fastest for the few keys a document has. A map
  * too wide for that is walked a second time when it is complete, with a hash table. Such maps may nest, so a hostile message
  * is walked at most depth_max times; the table is a key_index, whose keys cannot be made to collide.
@@ -18,6 +21,7 @@
 #include "include/ahora/protocol.h"
 
 #include <assert.h>
+#include <endian.h>
 
 /* 16 keys are at most 120 comparisons of a length, all in the frame. */
 #define KEYS_COMPARED_MAX 16
@@ -41,16 +45,30 @@ struct check {
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
 
-/* Eight bytes that are all from 0x01 to 0x7f: none has its high bit, and none gets it by a borrow when one is taken from each. */
-static bool is_plain(const uint8_t *at) {
+/* High bits of those bytes of the eight at `at` that are not from 0x01 to 0x7f: they have it, or get it by a borrow when one is taken
+   from each. A borrow goes on to bytes that follow, so only the first bit that is set tells which byte it is. */
+static inline uint64_t odd_bits(const uint8_t *at) {
     uint64_t word;
     memcpy(&word, at, sizeof(word));
-    return (((word - LOW_BITS) | word) & HIGH_BITS) == 0;
+    word = le64toh(word);
+    return ((word - LOW_BITS) | word) & HIGH_BITS;
+}
+
+/* All from 0x01 to 0x7f. Bytes past the text, up to `readable`, may be loaded, but do not count. False: look at each. */
+static inline bool text_is_plain(const uint8_t *at, size_t bytes, const uint8_t *readable) {
+    if (bytes < 8) {
+        return bytes == 0 || (readable - at >= 8 && odd_bits(at) << (64 - 8 * bytes) == 0);
+    }
+    uint64_t odd = odd_bits(at + bytes - 8); /* what it shares with the word before is looked at twice */
+    for (size_t i = 0; i + 8 < bytes; i += 8) {
+        odd |= odd_bits(at + i);
+    }
+    return odd == 0;
 }
 
 static bool text_is_legal(const uint8_t *at, const uint8_t *end) {
     while (at < end) {
-        if (end - at >= 8 && is_plain(at)) {
+        if (end - at >= 8 && odd_bits(at) == 0) {
             at += 8;
             continue;
         }
@@ -143,22 +161,76 @@ static enum pack_fault check_value(struct check *check) {
     return PACK_FINE;
 }
 
-static enum pack_fault check_key(struct check *check, struct frame *frame) {
+static enum pack_fault check_key(struct check *check, struct span *key) {
     struct pack_head head = pack_head_read(check->at, check->end);
 
     if (head.type != PACK_TEXT) {
         return head.type == PACK_END ? PACK_TRUNCATED : PACK_BAD_KEY;
     }
-    enum pack_fault fault = check_text(check, head);
-    if (fault != PACK_FINE || frame->count > KEYS_COMPARED_MAX) {
-        return fault;
-    }
-    uint32_t index = frame->count - frame->left;
-    frame->keys[index] = span_of(head.body, head.count);
+    *key = span_of(head.body, head.count);
+    return check_text(check, head);
+}
+
+/* Notes the newest key of a map that is not too wide for that. */
+static inline bool key_repeats(struct frame *frame, struct span key) {
+    const uint32_t index = frame->count - frame->left;
+
     for (uint32_t i = 0; i < index; i++) {
-        if (span_equal(frame->keys[i], frame->keys[index])) {
-            return PACK_REPEATED_KEY;
+        if (span_equal(frame->keys[i], key)) {
+            return true;
         }
+    }
+    frame->keys[index] = key;
+    return false;
+}
+
+/* Behind the value at `at` if it is a usual one: no list, map or float, and plain if it is a text. NULL: look closer. */
+static inline const uint8_t *pass_plain(const uint8_t *at, const uint8_t *end) {
+    const size_t bytes = at == end ? 0 : pack_plain_bytes(at, (size_t)(end - at));
+
+    if (bytes == 0) {
+        return NULL;
+    }
+    const size_t head_bytes = *at == 0xd9 ? 2 : 1;
+    const bool is_text = (*at & 0xe0) == 0xa0 || *at == 0xd9;
+    return !is_text || text_is_plain(at + head_bytes, bytes - head_bytes, end) ? at + bytes : NULL;
+}
+
+/* The key at check->at, which then is behind it. */
+static inline enum pack_fault pass_key(struct check *check, struct frame *frame) {
+    const uint8_t *at = check->at;
+    const uint8_t *behind = at < check->end && (*at & 0xe0) == 0xa0 ? pass_plain(at, check->end) : NULL;
+    enum pack_fault fault = PACK_FINE;
+    struct span key;
+
+    if (behind != NULL) {
+        key = span_of(at + 1, (size_t)(behind - at - 1));
+        check->at = behind;
+    } else {
+        fault = check_key(check, &key);
+    }
+    if (fault == PACK_FINE && frame->count <= KEYS_COMPARED_MAX && key_repeats(frame, key)) {
+        fault = PACK_REPEATED_KEY;
+    }
+    return fault;
+}
+
+/* What the newest frame holds, up to its end or to a list or map in it. */
+static enum pack_fault check_inside(struct check *check) {
+    struct frame *frame = &check->frames[check->depth - 1];
+    enum pack_fault fault = PACK_FINE;
+
+    while (frame->left > 0) {
+        fault = frame->is_map ? pass_key(check, frame) : PACK_FINE;
+        frame->left--;
+        if (fault != PACK_FINE) {
+            return fault;
+        }
+        const uint8_t *behind = pass_plain(check->at, check->end);
+        if (behind == NULL) {
+            return check_value(check);
+        }
+        check->at = behind;
     }
     return PACK_FINE;
 }
@@ -187,11 +259,7 @@ enum pack_fault pack_check(struct span bytes, unsigned depth_max, size_t *used) 
     check.depth_max = depth_max;
     fault = check_value(&check);
     while (fault == PACK_FINE && (fault = leave(&check)) == PACK_FINE && check.depth > 0) {
-        struct frame *frame = &check.frames[check.depth - 1];
-
-        fault = frame->is_map ? check_key(&check, frame) : PACK_FINE;
-        frame->left--;
-        fault = fault == PACK_FINE ? check_value(&check) : fault;
+        fault = check_inside(&check);
     }
     if (fault == PACK_FINE) {
         *used = (size_t)(check.at - reader.at);

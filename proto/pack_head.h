@@ -55,4 +55,21 @@ static inline struct pack_head pack_head_read(const uint8_t *at, const uint8_t *
     return head;
 }
 
+/*
+ * The bytes of the value at `at`, of which `room`, at least one, are there, if it is nil, a bool, an integer or a text of at most 255 bytes; legal
+ * but for the characters of a text. 0: it is another value, or is not all there.
+ */
+static inline size_t pack_plain_bytes(const uint8_t *at, size_t room) {
+    size_t bytes = pack_steps[*at];
+
+    if (bytes == 0 && room >= 2) {
+        if (*at == 0xd9) {
+            bytes = 2 + (size_t)at[1];
+        } else if (*at == 0xcf && at[1] < 0x80) { /* above that the integer is too large */
+            bytes = 9;
+        }
+    }
+    return bytes <= room ? bytes : 0;
+}
+
 #endif

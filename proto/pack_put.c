@@ -35,6 +35,10 @@ void pack_put_bool(struct buffer *out, bool value) {
 }
 
 void pack_put_int(struct buffer *out, int64_t value) {
+    if (value >= 0 && value < 128) {
+        buffer_put_byte(out, (uint8_t)value);
+        return;
+    }
     msgpack_packer packer = packer_of(out);
 
     msgpack_pack_int64(&packer, value);
@@ -47,7 +51,21 @@ void pack_put_float(struct buffer *out, double value) {
     msgpack_pack_double(&packer, value);
 }
 
+/* A short text, as nearly every key is, is one piece. */
+static void put_short_text(struct buffer *out, struct span text) {
+    uint8_t *at = buffer_extend(out, 1 + text.bytes);
+
+    if (at != NULL) {
+        *at = (uint8_t)(0xa0 | text.bytes);
+        memcpy(at + 1, text.bytes == 0 ? (const uint8_t *)"" : text.data, text.bytes);
+    }
+}
+
 void pack_put_text(struct buffer *out, struct span text) {
+    if (text.bytes < 32) {
+        put_short_text(out, text);
+        return;
+    }
     msgpack_packer packer = packer_of(out);
 
     assert(text.bytes <= UINT32_MAX);
@@ -66,6 +84,10 @@ void pack_put_list(struct buffer *out, uint32_t count) {
 }
 
 void pack_put_map(struct buffer *out, uint32_t count) {
+    if (count < 16) {
+        buffer_put_byte(out, (uint8_t)(0x80 | count));
+        return;
+    }
     msgpack_packer packer = packer_of(out);
 
     msgpack_pack_map(&packer, count);

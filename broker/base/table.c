@@ -5,6 +5,8 @@
 
 #include "broker/base/table.h"
 
+#include "broker/base/backing.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -86,6 +88,31 @@ static bool grow(struct table *table) {
         table->capacity *= 2;
     }
     split_one(table);
+    return true;
+}
+
+bool table_reserve(struct table *table, size_t count) {
+    struct table grown = {.bucket_count = count, .capacity = BUCKETS_MIN, .count = table->count};
+    if (count <= table->bucket_count) {
+        return true;
+    }
+    while (grown.capacity < count) {
+        grown.capacity *= 2;
+    }
+    grown.buckets = calloc(grown.capacity, sizeof *grown.buckets);
+    if (grown.buckets == NULL) {
+        return false;
+    }
+    backing_advise(grown.buckets, grown.capacity * sizeof *grown.buckets);
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        for (struct table_node *node = table->buckets[i]; node != NULL;) {
+            struct table_node *next = node->next;
+            push(&grown.buckets[bucket_of(&grown, node->hash)], node);
+            node = next;
+        }
+    }
+    free(table->buckets);
+    *table = grown;
     return true;
 }
 

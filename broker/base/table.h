@@ -39,6 +39,9 @@ uint64_t table_hash(const struct table_key *key, const void *data, size_t bytes)
 bool table_init(struct table *table); /* false: no memory */
 void table_fini(struct table *table); /* the nodes are the caller's */
 
+/* Room for so many nodes at once, for who knows how many come: they are then inserted without splitting a bucket each. False: no memory; the table is as it was. */
+bool table_reserve(struct table *table, size_t count);
+
 /* The first node of that hash, and the next one: the caller compares what it stored. */
 struct table_node *table_first(const struct table *table, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);

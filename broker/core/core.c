@@ -103,6 +103,10 @@ void core_destroy(struct core *core) {
     free(core);
 }
 
+void core_expect(struct core *core, size_t topics) {
+    ledger_expect(&core->ledger, topics);
+}
+
 enum result core_load(struct core *core, const struct record *record) {
     enum result result = ledger_load(&core->ledger, record);
     core->seq_shown = core->ledger.seq;

@@ -108,17 +108,6 @@ static struct entry *create(struct demand *demand, struct span path) {
     return entry;
 }
 
-struct interest_count interest_merge(const struct interest_count *counts, size_t count) {
-    struct interest_count sum = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (counts[i].subscribers > 0 && (sum.subscribers == 0 || counts[i].every_ms < sum.every_ms)) {
-            sum.every_ms = counts[i].every_ms;
-        }
-        sum.subscribers += counts[i].subscribers;
-    }
-    return sum;
-}
-
 /* ---- when ---- */
 
 static void be_due(struct demand *demand, struct entry *entry, int64_t due) {

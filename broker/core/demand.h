@@ -10,10 +10,11 @@
  *
  * Counts come in from wherever subscriptions live (interest.h), one column for each shard, and are added up here.
  *
- *        untold ──────▶ told ──────▶ lingering ──────▶ gone
- *        at once, as    count or every_ms    nobody follows it    after linger_ms
- *        the rate may   changed: not more    any more; a new
- *                       often than every_ms  follower: told
+ *        untold ──────────────▶ told ──────────────▶ lingering ──────────────▶ gone
+ *                 at once, if    │ ▲  nobody follows  │         linger_ms over
+ *                 there is room  │ │  it any more     │
+ *                                │ └── a follower ◀───┘
+ *                                └── told again when its count or every_ms changed, not more often than every_ms
  *
  * Nobody listens to most brokers' demand, so it sleeps: counts go on, no change is made. Whoever asks for it wakes it, and
  * everything there is to tell is told in that very turn. Owned by the ledger's thread.
@@ -52,9 +53,6 @@ bool demand_report(struct demand *demand, size_t shard, const struct interest_co
 /* So many subscriptions of the shard follow demand itself. */
 void demand_note_askers(struct demand *demand, size_t shard, size_t count);
 size_t demand_askers(const struct demand *demand);
-
-/* The sum of what the shards count: subscribers added, the finest every_ms of those that have any. */
-struct interest_count interest_merge(const struct interest_count *counts, size_t count);
 
 /* Somebody asks: everything that is not told is told now. How many topics were looked at. */
 size_t demand_wake(struct demand *demand);

@@ -17,24 +17,19 @@ static void complain(const struct compile *compile, const struct pointer *place,
     violations_add(compile->errors, place, "%s", text);
 }
 
-static bool is_type(struct span value, enum pack_type type) {
-    struct pack_reader reader = pack_reader_of(value);
-    return pack_peek(&reader) == type;
-}
-
 static struct span text_of(struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    return is_type(value, PACK_TEXT) ? pack_read_text(&reader) : (struct span){0};
+    return pack_is(value, PACK_TEXT) ? pack_read_text(&reader) : (struct span){0};
 }
 
 static uint32_t map_begin(struct pack_reader *reader, struct span value) {
     *reader = pack_reader_of(value);
-    return is_type(value, PACK_MAP) ? pack_read_map(reader) : 0;
+    return pack_is(value, PACK_MAP) ? pack_read_map(reader) : 0;
 }
 
 static uint32_t list_begin(struct pack_reader *reader, struct span value) {
     *reader = pack_reader_of(value);
-    return is_type(value, PACK_LIST) ? pack_read_list(reader) : 0;
+    return pack_is(value, PACK_LIST) ? pack_read_list(reader) : 0;
 }
 
 /* Keys besides these are mistakes. */
@@ -86,7 +81,7 @@ static bool add_value(const struct compile *compile, const struct pointer *place
 static uint32_t add_values(const struct compile *compile, const struct pointer *place, struct span list) {
     struct pack_reader reader;
     uint32_t added = 0;
-    if (!is_type(list, PACK_LIST)) {
+    if (!pack_is(list, PACK_LIST)) {
         complain(compile, place, "must be a list");
     }
     for (uint32_t count = list_begin(&reader, list); count > 0 && add_value(compile, place, pack_skip(&reader)); count--) {
@@ -125,9 +120,9 @@ static void read_operand(const struct compile *compile, const struct pointer *pl
         complain(compile, place, "must be one of eq, ne, lt, lte, gt, gte, in, exists");
     } else if (condition->op == DERIVE_IN) {
         condition->value_count = add_values(compile, place, value);
-    } else if (condition->op == DERIVE_EXISTS && !is_type(value, PACK_BOOL)) {
+    } else if (condition->op == DERIVE_EXISTS && !pack_is(value, PACK_BOOL)) {
         complain(compile, place, "must be true or false");
-    } else if (is_type(value, PACK_MAP) && condition->op != DERIVE_EXISTS) {
+    } else if (pack_is(value, PACK_MAP) && condition->op != DERIVE_EXISTS) {
         read_reference(compile, place, value, condition);
     } else {
         condition->value_count = add_value(compile, place, value);
@@ -156,7 +151,7 @@ static void read_condition(const struct compile *compile, const struct pointer *
 static void read_when(const struct compile *compile, const struct pointer *place, struct span when) {
     const struct pointer at = {.up = place, .key = span_of_text("when")};
     struct pack_reader reader;
-    if (when.bytes > 0 && !is_type(when, PACK_MAP)) {
+    if (when.bytes > 0 && !pack_is(when, PACK_MAP)) {
         complain(compile, &at, "must be a map from field to condition");
     }
     for (uint32_t count = map_begin(&reader, when); count > 0; count--) {
@@ -179,8 +174,8 @@ static void read_rule(const struct compile *compile, const struct pointer *place
     static const char *const keys[] = {"when", "value", NULL};
     struct derive *derive = compile->derive;
     const struct pointer at = {.up = place, .key = span_of_text("value")};
-    if (derive->rule_count == DERIVE_RULES_MAX || !is_type(value, PACK_MAP)) {
-        complain(compile, place, is_type(value, PACK_MAP) ? "too many rules" : "must be a map");
+    if (derive->rule_count == DERIVE_RULES_MAX || !pack_is(value, PACK_MAP)) {
+        complain(compile, place, pack_is(value, PACK_MAP) ? "too many rules" : "must be a map");
         return;
     }
     refuse_others(compile, place, value, keys);
@@ -226,8 +221,8 @@ static void read_field(const struct compile *compile, const struct pointer *plac
     static const char *const keys[] = {"field", "keep", "rules", NULL};
     struct derive *derive = compile->derive;
     const struct pointer at = {.up = place, .key = span_of_text("rules")};
-    if (derive->field_count == DERIVE_FIELDS_MAX || !is_type(value, PACK_MAP)) {
-        complain(compile, place, is_type(value, PACK_MAP) ? "too many derived fields" : "must be a map");
+    if (derive->field_count == DERIVE_FIELDS_MAX || !pack_is(value, PACK_MAP)) {
+        complain(compile, place, pack_is(value, PACK_MAP) ? "too many derived fields" : "must be a map");
         return;
     }
     refuse_others(compile, place, value, keys);
@@ -283,7 +278,7 @@ static void read_copies(const struct compile *compile, const struct pointer *pla
     struct history *history = &compile->derive->history;
     const struct pointer at = {.up = place, .key = span_of_text("with")};
     struct pack_reader reader;
-    if (with.bytes > 0 && !is_type(with, PACK_MAP)) {
+    if (with.bytes > 0 && !pack_is(with, PACK_MAP)) {
         complain(compile, &at, "must be a map from name to field");
     }
     for (uint32_t count = map_begin(&reader, with); count > 0; count--) {
@@ -305,7 +300,7 @@ static void read_history(const struct compile *compile, const struct pointer *pl
     static const char *const keys[] = {"field", "of", "max", "with", NULL};
     struct history *history = &compile->derive->history;
     const struct pointer at = {.up = place, .key = span_of_text("max")};
-    if (!is_type(value, PACK_MAP)) {
+    if (!pack_is(value, PACK_MAP)) {
         complain(compile, place, "must be a map");
         return;
     }
@@ -335,7 +330,7 @@ bool derive_compile(struct derive *derive, struct schema *schema, struct span ru
     const uint32_t before = errors->count;
     struct pack_reader reader;
     *derive = (struct derive){0};
-    if (rules.bytes > 0 && !is_type(rules, PACK_LIST)) {
+    if (rules.bytes > 0 && !pack_is(rules, PACK_LIST)) {
         complain(&compile, &at_rules, "must be a list");
     }
     const uint32_t count = list_begin(&reader, rules);

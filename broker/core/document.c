@@ -47,11 +47,6 @@ struct span document_span(const struct document *document) {
 
 static const uint8_t empty_map[] = {0x80};
 
-static bool is_type(struct span value, enum pack_type type) {
-    struct pack_reader reader = pack_reader_of(value);
-    return pack_peek(&reader) == type;
-}
-
 /* What becomes of each field, found before anything is written: one look for each field of the patch. */
 struct plan {
     uint32_t count;                          /* fields of the result */
@@ -71,7 +66,7 @@ __attribute__((noinline)) static void plan_merge(struct plan *plan, struct span 
     for (uint32_t i = 0; i < patch_count; i++) {
         const uint32_t place = field_map_find(&fields, pack_read_text(&reader));
         const struct span value = pack_skip(&reader);
-        const bool removes = is_type(value, PACK_NIL);
+        const bool removes = pack_is(value, PACK_NIL);
         plan->is_new[i] = place == FIELD_MAP_NONE && !removes;
         plan->count += plan->is_new[i];
         if (place != FIELD_MAP_NONE) {
@@ -86,11 +81,11 @@ static bool merge(struct buffer *out, struct span target, struct span patch, uns
 /* The value that a field gets: `patched` replaces `old`, except that maps merge. */
 static bool put_field(struct buffer *out, struct span key, struct span old, struct span patched, unsigned depth) {
     pack_put_text(out, key);
-    if (!is_type(patched, PACK_MAP)) {
+    if (!pack_is(patched, PACK_MAP)) {
         pack_put_raw(out, patched);
         return true;
     }
-    bool both = old.data != NULL && is_type(old, PACK_MAP);
+    bool both = old.data != NULL && pack_is(old, PACK_MAP);
     return merge(out, both ? old : span_of(empty_map, sizeof empty_map), patched, depth - 1);
 }
 
@@ -107,7 +102,7 @@ static bool put_old_fields(struct buffer *out, const struct plan *plan, struct s
         }
         struct pack_reader at = pack_reader_of(span_of(patch.data + plan->patched[i], patch.bytes - plan->patched[i]));
         struct span patched = pack_skip(&at);
-        if (!is_type(patched, PACK_NIL) && !put_field(out, key, old, patched, depth)) {
+        if (!pack_is(patched, PACK_NIL) && !put_field(out, key, old, patched, depth)) {
             return false;
         }
     }

@@ -174,3 +174,14 @@ bool interests_next(struct interests *interests, struct interest_count *count) {
     interests->gone = interest->subscribers == 0 ? interest : NULL;
     return true;
 }
+
+struct interest_count interest_merge(const struct interest_count *counts, size_t count) {
+    struct interest_count sum = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i].subscribers > 0 && (sum.subscribers == 0 || counts[i].every_ms < sum.every_ms)) {
+            sum.every_ms = counts[i].every_ms;
+        }
+        sum.subscribers += counts[i].subscribers;
+    }
+    return sum;
+}

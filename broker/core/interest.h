@@ -44,4 +44,7 @@ void interests_remove(struct interests *interests, struct span pattern, int64_t 
 /* The next pattern that changed, oldest first, however often it did. False: none. */
 bool interests_next(struct interests *interests, struct interest_count *count);
 
+/* The sum of what several count of a pattern: subscribers added, the finest every_ms of those that have any. Without the pattern. */
+struct interest_count interest_merge(const struct interest_count *counts, size_t count);
+
 #endif

@@ -31,14 +31,9 @@ static void complain(const struct compile *compile, const struct pointer *place,
     violations_add(compile->errors, place, "%s", text);
 }
 
-static bool is_type(struct span value, enum pack_type type) {
-    struct pack_reader reader = pack_reader_of(value);
-    return pack_peek(&reader) == type;
-}
-
 static struct span text_of(struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    return is_type(value, PACK_TEXT) ? pack_read_text(&reader) : (struct span){0};
+    return pack_is(value, PACK_TEXT) ? pack_read_text(&reader) : (struct span){0};
 }
 
 /* ---- pointers ---- */
@@ -129,7 +124,7 @@ static void read_ascending(struct compile *compile, const struct pointer *place,
     const struct span list = pack_find(check, "ascending");
     struct pack_reader reader = pack_reader_of(list);
     struct target fields[2];
-    if (!is_type(list, PACK_LIST) || pack_read_list(&reader) != 2) {
+    if (!pack_is(list, PACK_LIST) || pack_read_list(&reader) != 2) {
         complain(compile, &at, "must be a list of two pointers");
         return;
     }
@@ -180,7 +175,7 @@ static void read_check(struct compile *compile, const struct pointer *place, str
         {{"prefix", "of"}, read_prefix},
     };
     struct pack_reader reader = pack_reader_of(check);
-    const uint32_t count = is_type(check, PACK_MAP) ? pack_read_map(&reader) : 0;
+    const uint32_t count = pack_is(check, PACK_MAP) ? pack_read_map(&reader) : 0;
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const bool first = pack_find(check, checks[i].keys[0]).bytes > 0;
         const bool second = checks[i].keys[1] == NULL || pack_find(check, checks[i].keys[1]).bytes > 0;
@@ -194,7 +189,7 @@ static void read_check(struct compile *compile, const struct pointer *place, str
 
 static void read_checks(struct compile *compile, const struct pointer *place, struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    if (!is_type(value, PACK_LIST)) {
+    if (!pack_is(value, PACK_LIST)) {
         complain(compile, place, "must be a list");
         return;
     }
@@ -292,13 +287,13 @@ static void add_address(struct compile *compile, const struct pointer *place, st
 
 static void read_address(struct compile *compile, const struct pointer *place, struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    uint32_t count = is_type(value, PACK_LIST) ? pack_read_list(&reader) : 1;
+    uint32_t count = pack_is(value, PACK_LIST) ? pack_read_list(&reader) : 1;
     if (count == 0) {
         complain(compile, place, "must be text, or a list of texts");
     }
     for (; count > 0; count--) {
         const struct span item = pack_skip(&reader);
-        if (!is_type(item, PACK_TEXT)) {
+        if (!pack_is(item, PACK_TEXT)) {
             complain(compile, place, "must be text, or a list of texts");
             return;
         }
@@ -327,7 +322,7 @@ static void read_expire(struct compile *compile, const struct pointer *place, st
 
 static void read_private(struct compile *compile, const struct pointer *place, struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    if (!is_type(value, PACK_BOOL)) {
+    if (!pack_is(value, PACK_BOOL)) {
         complain(compile, place, "must be true or false");
         return;
     }
@@ -407,7 +402,7 @@ bool kind_compile(struct kind *kind, struct span name, struct violations *errors
         return false;
     }
     const struct span extension = pack_find(buffer_span(&kind->packed), "x-ahora");
-    if (!is_type(extension, PACK_MAP) || pack_find(extension, "address").bytes == 0) {
+    if (!pack_is(extension, PACK_MAP) || pack_find(extension, "address").bytes == 0) {
         complain(&compile, &place, "must be a map with at least an `address`");
         return false;
     }

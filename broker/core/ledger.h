@@ -90,6 +90,7 @@ void ledger_fini(struct ledger *ledger);
 
 /* Takes a stored record if it is newer than what is held, and remembers its key and its promise for what is left of their time; the clock
    must be set. RESULT_INVALID: not legal any more, skipped. */
+void ledger_expect(struct ledger *ledger, size_t topics);
 enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
 
 /* After the last ledger_load: puts the removals and the keys in order; sources begin their grace. RESULT_NO_MEMORY. */
@@ -99,7 +100,8 @@ enum result ledger_loaded(struct ledger *ledger, int64_t seq_floor) MUST_CHECK;
 struct topic *ledger_find(const struct ledger *ledger, struct span path);
 
 /*
- * Applies a packed list of changes of a source (NULL: none was named) and appends the packed list of results ({seq} or {error}), one for each. With `atomic` all or none.
+ * Applies a packed list of changes of a source (NULL: none was named) and appends the packed list of results ({seq} or {error}), one for
+ * each. With `atomic` all or none.
  * Fails only by results->failed, which the caller prevents by its bound: AHORA_CHANGES_MAX results of at most
  * LEDGER_RESULT_BYTES_MAX.
  */

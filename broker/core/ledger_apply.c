@@ -49,7 +49,8 @@ struct attempt {
     bool atomic;
     const uint8_t *denied; /* bits of changes that are refused; NULL: none is */
     struct change_request request;
-    struct name name;
+    size_t name_bytes;
+    struct name name; /* of a topic that does not exist, or was removed */
     const struct kind *kind;
     struct topic *topic; /* NULL: unknown */
     int64_t at;
@@ -69,12 +70,28 @@ static bool exists(const struct attempt *attempt) {
 
 /* ---- 1: form ---- */
 
-static struct outcome check_form(struct attempt *attempt) {
+/* A topic that exists was looked at when it came to be; only the broker's own are not for others to write. */
+static bool find_known(struct attempt *attempt) {
+    const struct span text = attempt->request.topic;
+    if (text.bytes == 0 || text.bytes > AHORA_TOPIC_BYTES_MAX || text.data[0] == '$') {
+        return false;
+    }
+    attempt->topic = ledger_find(attempt->ledger, text);
+    if (!exists(attempt)) {
+        return false;
+    }
+    attempt->name_bytes = text.bytes;
+    attempt->kind = attempt->topic->kind;
+    return true;
+}
+
+static struct outcome find_unknown(struct attempt *attempt) {
+    const struct ledger *ledger = attempt->ledger;
     const char *detail = NULL;
     if (name_parse_topic(attempt->request.topic, &attempt->name, &detail) != AHORA_OK) {
         return refuse(AHORA_BAD_TOPIC, detail);
     }
-    const struct ledger *ledger = attempt->ledger;
+    attempt->name_bytes = attempt->name.text.bytes;
     attempt->kind = kinds_find(ledger->kinds, attempt->name.segments[0]);
     if (attempt->kind == NULL) {
         return refuse(AHORA_UNKNOWN_KIND, "the first segment names no declared kind");
@@ -82,6 +99,15 @@ static struct outcome check_form(struct attempt *attempt) {
     attempt->topic = ledger_find(ledger, attempt->name.text);
     if (!exists(attempt) && (detail = kind_address_fault(attempt->kind, &attempt->name)) != NULL) {
         return refuse(AHORA_BAD_TOPIC, detail); /* one that exists may be older than its kind's address */
+    }
+    return fine;
+}
+
+static struct outcome check_form(struct attempt *attempt) {
+    const struct ledger *ledger = attempt->ledger;
+    const struct outcome found = find_known(attempt) ? fine : find_unknown(attempt);
+    if (found.code != AHORA_OK) {
+        return found;
     }
     attempt->at = attempt->request.has_at ? attempt->request.at : ledger->wall_ms;
     if (attempt->at > ledger->wall_ms + ledger->limits->at_ahead_ms_max) {
@@ -335,7 +361,7 @@ static struct outcome check_room(const struct attempt *attempt, const struct mad
         return refuse(AHORA_OVERLOADED, "the broker holds as many bytes of documents as it may");
     }
     size_t source_bytes = attempt->source == NULL ? 0 : attempt->source->bytes;
-    if (!note_has_room(ledger, attempt->name.text.bytes, attempt->key.bytes, source_bytes, data_bytes)) {
+    if (!note_has_room(ledger, attempt->name_bytes, attempt->key.bytes, source_bytes, data_bytes)) {
         return refuse(AHORA_STORE_FULL, "the store has no room");
     }
     if (ledger->seq >= AHORA_SEQ_MAX) {
@@ -464,12 +490,13 @@ static void put_pointer(struct buffer *out, struct span field) {
 }
 
 static void put_result(struct buffer *out, const struct outcome *outcome) {
-    pack_put_map(out, 1);
+    static const uint8_t accepted[] = {0x81, 0xa3, 's', 'e', 'q'}; /* a map of one entry, up to its value */
     if (outcome->code == AHORA_OK) {
-        pack_put_key(out, "seq");
+        buffer_put(out, accepted, sizeof accepted);
         pack_put_int(out, outcome->seq);
         return;
     }
+    pack_put_map(out, 1);
     bool has_seq = outcome->code == AHORA_CONFLICT;
     bool has_field = outcome->field.data != NULL;
     bool has_violations = outcome->violations != NULL;

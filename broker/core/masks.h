@@ -5,7 +5,7 @@
 
 /*
  * The masks that this core's sessions have (mask.h). Sessions with equal masks share one, so that a change is encoded once for all of
- * them, and delivery keeps here what it made of the view at hand. Owned by one core.
+ * them, and block.c keeps here what it made of the view at hand. Owned by one core.
  */
 #ifndef CORE_MASKS_H
 #define CORE_MASKS_H
@@ -25,7 +25,7 @@ struct mask {
     struct masks *masks;
     struct table_node hashed;
     uint32_t refs;
-    const struct view *view; /* delivery's: what was made last is of this view, */
+    const struct view *view; /* block.c's: what was made last is of this view, */
     uint64_t shows;          /* and of this turn, by views.shows; */
     struct block *blocks[VIEW_ENCODINGS];
     bool built[VIEW_ENCODINGS];

@@ -8,6 +8,7 @@
 #define CORE_METRICS_H
 
 #include "include/ahora/protocol.h"
+#include "proto/message.h"
 
 struct metrics {
     /* gauges */
@@ -23,8 +24,8 @@ struct metrics {
     uint64_t demand_awake;  /* 1: somebody is told */
     /* counters */
     uint64_t sessions_total;
-    uint64_t messages_in; /* protocol messages received */
-    uint64_t changes[5];  /* accepted, by enum change_op */
+    uint64_t messages_in;         /* protocol messages received */
+    uint64_t changes[CHANGE_OPS]; /* accepted, by enum change_op */
     uint64_t changes_refused[AHORA_CODES];
     uint64_t stale;                    /* documents that went stale */
     uint64_t expired;                  /* topics removed because nobody wrote them in time */

@@ -30,15 +30,14 @@ size_t record_bytes_max(size_t topic_bytes, size_t key_bytes, size_t source_byte
     return FIXED_BYTES + VARINTS * VARINT_BYTES_MAX + topic_bytes + key_bytes + source_bytes + data_bytes;
 }
 
-static void varint_put(struct buffer *out, int64_t number) {
-    uint8_t bytes[VARINT_BYTES_MAX];
-    size_t count = 0;
+/* Behind the number, written at `at`. */
+static uint8_t *varint_put(uint8_t *at, int64_t number) {
     uint64_t rest = (uint64_t)number;
     for (; rest >= 0x80; rest >>= 7) {
-        bytes[count++] = (uint8_t)(rest | 0x80);
+        *at++ = (uint8_t)(rest | 0x80);
     }
-    bytes[count++] = (uint8_t)rest;
-    buffer_put(out, bytes, count);
+    *at++ = (uint8_t)rest;
+    return at;
 }
 
 static uint8_t flags_of(const struct record *record) {
@@ -64,7 +63,7 @@ void record_put(struct buffer *out, const struct record *record) {
     assert(record->key.bytes <= UINT8_MAX && record->source.bytes <= UINT8_MAX && is_source_whole(record));
     assert(record->seq > 0 && record->seq <= AHORA_SEQ_MAX);
     assert(!record->removed || record->data.bytes == 0);
-    const uint8_t fixed[FIXED_BYTES] = {
+    uint8_t head[FIXED_BYTES + VARINTS * VARINT_BYTES_MAX] = {
         RECORD_VERSION,
         flags_of(record),
         (uint8_t)record->why,
@@ -72,21 +71,15 @@ void record_put(struct buffer *out, const struct record *record) {
         (uint8_t)record->key.bytes,
         (uint8_t)record->source.bytes,
     };
-    buffer_put(out, fixed, sizeof fixed);
-    varint_put(out, record->seq);
-    varint_put(out, record->seq_created);
-    varint_put(out, record->at);
-    varint_put(out, record->accepted_at);
-    if (record->fresh_ms >= 0) {
-        varint_put(out, record->fresh_ms);
-    }
-    if (record->expire_ms >= 0) {
-        varint_put(out, record->expire_ms);
-    }
-    if (record->source.bytes > 0) {
-        varint_put(out, record->grace_ms);
-    }
-    varint_put(out, (int64_t)record->data.bytes);
+    uint8_t *at = varint_put(head + FIXED_BYTES, record->seq);
+    at = varint_put(at, record->seq_created);
+    at = varint_put(at, record->at);
+    at = varint_put(at, record->accepted_at);
+    at = record->fresh_ms >= 0 ? varint_put(at, record->fresh_ms) : at;
+    at = record->expire_ms >= 0 ? varint_put(at, record->expire_ms) : at;
+    at = record->source.bytes > 0 ? varint_put(at, record->grace_ms) : at;
+    at = varint_put(at, (int64_t)record->data.bytes);
+    buffer_put(out, head, (size_t)(at - head));
     buffer_put_span(out, record->topic);
     buffer_put_span(out, record->key);
     buffer_put_span(out, record->source);

@@ -5,24 +5,27 @@
 
 #include "broker/core/scalar.h"
 
-struct scalar scalar_of(struct span packed) {
-    struct pack_reader reader = pack_reader_of(packed);
-    struct scalar scalar = {.type = pack_peek(&reader)};
+struct scalar scalar_read(struct pack_reader *reader) {
+    struct scalar scalar;
+    scalar.type = pack_peek(reader);
+    scalar.text = (struct span){0}; /* the largest of them */
     switch (scalar.type) {
+    case PACK_NIL:
+        pack_read_nil(reader);
+        break;
     case PACK_BOOL:
-        scalar.truth = pack_read_bool(&reader);
+        scalar.truth = pack_read_bool(reader);
         break;
     case PACK_INT:
-        scalar.integer = pack_read_int(&reader);
+        scalar.integer = pack_read_int(reader);
         break;
     case PACK_FLOAT:
-        scalar.number = pack_read_float(&reader);
+        scalar.number = pack_read_float(reader);
         break;
     case PACK_TEXT:
-        scalar.text = pack_read_text(&reader);
+        scalar.text = pack_read_text(reader);
         break;
     case PACK_END:
-    case PACK_NIL:
     case PACK_LIST:
     case PACK_MAP:
     case PACK_ILLEGAL:
@@ -31,8 +34,9 @@ struct scalar scalar_of(struct span packed) {
     return scalar;
 }
 
-bool scalar_is_number(const struct scalar *scalar) {
-    return scalar->type == PACK_INT || scalar->type == PACK_FLOAT;
+struct scalar scalar_of(struct span packed) {
+    struct pack_reader reader = pack_reader_of(packed);
+    return scalar_read(&reader);
 }
 
 /* -2^63 is a double, 2^63 the first one past int64. */

@@ -331,9 +331,9 @@ static void check_scalar(const struct check *check, const struct schema_node *no
 
 static void check_value(const struct check *check, const struct schema_node *node, const struct pointer *place,
                         struct pack_reader *reader) {
-    const enum pack_type type = pack_peek(reader);
+    const struct scalar value = scalar_read(reader);
+    const enum pack_type type = value.type;
     if (type != PACK_LIST && type != PACK_MAP) {
-        const struct scalar value = scalar_of(pack_skip(reader));
         check_scalar(check, node, place, &value);
         return;
     }

@@ -43,11 +43,6 @@ static struct schema_node *node_of(const struct draft *draft) {
     return &draft->compile->schema->nodes[draft->node];
 }
 
-static bool is_type(struct span value, enum pack_type type) {
-    struct pack_reader reader = pack_reader_of(value);
-    return pack_peek(&reader) == type;
-}
-
 static struct span text_of(struct span value) {
     struct pack_reader reader = pack_reader_of(value);
     return pack_read_text(&reader);
@@ -102,7 +97,7 @@ static bool add_value(const struct draft *draft, struct span key, struct span pa
 /* ---- keywords ---- */
 
 static void read_text(struct draft *draft, struct span key, struct span value) {
-    if (!is_type(value, PACK_TEXT)) {
+    if (!pack_is(value, PACK_TEXT)) {
         complain(draft, key, "must be text");
     }
 }
@@ -114,7 +109,7 @@ static void read_anything(struct draft *draft, struct span key, struct span valu
 }
 
 static void read_list(struct draft *draft, struct span key, struct span value) {
-    if (!is_type(value, PACK_LIST)) {
+    if (!pack_is(value, PACK_LIST)) {
         complain(draft, key, "must be a list");
     }
 }
@@ -122,7 +117,7 @@ static void read_list(struct draft *draft, struct span key, struct span value) {
 static void read_dialect(struct draft *draft, struct span key, struct span value) {
     static const char *const dialects[] = {"https://json-schema.org/draft/2020-12/schema",
                                            "http://json-schema.org/draft-07/schema#", "http://json-schema.org/draft-07/schema"};
-    const struct span text = is_type(value, PACK_TEXT) ? text_of(value) : (struct span){0};
+    const struct span text = pack_is(value, PACK_TEXT) ? text_of(value) : (struct span){0};
     for (size_t i = 0; i < sizeof dialects / sizeof dialects[0]; i++) {
         if (span_is(text, dialects[i])) {
             return;
@@ -153,7 +148,7 @@ static uint8_t type_named(struct span name) {
 static void read_type(struct draft *draft, struct span key, struct span value) {
     static const char wrong[] = "must be one or a list of object, array, string, number, integer, boolean, null";
     struct pack_reader reader = pack_reader_of(value);
-    uint32_t count = is_type(value, PACK_LIST) ? pack_read_list(&reader) : 1;
+    uint32_t count = pack_is(value, PACK_LIST) ? pack_read_list(&reader) : 1;
     uint8_t types = 0;
     if (count == 0) {
         complain(draft, key, wrong);
@@ -161,7 +156,7 @@ static void read_type(struct draft *draft, struct span key, struct span value) {
     }
     for (; count > 0; count--) {
         const struct span item = pack_skip(&reader);
-        const uint8_t type = is_type(item, PACK_TEXT) ? type_named(text_of(item)) : 0;
+        const uint8_t type = pack_is(item, PACK_TEXT) ? type_named(text_of(item)) : 0;
         if (type == 0) {
             complain(draft, key, wrong);
             return;
@@ -173,7 +168,7 @@ static void read_type(struct draft *draft, struct span key, struct span value) {
 
 static void read_enum(struct draft *draft, struct span key, struct span value) {
     struct pack_reader reader = pack_reader_of(value);
-    uint32_t count = is_type(value, PACK_LIST) ? pack_read_list(&reader) : 0;
+    uint32_t count = pack_is(value, PACK_LIST) ? pack_read_list(&reader) : 0;
     if (count == 0) {
         complain(draft, key, "must be a list that is not empty");
     }
@@ -233,7 +228,7 @@ static void read_items_max(struct draft *draft, struct span key, struct span val
 }
 
 static void read_format(struct draft *draft, struct span key, struct span value) {
-    const enum text_form form = is_type(value, PACK_TEXT) ? text_form_find(text_of(value)) : TEXT_FORM_NONE;
+    const enum text_form form = pack_is(value, PACK_TEXT) ? text_form_find(text_of(value)) : TEXT_FORM_NONE;
     if (form == TEXT_FORM_NONE) {
         complain(draft, key, "must be date, uri or uuid");
         return;
@@ -250,7 +245,7 @@ static void read_items(struct draft *draft, struct span key, struct span value) 
 }
 
 static void read_additional(struct draft *draft, struct span key, struct span value) {
-    if (is_type(value, PACK_BOOL)) {
+    if (pack_is(value, PACK_BOOL)) {
         struct pack_reader reader = pack_reader_of(value);
         node_of(draft)->closed = !pack_read_bool(&reader);
         return;
@@ -304,7 +299,7 @@ static void read_properties(struct draft *draft, struct span key, struct span va
     struct schema *schema = draft->compile->schema;
     const struct pointer at = {.up = draft->place, .key = key};
     struct pack_reader reader = pack_reader_of(value);
-    const uint32_t count = is_type(value, PACK_MAP) ? pack_read_map(&reader) : UINT32_MAX;
+    const uint32_t count = pack_is(value, PACK_MAP) ? pack_read_map(&reader) : UINT32_MAX;
     if (count > SCHEMA_PROPERTIES_MAX) {
         complain(draft, key, count == UINT32_MAX ? "must be a map" : "has more than 64 properties");
         return;
@@ -327,14 +322,14 @@ static void read_required(struct draft *draft, struct span key, struct span valu
 }
 
 static void finish_required(struct draft *draft) {
-    if (!is_type(draft->required, PACK_LIST)) {
+    if (!pack_is(draft->required, PACK_LIST)) {
         return;
     }
     const struct schema *schema = draft->compile->schema;
     struct pack_reader reader = pack_reader_of(draft->required);
     for (uint32_t count = pack_read_list(&reader); count > 0; count--) {
         const struct span item = pack_skip(&reader);
-        const uint32_t place = is_type(item, PACK_TEXT) ? schema_find(schema, node_of(draft), text_of(item)) : WORD_NONE;
+        const uint32_t place = pack_is(item, PACK_TEXT) ? schema_find(schema, node_of(draft), text_of(item)) : WORD_NONE;
         if (place == WORD_NONE) {
             complain(draft, draft->required_key, "names something that is not among the properties");
             continue;

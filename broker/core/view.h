@@ -62,7 +62,7 @@ enum form {
 /* A change of the running turn, in the list of each view it touches. */
 struct mention {
     struct mention *next;
-    struct frame *frame; /* delivery's: the change and its bytes */
+    struct frame *frame; /* block.h: the change and its bytes */
     enum form form;
 };
 
@@ -84,7 +84,7 @@ struct view {
     uint64_t changes;        /* shown here since the view exists: what `skipped` is counted with */
     uint64_t changes_before; /* the same before the running turn */
     int64_t floor;
-    uint64_t piece;        /* delivery's: the last piece made for a session that follows it, */
+    uint64_t piece;        /* holding.c's: the last piece made for a session that follows it, */
     struct cursor *reader; /* and that session's cursors, good for this piece */
 
     struct link dirty; /* in views.dirty while the turn touched it */

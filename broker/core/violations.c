@@ -11,10 +11,6 @@
 
 #include "proto/pack.h"
 
-bool violations_are_full(const struct violations *violations) {
-    return violations->count == VIOLATIONS_MAX;
-}
-
 /* A text that is cut ends with a whole character. */
 static size_t whole_characters(const char *text, size_t bytes) {
     size_t start = bytes;

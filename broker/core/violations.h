@@ -33,7 +33,9 @@ struct pointer {
     uint32_t index;
 };
 
-bool violations_are_full(const struct violations *violations);
+static inline bool violations_are_full(const struct violations *violations) {
+    return violations->count == VIOLATIONS_MAX;
+}
 
 /* Notes one, if there is room. */
 void violations_add(struct violations *violations, const struct pointer *place, const char *format, ...)

@@ -5,6 +5,7 @@
 
 #include "broker/net/broker.h"
 
+#include "broker/base/backing.h"
 #include "broker/net/connection.h"
 #include "broker/net/lifecycle.h"
 
@@ -66,6 +67,9 @@ static bool init_limits(struct broker *broker) {
     return true;
 }
 
+/* What a topic takes beside its name and document (struct topic, its node in the tree, what malloc adds), for an estimate. */
+#define TOPIC_BYTES 400
+
 static bool open_store(struct broker *broker) {
     char detail[512] = "";
     broker->config.store.path = broker->config.data;
@@ -78,6 +82,7 @@ static bool open_store(struct broker *broker) {
         broker->store = NULL;
         return false;
     }
+    backing_expect(broker->report.topics_bytes + broker->report.topics * TOPIC_BYTES);
     return true;
 }
 
@@ -94,7 +99,11 @@ static struct core *create_core(const struct broker *broker) {
         .follows = broker->index > 0,
         .controlled = access_is_controlled(&broker->config),
     };
-    return core_create(&options);
+    struct core *core = core_create(&options);
+    if (core != NULL) {
+        core_expect(core, broker->report.topics);
+    }
+    return core;
 }
 
 /* ---- shards ---- */

@@ -91,21 +91,6 @@ static bool is_audience(struct span claims, const char *wanted) {
 
 /* ---- rights ---- */
 
-/* Absent: data NULL. False: no text. */
-static bool read_text(struct span claims, const char *name, struct span *text) {
-    const struct span value = pack_find(claims, name);
-    struct pack_reader reader = pack_reader_of(value);
-    *text = (struct span){0};
-    if (value.bytes == 0) {
-        return true;
-    }
-    if (pack_peek(&reader) != PACK_TEXT) {
-        return false;
-    }
-    *text = pack_read_text(&reader);
-    return true;
-}
-
 /* A name that may stand in a line of a log. */
 static bool is_printable(struct span text) {
     for (size_t i = 0; i < text.bytes; i++) {
@@ -127,7 +112,7 @@ static enum refusal make_rights(struct span map, const struct times *times, int6
         .issued_s = times->iat_s,
         .origin = origin,
     };
-    if (!read_text(map, "sub", &claims.principal) || !read_text(map, "jti", &claims.id) ||
+    if (!pack_find_text(map, "sub", &claims.principal) || !pack_find_text(map, "jti", &claims.id) ||
         span_is(claims.principal, RIGHTS_ANONYMOUS) || !is_printable(claims.principal)) {
         return REFUSAL_CLAIMS;
     }

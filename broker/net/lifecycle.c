@@ -5,6 +5,7 @@
 
 #include "broker/net/lifecycle.h"
 
+#include "broker/base/backing.h"
 #include "broker/net/backup.h"
 #include "broker/net/broker.h"
 #include "broker/net/connection.h"
@@ -62,6 +63,7 @@ static bool finish_loading(struct broker *broker) {
     }
     loop_watch_store(broker);
     core_set_room(broker->core, store_room(broker->store));
+    backing_expected();
     broker->is_loaded = true;
     return true;
 }

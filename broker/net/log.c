@@ -31,8 +31,11 @@ static size_t put_time(char *line, size_t bytes) {
 }
 
 /* One write per line, so that lines of other processes on the same terminal do not mix with ours. */
-static void write_line(enum log_level level, const char *event, const char *fields, uint64_t quiet) {
+__attribute__((format(printf, 3, 0))) static void write_line(enum log_level level, const char *event, const char *format,
+                                                             va_list arguments, uint64_t quiet) {
+    char fields[LOG_LINE_BYTES_MAX];
     char line[LOG_LINE_BYTES_MAX + 128];
+    vsnprintf(fields, sizeof fields, format, arguments);
     size_t used = put_time(line, sizeof line);
     int more = snprintf(line + used, sizeof line - used, " %s %s%s%s", level_names[level], event, fields[0] ? " " : "", fields);
     used += more > 0 ? (size_t)more : 0;
@@ -56,12 +59,10 @@ void log_event(const struct log *log, enum log_level level, const char *event, c
     if (level > log->level) {
         return;
     }
-    char fields[LOG_LINE_BYTES_MAX];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(fields, sizeof fields, format, arguments);
+    write_line(level, event, format, arguments, 0);
     va_end(arguments);
-    write_line(level, event, fields, 0);
 }
 
 void log_event_limited(const struct log *log, struct log_limit *limit, int64_t now_ms, enum log_level level, const char *event,
@@ -73,12 +74,10 @@ void log_event_limited(const struct log *log, struct log_limit *limit, int64_t n
         limit->quiet++;
         return;
     }
-    char fields[LOG_LINE_BYTES_MAX];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(fields, sizeof fields, format, arguments);
+    write_line(level, event, format, arguments, limit->quiet);
     va_end(arguments);
-    write_line(level, event, fields, limit->quiet);
     limit->next_ms = now_ms + LOG_LIMIT_MS;
     limit->quiet = 0;
 }

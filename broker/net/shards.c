@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static_assert(SHARDS_MAX <= INQUIRY_SHARDS_MAX, "an inquiry goes to all");
+
 enum letter {
     LETTER_BATCH,  /* changes: to show; up: given back */
     LETTER_MAIL,   /* up: to serve; down: answered */

@@ -136,13 +136,24 @@ static int open_tables(struct checkpoint *checkpoint, MDB_txn *txn) {
     return code == 0 ? mdb_dbi_open(txn, "meta", MDB_CREATE, &checkpoint->meta_table) : code;
 }
 
+static int count_topics(struct checkpoint *checkpoint, MDB_txn *txn) {
+    MDB_stat stat;
+    int code = mdb_stat(txn, checkpoint->topics, &stat);
+    if (code == 0) {
+        checkpoint->topic_count = stat.ms_entries;
+        checkpoint->topic_bytes = stat.ms_leaf_pages * stat.ms_psize;
+    }
+    return code;
+}
+
 static enum result read_meta(struct checkpoint *checkpoint) {
     MDB_txn *txn;
     int code = mdb_txn_begin(checkpoint->env, NULL, 0, &txn);
     if (code != 0) {
         return result_of_mdb(code);
     }
-    enum result result = result_of_mdb(open_tables(checkpoint, txn));
+    code = open_tables(checkpoint, txn);
+    enum result result = result_of_mdb(code == 0 ? count_topics(checkpoint, txn) : code);
     MDB_val key = meta_key();
     MDB_val value;
     if (result == RESULT_OK) {

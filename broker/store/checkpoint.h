@@ -51,6 +51,8 @@ struct checkpoint {
     bool has_meta;        /* found when opened */
     bool is_meta_damaged; /* found when opened, but not intact */
     bool has_failed;      /* the last fold: the next transaction is synced as a whole */
+    size_t topic_count;   /* when opened */
+    size_t topic_bytes;
     struct MDB_txn *load; /* while loading */
     struct MDB_cursor *load_cursor;
     bool load_is_at_keys;

@@ -190,6 +190,8 @@ static void report_fill(const struct store *store, struct store_report *report) 
         .epoch_is_new = store->epoch_is_new,
         .epoch_reason = store->epoch_reason,
         .seq_checkpoint = meta->seq,
+        .topics = store->checkpoint.topic_count,
+        .topics_bytes = store->checkpoint.topic_bytes,
         .seq_floor = meta->floor,
         .damaged = damaged(store),
         .cut = store->journal.cut,

@@ -53,6 +53,8 @@ struct store_report {
     const char
         *epoch_reason; /* for the log: "first start", "power loss", "restored copy", "damaged", "clean", "killed"; static */
     int64_t seq_checkpoint; /* the checkpoint stands for this seq */
+    size_t topics;          /* it holds, */
+    size_t topics_bytes;    /* in pages of so many bytes: about what will be loaded */
     int64_t seq_floor;      /* removals at or below this are forgotten: older tokens get a snapshot */
     uint64_t
         damaged;  /* records that failed their checksum, and places where some are missing: not served; known after the load */

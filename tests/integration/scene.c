@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "tests/support/clock.h"
 
 #define SETTINGS_MAX 16
 
@@ -387,12 +388,9 @@ void scene_expect_words(struct bytes *out, const char *words) {
 /* ---- time ---- */
 
 void scene_sleep(int ms) {
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&time, NULL);
+    clock_sleep_ms(ms);
 }
 
 int64_t scene_clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_ms();
 }

@@ -17,8 +17,9 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/support/clock.h"
 
 void http_reader_init(struct http_reader *reader) {
     *reader = (struct http_reader){.state = HTTP_HEAD};
@@ -171,18 +172,6 @@ int http_connect(uint16_t port, int receive_bytes) {
     return fd;
 }
 
-static int64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool wait_ready(int fd, short events, int64_t deadline_ms) {
-    int64_t left_ms = deadline_ms - clock_ms();
-    struct pollfd item = {.fd = fd, .events = events};
-    return left_ms > 0 && poll(&item, 1, (int)left_ms) == 1;
-}
-
 /* Writes and reads at the same time: a server may answer, and close, before it has read all. */
 static void exchange(int fd, const char *data, size_t size, bool is_shut, int64_t deadline_ms, struct http_response *response) {
     struct http_reader *reader = &response->reader;
@@ -195,7 +184,7 @@ static void exchange(int fd, const char *data, size_t size, bool is_shut, int64_
                 shutdown(fd, SHUT_WR);
             }
         }
-        if (!wait_ready(fd, (short)(size > 0 ? POLLIN | POLLOUT : POLLIN), deadline_ms)) {
+        if (!clock_wait_ready(fd, (short)(size > 0 ? POLLIN | POLLOUT : POLLIN), deadline_ms)) {
             response->is_timed_out = true;
             return;
         }

@@ -17,27 +17,15 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tests/support/clock.h"
 #include "tests/support/http.h"
 
 #define FRAME_BYTES_MAX (64u << 20) /* larger is surely a broken length */
 /* The sample nonce of RFC 6455 section 1.3 and its answer: nothing here depends on the key being fresh. */
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-static int64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool wait_ready(int fd, short events, int64_t deadline_ms) {
-    int64_t left_ms = deadline_ms - clock_ms();
-    struct pollfd item = {.fd = fd, .events = events};
-    return left_ms > 0 && poll(&item, 1, (int)left_ms) == 1;
-}
 
 static void wire_end(struct wire *wire) {
     if (wire->fd >= 0) {
@@ -69,7 +57,7 @@ static void request_send(struct wire *wire, uint16_t port, const struct wire_opt
 /* Reads the head of the answer byte-exactly: what follows it are frames. */
 static void answer_receive(struct wire *wire, struct http_reader *reader, int64_t deadline_ms) {
     char block[4096];
-    while (reader->state == HTTP_HEAD && wait_ready(wire->fd, POLLIN, deadline_ms)) {
+    while (reader->state == HTTP_HEAD && clock_wait_ready(wire->fd, POLLIN, deadline_ms)) {
         ssize_t got = recv(wire->fd, block, sizeof block, 0);
         if (got <= 0) {
             return;
@@ -206,7 +194,7 @@ static bool flush_wait(struct wire *wire) {
         if (wire_unsent(wire) == 0) {
             return true;
         }
-        if (!wait_ready(wire->fd, POLLOUT, deadline_ms)) {
+        if (!clock_wait_ready(wire->fd, POLLOUT, deadline_ms)) {
             return false;
         }
     }
@@ -369,7 +357,7 @@ json_t *wire_receive(struct wire *wire, int timeout_ms) {
         if (value != NULL || wire->fault != NULL || wire->fd < 0) {
             return value;
         }
-        if (!wait_ready(wire->fd, POLLIN, deadline_ms)) {
+        if (!clock_wait_ready(wire->fd, POLLIN, deadline_ms)) {
             return NULL;
         }
         wire_read(wire, 65536);

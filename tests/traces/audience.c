@@ -4,6 +4,7 @@
  */
 
 #include "tests/traces/audience.h"
+#include "tests/support/clock.h"
 #include "tests/traces/derived.h"
 
 #include <assert.h>
@@ -23,12 +24,6 @@
 #define DEAD_LINES_MS 3000 /* for what a dead broker's kernel still delivers */
 #define CONNECTS_A_TICK 8
 #define STREAMS 8 /* of the subscribers, by Server-Sent Events */
-
-static int64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- who they are ---- */
 

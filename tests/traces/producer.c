@@ -4,6 +4,7 @@
  */
 
 #include "tests/traces/producer.h"
+#include "tests/support/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,6 @@ static const char *const way_names[PRODUCER_WAYS] = {"WebSocket", "HTTP NDJSON s
 
 const char *producer_way_name(enum producer_way way) {
     return way_names[way];
-}
-
-static int64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void producer_fail(struct producer *producer, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -300,6 +300,72 @@ static void wide_maps_nested_in_wide_maps_are_each_checked(void **state) {
     buffer_fini(&outer);
 }
 
+/* A text of `length` x, byte `odd` of it another one, as a key or as a value, with `behind` bytes of other values after it. */
+static void odd_text_put(struct buffer *out, size_t length, size_t odd, uint8_t byte, bool is_key, size_t behind) {
+    uint8_t text[64];
+    memset(text, 'x', length);
+    if (odd < length) {
+        text[odd] = byte;
+    }
+    pack_put_list(out, 1 + (uint32_t)behind);
+    if (is_key) {
+        pack_put_map(out, 1);
+    }
+    pack_put_text(out, span_of(text, length));
+    if (is_key) {
+        pack_put_bool(out, true);
+    }
+    for (size_t i = 0; i < behind; i++) {
+        pack_put_bool(out, true); /* a byte that no text may begin with */
+    }
+}
+
+/* Text is looked at eight bytes at a time, also beyond its end where there is more: nothing may hide at any place, nor come from outside. */
+static void an_odd_byte_is_found_at_every_place(void **state) {
+    static const uint8_t odd_bytes[] = {0x00, 0x80, 0xc3, 0xff};
+    struct buffer buffer;
+
+    (void)state;
+    buffer_init(&buffer, BYTES_MAX);
+    for (size_t length = 0; length <= 40; length++) {
+        for (size_t odd = 0; odd <= length; odd++) {
+            for (size_t which = 0; which < 4 * sizeof odd_bytes; which++) {
+                const bool is_key = which & 1;
+                const size_t behind = which & 2 ? 9 : 0;
+                buffer_cut(&buffer, 0);
+                odd_text_put(&buffer, length, odd, odd_bytes[which / 4], is_key, behind);
+                uint8_t *exact = malloc(buffer.bytes); /* so that a byte read too far is seen */
+                memcpy(exact, buffer.data, buffer.bytes);
+                assert_int_equal(check(span_of(exact, buffer.bytes)), odd < length ? PACK_BAD_TEXT : PACK_FINE);
+                free(exact);
+            }
+        }
+    }
+    buffer_fini(&buffer);
+}
+
+/* By first byte, what the tables say is what the heads say. */
+static void tables_agree_with_every_head(void **state) {
+    (void)state;
+    for (unsigned first = 0; first < 256; first++) {
+        uint8_t bytes[64] = {(uint8_t)first}; /* what follows is 0: no integer is too large, no text has a length */
+        const size_t steps = pack_steps[first];
+        size_t used = SIZE_MAX;
+        struct pack_reader reader = pack_reader_of(span_of(bytes, sizeof bytes));
+        memset(bytes + 1, first >= 0xa1 && first < 0xc0 ? 'x' : 0, sizeof bytes - 1);
+        const enum pack_type type = pack_peek(&reader);
+        const enum pack_fault fault = pack_check(span_of(bytes, sizeof bytes), 1, &used);
+        assert_int_equal(type == PACK_ILLEGAL, fault == PACK_ILLEGAL_TYPE);
+        if (steps > 0) {
+            assert_int_equal(fault, PACK_FINE);
+            assert_int_equal(used, steps);
+            assert_int_equal(check(span_of(bytes, steps - 1)), PACK_TRUNCATED);
+            assert_true(type != PACK_LIST && type != PACK_MAP && type != PACK_FLOAT);
+        }
+        assert_int_equal(type == PACK_INT, pack_read_int(&reader) == 0 ? !reader.failed : first < 0x80 || first >= 0xe0);
+    }
+}
+
 static void full_buffer_fails_the_puts(void **state) {
     struct buffer buffer;
 
@@ -581,6 +647,8 @@ int main(void) {
         cmocka_unit_test(widest_map_passes_and_one_more_does_not),
         cmocka_unit_test(same_key_in_different_maps_is_fine),
         cmocka_unit_test(wide_maps_nested_in_wide_maps_are_each_checked),
+        cmocka_unit_test(an_odd_byte_is_found_at_every_place),
+        cmocka_unit_test(tables_agree_with_every_head),
         cmocka_unit_test(full_buffer_fails_the_puts),
         cmocka_unit_test(check_and_readers_agree_with_msgpack_c),
     };

@@ -1015,6 +1015,12 @@ static void removals_are_forgotten_up_to_the_floor(void **state) {
     assert_int_equal(fixture->model.seq_last, seq);
     assert_true(fixture->report.seq_floor > 0);
     assert_int_equal(fixture->report.seq_checkpoint, seq);
+    size_t held = 0;
+    for (size_t i = 0; i < MODEL_TOPICS; i++) {
+        held += fixture->model.seqs[i] > 0;
+    }
+    assert_int_equal(fixture->report.topics, held);
+    assert_true(fixture->report.topics_bytes > 0);
 }
 
 /* ---- backup ---- */

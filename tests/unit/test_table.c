@@ -104,6 +104,34 @@ static void growth_adds_a_bucket_at_a_time(void **state) {
     free(entries);
 }
 
+static void room_made_at_once_keeps_what_is_there_and_saves_the_growing(void **state) {
+    struct table table;
+    struct entry *entries = calloc(5000, sizeof *entries);
+
+    (void)state;
+    assert_true(table_init(&table));
+    for (unsigned i = 0; i < 5000; i++) {
+        entries[i].value = i;
+        if (i == 100) {
+            assert_true(table_reserve(&table, 4000));
+            assert_int_equal(table.bucket_count, 4000);
+        }
+        assert_true(table_insert(&table, &entries[i].node, i % 3000 * UINT64_C(0x9e3779b97f4a7c15)));
+        assert_true(i < 100 || table.bucket_count == (table.count > 4000 ? table.count : 4000));
+    }
+    assert_true(table_reserve(&table, 10)); /* there is more */
+    assert_int_equal(table.count, 5000);
+    for (unsigned i = 0; i < 5000; i++) {
+        assert_ptr_equal(find(&table, i % 3000 * UINT64_C(0x9e3779b97f4a7c15), i), &entries[i]);
+    }
+    for (unsigned i = 0; i < 5000; i++) {
+        table_remove(&table, &entries[i].node);
+    }
+    assert_int_equal(table.count, 0);
+    table_fini(&table);
+    free(entries);
+}
+
 static void the_key_decides_the_hash(void **state) {
     struct table_key one;
     struct table_key same;
@@ -123,6 +151,7 @@ int main(void) {
         cmocka_unit_test(what_is_inserted_is_found_until_it_is_removed),
         cmocka_unit_test(equal_hashes_live_side_by_side),
         cmocka_unit_test(growth_adds_a_bucket_at_a_time),
+        cmocka_unit_test(room_made_at_once_keeps_what_is_there_and_saves_the_growing),
         cmocka_unit_test(the_key_decides_the_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,7 @@ await build({
   sourcemap: "inline",
   logLevel: "warning",
 });
-// --test-force-exit: what a killed broker or a cut line leaves open must not keep a run that is over
 const files = names.map((name) => join(out, name.replace(/\.ts$/, ".js")));
-const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-force-exit", "--test-concurrency=2", ...files], { stdio: "inherit", cwd: root });
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-concurrency=2", ...files], { stdio: "inherit", cwd: root });
 rmSync(out, { recursive: true, force: true });
 process.exit(run.status ?? 1);

@@ -195,7 +195,6 @@ export class Connection {
   #begin(): void {
     this.#attempt++;
     this.#generation++;
-    this.#hinted = false;
     this.#enter("token", Ms.TOKEN);
     const open = this.#own(() => this.#open());
     this.#tell({ state: "connecting", reason: this.state.reason });

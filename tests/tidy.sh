@@ -87,7 +87,7 @@ third_party 'uv\.h' tests/unit tests/scenarios tests/client broker/net clients/c
 third_party 'libwebsockets' bench/peers
 third_party 'ini\.h' broker/net
 third_party 'zlib' clients/cli tests/traces bench
-third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel bench
+third_party 'openssl' tests/fuzz broker/net clients/c clients/cli tests/unit tests/tunnel tests/integration bench
 third_party 'jwt\.h' clients/cli
 
 # ---- banned calls ----

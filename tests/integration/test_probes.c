@@ -25,11 +25,11 @@ struct smuggling {
 #define POST "POST /v1/publish HTTP/1.1\r\n" HOST
 #define HIDDEN "PUT /v1/topics/order/hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 
-/* The hidden request has 75 bytes, 0x4b. */
+/* The hidden request has 78 bytes, 0x4e. */
 static const struct smuggling smugglings[] = {
-    {"CL.TE", RAW(POST "Content-Length: 80\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HIDDEN)},
-    {"TE.CL", RAW(POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n4b\r\n" HIDDEN "\r\n0\r\n\r\n")},
-    {"two lengths", RAW(POST "Content-Length: 0\r\nContent-Length: 75\r\n\r\n" HIDDEN)},
+    {"CL.TE", RAW(POST "Content-Length: 83\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HIDDEN)},
+    {"TE.CL", RAW(POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n4e\r\n" HIDDEN "\r\n0\r\n\r\n")},
+    {"two lengths", RAW(POST "Content-Length: 0\r\nContent-Length: 78\r\n\r\n" HIDDEN)},
     {"two lengths that agree", RAW(POST "Content-Length: 0\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
     {"a list of lengths", RAW(POST "Content-Length: 0, 0\r\n\r\n" HIDDEN)},
     {"a length in octal or hex", RAW(POST "Content-Length: 0x0\r\n\r\n" HIDDEN)},
@@ -47,9 +47,9 @@ static const struct smuggling smugglings[] = {
     {"a blank before the colon", RAW(POST "Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
     {"a blank before the name", RAW(POST " Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
     {"a folded coding", RAW(POST "Transfer-Encoding:\r\n chunked\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
-    {"a folded header that hides a length", RAW(POST "X: y\r\n Content-Length: 75\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
-    {"a bare LF behind a header", RAW(POST "X: y\nContent-Length: 75\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
-    {"a bare CR in a header", RAW(POST "X: y\rContent-Length: 75\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
+    {"a folded header that hides a length", RAW(POST "X: y\r\n Content-Length: 78\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
+    {"a bare LF behind a header", RAW(POST "X: y\nContent-Length: 78\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
+    {"a bare CR in a header", RAW(POST "X: y\rContent-Length: 78\r\nContent-Length: 0\r\n\r\n" HIDDEN)},
     {"a bare LF before the body", RAW(POST "Content-Length: 0\r\n\n" HIDDEN)},
     {"a bare LF behind a chunk size", RAW(POST "Transfer-Encoding: chunked\r\n\r\n0\n\r\n" HIDDEN)},
     {"a bare LF behind a chunk", RAW(POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\n0\r\n\r\n" HIDDEN)},
@@ -80,7 +80,7 @@ static void what_two_programs_may_read_differently_is_refused(void **state) {
             fail_msg("%s: the hidden request was read", row->name);
         }
     }
-    assert_int_equal(strlen(HIDDEN), 75);
+    assert_int_equal(strlen(HIDDEN), 78);
     struct http_response response; /* and it would have been, in a request of its own */
     http_exchange(broker->port, RAW(HIDDEN), true, PATIENCE_MS, &response);
     assert_int_equal(response.status, 201);

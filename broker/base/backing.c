@@ -16,7 +16,7 @@
 #define BLOCK_BYTES (size_t)(100 << 10)   /* below glibc's threshold for memory of its own, 128 KiB */
 #define BLOCKS_MAX 4                      /* more than the rest of the heap can hold, as it grows by 128 KiB */
 
-#define PAD_BYTES (128 << 10)             /* what glibc begins with */
+#define PAD_BYTES (128 << 10) /* what glibc begins with */
 
 /* Once one of these is set glibc adjusts them no more (mallopt(3)): then they are what its adjusting comes to where buffers of some MiB come and go. */
 #define MMAP_THRESHOLD_BYTES (4 << 20)

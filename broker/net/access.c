@@ -85,12 +85,13 @@ static struct rights *make_anonymous(const struct config *config, const char **f
 
 /* ---- reading ---- */
 
-static struct credentials *read_credentials(const struct config *config, char *why, size_t why_bytes) {
-    return credentials_read(config->auth_keys, config->auth_jwks, config->auth_api_keys, why, why_bytes);
+static struct credentials *read_credentials(const struct config *config, bool settled, char *why, size_t why_bytes) {
+    return credentials_read(config->auth_keys, config->auth_jwks, config->auth_api_keys, settled, why, why_bytes);
 }
 
 /* A file that is not there yet is an empty one: the first revocation makes it. */
-static bool read_revocations(const struct config *config, struct revocations *revocations, char *why, size_t why_bytes) {
+static bool read_revocations(const struct config *config, bool settled, struct revocations *revocations, char *why,
+                             size_t why_bytes) {
     struct buffer text;
     char reason[256] = "";
     const char *path = config->auth_revoked;
@@ -99,7 +100,7 @@ static bool read_revocations(const struct config *config, struct revocations *re
         return true;
     }
     buffer_init(&text, REVOKED_BYTES_MAX);
-    bool fine = text_file_read_lines(path, &text, why, why_bytes);
+    bool fine = text_file_read_lines(path, settled, &text, why, why_bytes);
     if (fine && !revocations_read(revocations, buffer_span(&text), reason, sizeof reason)) {
         snprintf(why, why_bytes, "%s: %s", path, reason);
         fine = false;
@@ -116,13 +117,13 @@ bool access_check(const struct config *config, FILE *errors) {
     const char *fault;
     struct revocations revocations;
     bool fine = true;
-    struct credentials *credentials = read_credentials(config, why, sizeof why);
+    struct credentials *credentials = read_credentials(config, true, why, sizeof why);
     if (credentials == NULL) {
         fprintf(errors, "auth: %s\n", why);
         fine = false;
     }
     credentials_destroy(credentials);
-    if (read_revocations(config, &revocations, why, sizeof why)) {
+    if (read_revocations(config, true, &revocations, why, sizeof why)) {
         revocations_fini(&revocations);
     } else {
         fprintf(errors, "auth.revoked: %s\n", why);
@@ -144,8 +145,8 @@ bool access_open(struct broker *first, char *why, size_t why_bytes) {
     if (!access_is_controlled(&first->config)) {
         return true;
     }
-    access->credentials = read_credentials(&first->config, why, why_bytes);
-    return access->credentials != NULL && read_revocations(&first->config, &access->revocations, why, why_bytes);
+    access->credentials = read_credentials(&first->config, true, why, why_bytes);
+    return access->credentials != NULL && read_revocations(&first->config, true, &access->revocations, why, why_bytes);
 }
 
 static void release(struct access *access, struct credentials *credentials) {
@@ -210,8 +211,8 @@ void access_reload(struct broker *first) {
     if (!access_is_controlled(&first->config)) {
         return;
     }
-    struct credentials *credentials = read_credentials(&first->config, why, sizeof why);
-    if (credentials == NULL || !read_revocations(&first->config, &revocations, why, sizeof why)) {
+    struct credentials *credentials = read_credentials(&first->config, false, why, sizeof why);
+    if (credentials == NULL || !read_revocations(&first->config, false, &revocations, why, sizeof why)) {
         credentials_destroy(credentials);
         first->metrics.access_reloads_failed++;
         log_event(&first->log, LOG_ERROR, "credentials-not-reloaded", "reason=\"%s\" action=\"the old ones stay\"", why);

@@ -149,11 +149,11 @@ static bool read_set(struct credentials *credentials, const char *path, char *wh
     return fine;
 }
 
-static bool read_api_keys(struct credentials *credentials, const char *path, char *why, size_t why_bytes) {
+static bool read_api_keys(struct credentials *credentials, const char *path, bool settled, char *why, size_t why_bytes) {
     struct buffer text;
     char reason[400] = "";
     buffer_init(&text, FILE_BYTES_MAX);
-    bool fine = text_file_read_lines(path, &text, why, why_bytes);
+    bool fine = text_file_read_lines(path, settled, &text, why, why_bytes);
     if (fine && !api_keys_read(&credentials->api_keys, buffer_span(&text), reason, sizeof reason)) {
         snprintf(why, why_bytes, "%s: %s", path, reason);
         fine = false;
@@ -187,7 +187,8 @@ static bool note_origins(struct credentials *credentials) {
     return true;
 }
 
-struct credentials *credentials_read(const char *keys, const char *jwks, const char *api_keys, char *why, size_t why_bytes) {
+struct credentials *credentials_read(const char *keys, const char *jwks, const char *api_keys, bool settled, char *why,
+                                     size_t why_bytes) {
     struct credentials *credentials = calloc(1, sizeof *credentials);
     snprintf(why, why_bytes, "no memory");
     if (credentials == NULL || (credentials->keys = calloc(CREDENTIALS_KEYS_MAX, sizeof *credentials->keys)) == NULL) {
@@ -197,7 +198,7 @@ struct credentials *credentials_read(const char *keys, const char *jwks, const c
     credentials->refs = 1;
     if ((keys[0] == '\0' || read_directory(credentials, keys, why, why_bytes)) &&
         (jwks[0] == '\0' || read_set(credentials, jwks, why, why_bytes)) &&
-        (api_keys[0] == '\0' || read_api_keys(credentials, api_keys, why, why_bytes)) && note_origins(credentials)) {
+        (api_keys[0] == '\0' || read_api_keys(credentials, api_keys, settled, why, why_bytes)) && note_origins(credentials)) {
         return credentials;
     }
     credentials_destroy(credentials);

@@ -28,8 +28,9 @@ struct credentials {
     size_t origin_count;
 };
 
-/* NULL, with what is wrong in `why`. Empty paths stand for nothing. */
-struct credentials *credentials_read(const char *keys, const char *jwks, const char *api_keys, char *why, size_t why_bytes);
+/* NULL, with what is wrong in `why`. Empty paths stand for nothing. `settled`: as in text_file.h, of the API keys. */
+struct credentials *credentials_read(const char *keys, const char *jwks, const char *api_keys, bool settled, char *why,
+                                     size_t why_bytes);
 void credentials_destroy(struct credentials *credentials); /* NULL is fine */
 
 /* The key of that name; without a name the only one. NULL: none, or it cannot be told which. */

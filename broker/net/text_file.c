@@ -27,11 +27,11 @@ bool text_file_read(const char *path, struct buffer *out, char *why, size_t why_
     return fine;
 }
 
-bool text_file_read_lines(const char *path, struct buffer *out, char *why, size_t why_bytes) {
+bool text_file_read_lines(const char *path, bool settled, struct buffer *out, char *why, size_t why_bytes) {
     if (!text_file_read(path, out, why, why_bytes)) {
         return false;
     }
-    if (out->bytes > 0 && out->data[out->bytes - 1] != '\n') {
+    if (!settled && out->bytes > 0 && out->data[out->bytes - 1] != '\n') {
         snprintf(why, why_bytes, "%s: the last line has no end: is it still being written?", path);
         return false;
     }

@@ -12,8 +12,8 @@
 /* Appends what it holds, up to out's bound. False, with the reason in `why`. */
 bool text_file_read(const char *path, struct buffer *out, char *why, size_t why_bytes);
 
-/* The same of a file of lines. One whose last line is not ended is still being written, or was cut: what a line grants or revokes must not
-   depend on where. */
-bool text_file_read_lines(const char *path, struct buffer *out, char *why, size_t why_bytes);
+/* The same of a file of lines. `settled`: nobody is writing it now, as at a start; else one whose last line has no end is refused: it is still being
+   written, and what a line grants or revokes must not depend on how far. */
+bool text_file_read_lines(const char *path, bool settled, struct buffer *out, char *why, size_t why_bytes);
 
 #endif

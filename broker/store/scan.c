@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,59 @@ static enum found examine(struct scan *scan, struct turn *turn, size_t *bytes) {
     return stored == wanted ? FOUND_TURN : FOUND_BROKEN;
 }
 
+/* Of these bytes, how many in front are zero, in words; mostly all are. */
+static size_t zeros_of(const uint8_t *bytes, size_t count) {
+    size_t at = 0;
+    for (; at + 64 <= count; at += 64) {
+        uint64_t words[8];
+        memcpy(words, bytes + at, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) != 0) {
+            break;
+        }
+    }
+    while (at + 8 <= count && bytes_get_u64(bytes + at) == 0) {
+        at += 8;
+    }
+    return at;
+}
+
+/* What was preallocated and never written is zero without being read, where the file system knows it. */
+static void skip_hole(struct scan *scan) {
+    off_t data = lseek(scan->file, (off_t)scan->offset, SEEK_DATA);
+    if (data < 0 && errno != ENXIO) {
+        return; /* then it is read */
+    }
+    size_t next = data < 0 || (uint64_t)data > scan->bytes ? scan->bytes : (size_t)data;
+    next &= ~(size_t)7;
+    scan->offset = next > scan->offset ? next : scan->offset;
+}
+
+/* Up to a word that is not zero, or the end. The rest of a segment may be all of it, so this goes in large steps. */
+static bool pass_zeros(struct scan *scan) {
+    for (;;) {
+        size_t window_end = scan->window_offset + scan->window_bytes;
+        if (scan->offset + 8 > window_end) {
+            skip_hole(scan);
+        }
+        size_t bytes = (scan->bytes - scan->offset) & ~(size_t)7;
+        if (bytes == 0) {
+            return true;
+        }
+        size_t known = scan->offset < window_end ? (window_end - scan->offset) & ~(size_t)7 : 0;
+        bytes = known > 0 && known < bytes ? known : bytes;
+        bytes = bytes < WINDOW_BYTES_MIN ? bytes : WINDOW_BYTES_MIN;
+        const uint8_t *place = look_at(scan, scan->offset, bytes);
+        if (place == NULL) {
+            return false;
+        }
+        size_t zeros = zeros_of(place, bytes);
+        scan->offset += zeros;
+        if (zeros < bytes) {
+            return true;
+        }
+    }
+}
+
 /*
  * Passes over bytes that are no head, up to one or the end. Zeros at the end are the unwritten rest. A head cut short begins here and
  * lacks its checksum and all that follows; any other bytes are a bad place, as are zeros that a turn follows: turns lie end to end.
@@ -146,14 +200,11 @@ static bool pass_over(struct scan *scan) {
     size_t from = scan->offset;
     bool is_empty = true;
     bool is_torn = true;
-    for (; scan->offset + 8 <= scan->bytes; scan->offset += 8) {
+    for (; pass_zeros(scan) && scan->offset + 8 <= scan->bytes; scan->offset += 8) {
         size_t wanted = scan->offset + TURN_HEAD_BYTES <= scan->bytes ? TURN_HEAD_BYTES : 8;
         const uint8_t *place = look_at(scan, scan->offset, wanted);
         if (place == NULL) {
             return false;
-        }
-        if (bytes_get_u64(place) == 0) {
-            continue;
         }
         if (wanted == TURN_HEAD_BYTES && segment_head_is_intact(place, scan->nonce, scan->offset)) {
             scan->bad++;
@@ -162,6 +213,9 @@ static bool pass_over(struct scan *scan) {
         }
         is_torn = is_torn && (!is_empty || scan->offset == from) && scan->offset < from + TURN_HEAD_BYTES - 8;
         is_empty = false;
+    }
+    if (scan->failure != RESULT_OK) {
+        return false;
     }
     scan->bad += !is_empty;
     scan->unwritten += !is_empty && is_torn;

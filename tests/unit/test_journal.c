@@ -188,6 +188,55 @@ static void turns_behind_a_damaged_one_are_found(void **state) {
     }
 }
 
+/* A segment of its own, with zeros of so many bytes in front of each second turn, never written or written; returns how many turns are behind zeros. */
+static size_t append_among_zeros(struct fixture *fixture, bool are_written) {
+    static const size_t gaps[] = {
+        8, 56, 64, 72, 4096, ((size_t)1 << 20) - 40, (size_t)1 << 20, ((size_t)1 << 20) + 8, (size_t)3 << 20};
+    static const uint8_t zeros[(size_t)3 << 20];
+    const size_t count = sizeof gaps / sizeof gaps[0];
+    segment_destroy(fixture->segment);
+    assert_int_equal(segment_create(&fixture->segment, &disk_real, fixture->directory, (size_t)16 << 20), RESULT_OK);
+    assert_int_equal(segment_rename(fixture->segment, fixture->directory, 1), RESULT_OK);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(append_with(fixture, &disk_real, 1 + 2 * (int64_t)i, 1 + 2 * (int64_t)i), RESULT_OK);
+        if (are_written) {
+            assert_int_equal(pwrite(fixture->segment->file, zeros, gaps[i], (off_t)fixture->segment->used), gaps[i]);
+        }
+        fixture->segment->used += gaps[i];
+        assert_int_equal(append_with(fixture, &disk_real, 2 + 2 * (int64_t)i, 2 + 2 * (int64_t)i), RESULT_OK);
+    }
+    return count;
+}
+
+static void zeros_among_turns_are_passed_over_to_the_byte(void **state) {
+    struct fixture *fixture = *state;
+    for (int are_written = 0; are_written <= 1; are_written++) {
+        const size_t gaps = append_among_zeros(fixture, are_written);
+        struct journal journal;
+        struct model model;
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        assert_int_equal(model.seq_last, 2 * gaps);
+        assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), gaps);
+        journal_close(&journal);
+    }
+}
+
+static void a_word_in_the_unwritten_rest_is_seen(void **state) {
+    struct fixture *fixture = *state;
+    const uint8_t word[8] = {[7] = 1};
+    append_turns(fixture);
+    for (size_t at = fixture->end[TURNS] + 64; at + 8 <= SEGMENT_BYTES; at += 4104) {
+        write_image(fixture, fixture->image, SEGMENT_BYTES);
+        assert_int_equal(pwrite(fixture->segment->file, word, sizeof word, (off_t)at), sizeof word);
+        struct journal journal;
+        struct model model;
+        assert_int_equal(load(fixture, &journal, &model), RESULT_NOT_FOUND);
+        assert_int_equal(model.seq_last, fixture->seq_last[TURNS]);
+        assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 1);
+        journal_close(&journal);
+    }
+}
+
 /* What a publisher could put into a document: a turn, well-formed in every respect but the secret of this segment. */
 static void a_turn_imitated_inside_a_document_is_not_taken(void **state) {
     struct fixture *fixture = *state;
@@ -550,6 +599,8 @@ int main(void) {
         TEST(a_file_cut_anywhere_is_a_tear_after_a_power_loss),
         TEST(every_flipped_bit_is_reported_and_what_it_hit_not_served),
         TEST(turns_behind_a_damaged_one_are_found),
+        TEST(zeros_among_turns_are_passed_over_to_the_byte),
+        TEST(a_word_in_the_unwritten_rest_is_seen),
         TEST(a_turn_imitated_inside_a_document_is_not_taken),
         TEST(a_newer_format_is_refused),
         TEST(a_cut_journal_is_whole_and_loses_its_empty_segments),

@@ -35,6 +35,7 @@ void config_init(struct config *config) {
     config->handshake_ms = 10000;
     config->handshakes_max = 1024;
     config->handshake_steps_max = 4;
+    config->idle_records_max = 64; /* a handshake takes some ten; whoever updates keys does so once in many gigabytes */
     config->vanished_ms = 60000;
     config->connections_per_address_max = 1000;
     config->sessions_per_subject_max = 1000;

@@ -64,6 +64,7 @@ struct config {
     int64_t handshake_ms;                                /* from accept to the end of the handshake */
     int64_t handshakes_max;                              /* under way at once */
     int64_t handshake_steps_max;                         /* in one turn of a loop */
+    int64_t idle_records_max;                            /* without data, of one connection */
 
     int64_t vanished_ms;     /* TCP keepalive; 0: as the system has it */
     int64_t connections_max; /* 0: what the limit of open files allows */

@@ -49,6 +49,8 @@ const struct config_key config_keys[] = {
         "handshakes under way at once, about 44 KB each; more wait in order of arrival"),
     KEY("tls", "handshake_steps_max", CONFIG_NUMBER, handshake_steps_max, 1, 1000,
         "steps of handshakes in one turn of a loop, up to a millisecond each: what sessions may have to wait"),
+    KEY("tls", "idle_records_max", CONFIG_NUMBER, idle_records_max, 16, MANY,
+        "records without data that a connection may send, its handshake included, and one more for each 64 KiB of data"),
     KEY("auth", "keys", CONFIG_TEXT, auth_keys, 0, 0,
         "a directory of keys for tokens: KID.hs256 (the secret), KID.rs256.pem, KID.es256.pem or KID.pem (public keys)"),
     KEY("auth", "jwks", CONFIG_TEXT, auth_jwks, 0, 0,

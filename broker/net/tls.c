@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 
 #define SILENT_MS 1000             /* a round trip, with time to compute, is shorter */
-#define IDLE_RECORDS_MAX 64        /* a handshake takes some ten; whoever updates keys does so once in many gigabytes */
 #define DATA_FOR_IDLE_RECORD 65536 /* bytes, to decipher which costs as much */
 #define READS_MAX 64               /* in one turn: 1 MiB in whole records, and 0.2 ms if each holds a byte */
 
@@ -83,7 +82,8 @@ static void on_record(int is_written, int version, int type, const void *data, s
     if (is_written || !is_record || bytes == 0 || *(const uint8_t *)data == SSL3_RT_APPLICATION_DATA) {
         return;
     }
-    if (++tls->idle_records > IDLE_RECORDS_MAX + tls->read_bytes / DATA_FOR_IDLE_RECORD) {
+    const uint64_t records_max = (uint64_t)tls->transport.broker->config.idle_records_max;
+    if (++tls->idle_records > records_max + tls->read_bytes / DATA_FOR_IDLE_RECORD) {
         tls->is_flooding = true;
         SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
     }

@@ -152,6 +152,24 @@ static void a_flood_of_key_updates_ends_the_connection(void **state) {
     wire_fini(&wire);
 }
 
+/* As many as the operator allows are answered. */
+static void how_many_is_the_operators_choice(void **state) {
+    scene_configure("TLS_IDLE_RECORDS_MAX", "1000");
+    struct broker_process *broker = scene_start(state);
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct peer peer;
+    char answer[64] = "";
+    peer_init(&peer, broker, TLS1_3_VERSION);
+    for (int i = 0; i < 200; i++) {
+        assert_true(SSL_key_update(peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(peer.ssl) == 1);
+    }
+    assert_int_equal(SSL_write(peer.ssl, request, sizeof request - 1), sizeof request - 1);
+    assert_true(SSL_read(peer.ssl, answer, sizeof answer - 1) > 0);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    assert_true(scene_metric(broker, "ahora_tls_floods_total") == 0);
+    peer_fini(&peer);
+}
+
 /* With renegotiation off, OpenSSL answers each with a warning and reads on, within one call. */
 static void a_flood_of_hellos_in_the_middle_ends_the_connection(void **state) {
     struct broker_process *broker = scene_start(state);
@@ -213,6 +231,7 @@ static void data_in_crumbs_comes_through(void **state) {
 int main(void) {
     const struct CMUnitTest cases[] = {
         CASE(a_flood_of_key_updates_ends_the_connection),
+        CASE(how_many_is_the_operators_choice),
         CASE(a_flood_of_hellos_in_the_middle_ends_the_connection),
         CASE(a_handshake_in_crumbs_is_given_up),
         CASE(data_in_crumbs_comes_through),

@@ -66,7 +66,8 @@ struct core *core_create(const struct core_options *options) {
     init_buffers(core);
     if (!ledger_init(&core->ledger, &core->limits, core->kinds, &core->hash_key, &core->metrics) ||
         !views_init(&core->views, &core->ledger, &core->hash_key) || !interests_init(&core->interests, &core->hash_key) ||
-        !demand_init(&core->demand, &core->ledger, 1 + options->followers) || !masks_init(&core->masks, &core->hash_key)) {
+        !demand_init(&core->demand, &core->ledger, 1 + options->followers) || !masks_init(&core->masks, &core->hash_key) ||
+        !table_init(&core->subscriptions)) {
         core_destroy(core);
         return NULL;
     }
@@ -90,6 +91,7 @@ void core_destroy(struct core *core) {
     heap_fini(&core->paces);
     heap_fini(&core->expiries);
     masks_fini(&core->masks);
+    table_fini(&core->subscriptions);
     arena_fini(&core->arena);
     buffer_fini(&core->message);
     buffer_fini(&core->text);

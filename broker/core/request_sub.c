@@ -90,7 +90,7 @@ static enum ahora_code check_sub(const struct core *core, const struct session *
         *detail = "the broker is about to stop";
         return AHORA_DRAINING;
     }
-    if (subscription_find(session, request->id) != NULL) {
+    if (subscription_find(core, session, request->id) != NULL) {
         *detail = "`id` is in use";
         return AHORA_BAD_MESSAGE;
     }
@@ -120,7 +120,7 @@ static enum ahora_code subscribe(struct core *core, struct session *session, con
         request_fault_set(&scope->fault, "`limit` goes with one pattern only", "near", (struct span){0}, "limit");
         return AHORA_INVALID;
     }
-    struct subscription *subscription = subscription_create(session, request->id, request->every_ms, scope->count);
+    struct subscription *subscription = subscription_create(core, session, request->id, request->every_ms, scope->count);
     if (subscription == NULL) {
         return AHORA_OVERLOADED;
     }
@@ -161,7 +161,7 @@ void request_handle_sub(struct core *core, struct session *session, const struct
 }
 
 void request_handle_unsub(struct core *core, struct session *session, const struct request *request) {
-    struct subscription *subscription = subscription_find(session, request->id);
+    struct subscription *subscription = subscription_find(core, session, request->id);
     if (subscription == NULL) {
         session_reply_error(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
         return;
@@ -183,7 +183,7 @@ static bool move_views(struct core *core, const struct subscription *subscriptio
 }
 
 void request_handle_move(struct core *core, struct session *session, const struct request *request) {
-    struct subscription *subscription = subscription_find(session, request->id);
+    struct subscription *subscription = subscription_find(core, session, request->id);
     if (subscription == NULL) {
         session_reply_error(core, session, request->id, AHORA_NOT_FOUND, "no subscription has this `id`");
         return;

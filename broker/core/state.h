@@ -128,6 +128,7 @@ struct core {
     struct link served; /* the first core's, to be sent back */
     size_t mail_bytes;  /* a follower's, on their way */
 
+    struct table subscriptions; /* of all sessions */
     struct link sessions;
     struct link ready;
     struct link inputs;

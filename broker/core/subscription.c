@@ -11,19 +11,27 @@
 #include "broker/core/near.h"
 #include "broker/core/state.h"
 
-struct subscription *subscription_find(const struct session *session, int64_t id) {
-    for (struct link *link = session->subscriptions.next; link != &session->subscriptions; link = link->next) {
-        struct subscription *subscription = CONTAINER_OF(link, struct subscription, of_session);
-        if (subscription->id == id) {
+static uint64_t hash_of(const struct core *core, const struct session *session, int64_t id) {
+    const uint64_t parts[] = {session->number, (uint64_t)id};
+    return table_hash(&core->hash_key, parts, sizeof parts);
+}
+
+struct subscription *subscription_find(const struct core *core, const struct session *session, int64_t id) {
+    struct table_node *node = table_first(&core->subscriptions, hash_of(core, session, id));
+    for (; node != NULL; node = table_next(node)) {
+        struct subscription *subscription = CONTAINER_OF(node, struct subscription, hashed);
+        if (subscription->session == session && subscription->id == id) {
             return subscription;
         }
     }
     return NULL;
 }
 
-struct subscription *subscription_create(struct session *session, int64_t id, int64_t every_ms, size_t view_count) {
+struct subscription *subscription_create(struct core *core, struct session *session, int64_t id, int64_t every_ms,
+                                         size_t view_count) {
     struct subscription *subscription = calloc(1, sizeof *subscription + view_count * sizeof subscription->cursors[0]);
-    if (subscription == NULL) {
+    if (subscription == NULL || !table_insert(&core->subscriptions, &subscription->hashed, hash_of(core, session, id))) {
+        free(subscription);
         return NULL;
     }
     subscription->session = session;
@@ -61,6 +69,7 @@ void subscription_destroy(struct core *core, struct subscription *subscription) 
     subscription->session->near_count -= subscription->near;
     link_remove(&subscription->behind);
     heap_clear(&core->paces, &subscription->pace);
+    table_remove(&core->subscriptions, &subscription->hashed);
     free(subscription);
 }
 

@@ -17,6 +17,7 @@
 #define CORE_SUBSCRIPTION_H
 
 #include "broker/base/heap.h"
+#include "broker/base/table.h"
 #include "broker/core/bookmark.h"
 
 struct core;
@@ -39,8 +40,9 @@ struct cursor {
 
 struct subscription {
     struct link of_session;
-    struct link behind; /* in session->behind while it may walk */
-    struct timer pace;  /* in core->paces while it must wait */
+    struct table_node hashed; /* in core->subscriptions, by session and id: one of very many is found as soon as one of few */
+    struct link behind;       /* in session->behind while it may walk */
+    struct timer pace;        /* in core->paces while it must wait */
     struct session *session;
     int64_t id;
     int64_t every_ms;
@@ -57,10 +59,11 @@ struct subscription {
 };
 
 /* The session's subscription with that id; NULL: none. */
-struct subscription *subscription_find(const struct session *session, int64_t id);
+struct subscription *subscription_find(const struct core *core, const struct session *session, int64_t id);
 
 /* With room for so many views, and none yet. It may be slower than asked for, if the session's rights say so. NULL: no memory. */
-struct subscription *subscription_create(struct session *session, int64_t id, int64_t every_ms, size_t view_count);
+struct subscription *subscription_create(struct core *core, struct session *session, int64_t id, int64_t every_ms,
+                                         size_t view_count);
 void subscription_add_view(struct subscription *subscription, struct view *view); /* takes the view */
 
 /* Lets go of its views. subscription_end is for one that its session counts, in its list or just out of it. */

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +310,15 @@ static void foes_main(uint16_t port, size_t count, struct siege_tally *tally) {
     play(&siege);
 }
 
+/*
+ * Foes have machines of their own; here they share the broker's, and the good ones'. An idle task is put aside as soon as another wants its processor,
+ * a nice one only at the end of its slice (EEVDF, sched(7)). What foes send costs the broker as much either way.
+ */
+static void give_way(void) {
+    struct sched_param none = {.sched_priority = 0};
+    sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
 pid_t foes_start(uint16_t port, size_t count, struct siege_tally **tally) {
     *tally = mmap(NULL, sizeof **tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (*tally == MAP_FAILED) {
@@ -318,9 +328,7 @@ pid_t foes_start(uint16_t port, size_t count, struct siege_tally **tally) {
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (nice(15) < 0) { /* foes have machines of their own; here they share the broker's */
-            errno = 0;
-        }
+        give_way();
         foes_main(port, count, *tally);
     }
     return pid;

@@ -38,6 +38,8 @@ void table_fini(struct table *table) {
     *table = (struct table){0};
 }
 
+#define AHEAD 16 /* buckets: what they hold is on its way from memory by then */
+
 /* Linear hashing: a hash belongs to its place among `capacity` buckets, or, where that one does not exist yet, to the bucket of
    half the capacity that will be split into it. */
 static size_t bucket_of(const struct table *table, uint64_t hash) {
@@ -50,6 +52,14 @@ static struct table_node *of_hash(struct table_node *node, uint64_t hash) {
         node = node->next;
     }
     return node;
+}
+
+void table_foresee(const struct table *table, uint64_t hash) {
+    __builtin_prefetch(&table->buckets[bucket_of(table, hash)]);
+}
+
+void table_foresee_node(const struct table *table, uint64_t hash) {
+    __builtin_prefetch(table->buckets[bucket_of(table, hash)]); /* NULL is not looked at */
 }
 
 struct table_node *table_first(const struct table *table, uint64_t hash) {
@@ -68,6 +78,7 @@ static void push(struct table_node **bucket, struct table_node *node) {
 static void split_one(struct table *table) {
     size_t target = table->bucket_count++;
     size_t source = target - table->capacity / 2;
+    __builtin_prefetch(table->buckets[source + AHEAD < target ? source + AHEAD : source]);
     struct table_node *node = table->buckets[source];
     table->buckets[source] = NULL;
     table->buckets[target] = NULL;
@@ -105,6 +116,7 @@ bool table_reserve(struct table *table, size_t count) {
     }
     backing_advise(grown.buckets, grown.capacity * sizeof *grown.buckets);
     for (size_t i = 0; i < table->bucket_count; i++) {
+        __builtin_prefetch(table->buckets[i + AHEAD < table->bucket_count ? i + AHEAD : i]);
         for (struct table_node *node = table->buckets[i]; node != NULL;) {
             struct table_node *next = node->next;
             push(&grown.buckets[bucket_of(&grown, node->hash)], node);

@@ -42,6 +42,11 @@ void table_fini(struct table *table); /* the nodes are the caller's */
 /* Room for so many nodes at once, for who knows how many come: they are then inserted without splitting a bucket each. False: no memory; the table is as it was. */
 bool table_reserve(struct table *table, size_t count);
 
+/* For who knows ahead what will be looked for or inserted: brings the bucket of that hash nearer to the processor, and once it is there the first of its
+   nodes. Many at once wait for memory together instead of one after the other. */
+void table_foresee(const struct table *table, uint64_t hash);
+void table_foresee_node(const struct table *table, uint64_t hash);
+
 /* The first node of that hash, and the next one: the caller compares what it stored. */
 struct table_node *table_first(const struct table *table, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);

@@ -109,6 +109,14 @@ void core_expect(struct core *core, size_t topics) {
     ledger_expect(&core->ledger, topics);
 }
 
+void core_expect_like(struct core *core, size_t left) {
+    ledger_expect_like(&core->ledger, left);
+}
+
+void core_foresee(const struct core *core, const struct record *records, size_t count) {
+    ledger_foresee(&core->ledger, records, count);
+}
+
 enum result core_load(struct core *core, const struct record *record) {
     enum result result = ledger_load(&core->ledger, record);
     core->seq_shown = core->ledger.seq;

@@ -61,6 +61,13 @@ void core_destroy(struct core *core);                         /* closes every se
 /* About so many topics will be loaded. It may be wrong: it only makes room. */
 void core_expect(struct core *core, size_t topics);
 
+/* So much is left to load of what does not say how many topics it has: the like of what was loaded since the last call. It, too, only makes room. */
+void core_expect_like(struct core *core, size_t left);
+
+/* These will be loaded next: makes that faster. At most CORE_FORESEEN_MAX. */
+#define CORE_FORESEEN_MAX 64
+void core_foresee(const struct core *core, const struct record *records, size_t count);
+
 /* Takes the record if it is newer than what is held of its topic. RESULT_NO_MEMORY, RESULT_INVALID (topic, document or kind no
    longer legal: the caller logs and counts). */
 enum result core_load(struct core *core, const struct record *record) MUST_CHECK;

@@ -316,13 +316,6 @@ static enum result load_topic(struct ledger *ledger, const struct record *record
     return load_promise(ledger, record, topic) ? RESULT_OK : RESULT_NO_MEMORY;
 }
 
-/* Where there is no memory for it the tables grow as they do later. */
-void ledger_expect(struct ledger *ledger, size_t topics) {
-    const uint64_t topics_max = ledger->limits->topics_max;
-    const size_t count = topics < topics_max ? topics : (size_t)topics_max;
-    (void)(table_reserve(&ledger->topics, count) && table_reserve(&ledger->tree.nodes, count));
-}
-
 enum result ledger_load(struct ledger *ledger, const struct record *record) {
     enum result result = load_key(ledger, record); /* also of a record that is older than what is held */
     if (result != RESULT_OK || record->topic.bytes > 0) {

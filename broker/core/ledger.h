@@ -69,6 +69,10 @@ struct ledger {
     int64_t wall_ms;
     int64_t mono_ms;
 
+    size_t load_left;   /* when room was last made for what is loaded, */
+    size_t load_topics; /* how many there were, */
+    bool load_is_like;  /* and all that came was of what is left */
+
     bool follows; /* a copy of another ledger: its documents are borrowed (follow.h) */
 
     struct buffer records;  /* of this turn */
@@ -88,9 +92,18 @@ bool ledger_init(struct ledger *ledger, const struct limits *limits, const struc
                  const struct table_key *hash_key, struct metrics *metrics); /* false: no memory */
 void ledger_fini(struct ledger *ledger);
 
+/* These records are about to be loaded: what they touch comes nearer to the processor. Changes nothing. At most LEDGER_FORESEEN_MAX. */
+#define LEDGER_FORESEEN_MAX 64
+void ledger_foresee(const struct ledger *ledger, const struct record *records, size_t count);
+
+/* About so many topics will be loaded. It may be wrong: it only makes room. */
+void ledger_expect(struct ledger *ledger, size_t topics);
+
+/* So much is left to load, in whatever unit, of what nobody knows how many topics it has: makes room for as many as came with what was loaded since the last call. */
+void ledger_expect_like(struct ledger *ledger, size_t left);
+
 /* Takes a stored record if it is newer than what is held, and remembers its key and its promise for what is left of their time; the clock
    must be set. RESULT_INVALID: not legal any more, skipped. */
-void ledger_expect(struct ledger *ledger, size_t topics);
 enum result ledger_load(struct ledger *ledger, const struct record *record) MUST_CHECK;
 
 /* After the last ledger_load: puts the removals and the keys in order; sources begin their grace. RESULT_NO_MEMORY. */

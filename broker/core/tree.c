@@ -101,6 +101,36 @@ struct tree_node *tree_find(const struct tree *tree, const struct name *path) {
     return node != NULL && node->value != NULL ? node : NULL;
 }
 
+/* The node that the path of whole segments leads to, or NULL. */
+static const struct tree_node *walk(const struct tree *tree, struct span path) {
+    const struct tree_node *node = tree->root;
+    while (node != NULL && path.bytes > 0) {
+        const uint8_t *slash = memchr(path.data, '/', path.bytes);
+        const size_t bytes = slash == NULL ? path.bytes : (size_t)(slash - path.data);
+        node = bytes > AHORA_SEGMENT_BYTES_MAX ? NULL : child_of(tree, node, span_of(path.data, bytes));
+        path = slash == NULL ? (struct span){0} : span_of(slash + 1, path.bytes - bytes - 1);
+    }
+    return node;
+}
+
+bool tree_foresee(const struct tree *tree, struct tree_trail *trail, struct span path, uint64_t *hash) {
+    size_t at = path.bytes; /* of the last segment */
+    while (at > 0 && path.data[at - 1] != '/') {
+        at--;
+    }
+    const struct span prefix = {path.data, at > 0 ? at - 1 : 0};
+    const struct span last = {path.data + at, path.bytes - at};
+    if (trail->parent == NULL || !span_equal(prefix, trail->prefix)) {
+        trail->parent = walk(tree, prefix);
+        trail->prefix = prefix;
+    }
+    if (trail->parent == NULL || last.bytes > AHORA_SEGMENT_BYTES_MAX) {
+        return false;
+    }
+    *hash = hash_of(tree, trail->parent, last);
+    return true;
+}
+
 void tree_drop(struct tree *tree, struct tree_node *node) {
     node->value = NULL;
     prune(tree, node);

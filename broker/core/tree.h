@@ -38,6 +38,15 @@ void tree_fini(struct tree *tree);                              /* every value m
 struct tree_node *tree_add(struct tree *tree, const struct name *path);
 struct tree_node *tree_find(const struct tree *tree, const struct name *path); /* NULL if absent */
 
+/* The hash of the node of the path, whether it is there or not, if that of its parent is; what is above the last of them is kept in `trail`, for paths come with
+   their like. False: it would be made together with its parent. */
+struct tree_trail {
+    const struct tree_node *parent;
+    struct span prefix; /* borrowed, of the path before */
+};
+
+bool tree_foresee(const struct tree *tree, struct tree_trail *trail, struct span path, uint64_t *hash);
+
 /* Takes the value away, and what nodes it alone kept. */
 void tree_drop(struct tree *tree, struct tree_node *node);
 

@@ -82,7 +82,8 @@ static bool open_store(struct broker *broker) {
         broker->store = NULL;
         return false;
     }
-    backing_expect(broker->report.topics_bytes + broker->report.topics * TOPIC_BYTES);
+    const struct store_report *report = &broker->report;
+    backing_expect(report->topics_bytes + report->journal_bytes + (report->topics + report->journal_changes) * TOPIC_BYTES);
     return true;
 }
 

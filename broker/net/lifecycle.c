@@ -119,14 +119,25 @@ static bool load_one(struct broker *broker, const struct record *record) {
     return false;
 }
 
+static bool load_all(struct broker *broker, const struct record *records, size_t count) {
+    core_foresee(broker->core, records, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!load_one(broker, &records[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool lifecycle_load_slice(struct broker *broker) {
-    struct record record;
+    struct record records[CORE_FORESEEN_MAX];
     if (broker->is_loaded) {
         feed_shards(broker);
         return false; /* a shard that took something wakes us */
     }
-    for (int i = 0; i < LOAD_SLICE; i++) {
-        enum result result = store_load(broker->store, &record);
+    core_expect_like(broker->core, store_load_left(broker->store));
+    for (size_t i = 0, count = 0; i < LOAD_SLICE; i += count) {
+        enum result result = store_load(broker->store, records, CORE_FORESEEN_MAX, &count);
         if (result == RESULT_NOT_FOUND) {
             if (finish_loading(broker)) {
                 feed_shards(broker);
@@ -137,7 +148,7 @@ bool lifecycle_load_slice(struct broker *broker) {
             lifecycle_fail(broker, "the store could not be read", result);
             return false;
         }
-        if (!load_one(broker, &record)) {
+        if (!load_all(broker, records, count)) {
             return false;
         }
     }

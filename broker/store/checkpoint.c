@@ -287,31 +287,42 @@ static void load_end(struct checkpoint *checkpoint) {
     checkpoint->load_cursor = NULL;
     checkpoint->load = NULL;
     checkpoint->load_is_at_keys = false;
+    checkpoint->load_has_ended = false;
 }
 
-enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record) {
-    enum result result = checkpoint->load == NULL ? load_begin(checkpoint) : RESULT_OK;
-    while (result == RESULT_OK) {
-        MDB_val key;
-        MDB_val value;
-        result = result_of_mdb(mdb_cursor_get(checkpoint->load_cursor, &key, &value, MDB_NEXT));
-        if (result == RESULT_NOT_FOUND && !checkpoint->load_is_at_keys) {
-            result = load_move_to_keys(checkpoint);
-            continue;
-        }
-        if (result != RESULT_OK) {
-            break;
-        }
-        result = value_decode(key, value, record);
-        if (result == RESULT_OK) {
-            return RESULT_OK;
-        }
-        if (result == RESULT_DAMAGED) {
-            checkpoint->damaged++;
-            result = RESULT_OK;
-        }
+/* One record, where the value is not damaged. */
+static enum result load_value(struct checkpoint *checkpoint, struct record *records, size_t *count) {
+    MDB_val key;
+    MDB_val value;
+    enum result result = result_of_mdb(mdb_cursor_get(checkpoint->load_cursor, &key, &value, MDB_NEXT));
+    if (result == RESULT_NOT_FOUND && !checkpoint->load_is_at_keys) {
+        return load_move_to_keys(checkpoint);
     }
-    load_end(checkpoint);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = value_decode(key, value, &records[*count]);
+    *count += result == RESULT_OK;
+    checkpoint->damaged += result == RESULT_DAMAGED;
+    return result == RESULT_DAMAGED ? RESULT_OK : result;
+}
+
+enum result checkpoint_load(struct checkpoint *checkpoint, struct record *records, size_t max, size_t *count) {
+    enum result result = checkpoint->load_has_ended ? RESULT_NOT_FOUND : RESULT_OK;
+    *count = 0;
+    if (checkpoint->load == NULL) {
+        result = load_begin(checkpoint);
+    }
+    while (result == RESULT_OK && *count < max) {
+        result = load_value(checkpoint, records, count);
+    }
+    if (result == RESULT_NOT_FOUND && *count > 0) {
+        checkpoint->load_has_ended = true;
+        return RESULT_OK;
+    }
+    if (result != RESULT_OK) {
+        load_end(checkpoint);
+    }
     return result;
 }
 

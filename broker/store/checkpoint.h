@@ -56,7 +56,8 @@ struct checkpoint {
     struct MDB_txn *load; /* while loading */
     struct MDB_cursor *load_cursor;
     bool load_is_at_keys;
-    uint64_t damaged; /* values that failed their checksum while loading */
+    bool load_has_ended; /* but what was yielded last may still be looked at */
+    uint64_t damaged;    /* values that failed their checksum while loading */
 };
 
 /* Opens or creates DIR/checkpoint and reads the meta if there is one; `path` is DIR. A failure leaves it closed; RESULT_DAMAGED:
@@ -64,8 +65,9 @@ struct checkpoint {
 enum result checkpoint_open(struct checkpoint *checkpoint, const char *path, size_t bytes_max, size_t removals_max,
                             int64_t key_keep_ms) MUST_CHECK;
 
-/* One record at a time, topics first, then keys alone; RESULT_NOT_FOUND at the end. Spans live until the next call. Damaged values are counted and skipped. */
-enum result checkpoint_load(struct checkpoint *checkpoint, struct record *record) MUST_CHECK;
+/* The next records, at least one and at most `max`, topics first, then keys alone; RESULT_NOT_FOUND at the end. Spans live until the next call. Damaged values
+   are counted and skipped. */
+enum result checkpoint_load(struct checkpoint *checkpoint, struct record *records, size_t max, size_t *count) MUST_CHECK;
 
 /* Deletes the values that are damaged. */
 enum result checkpoint_drop_damaged(struct checkpoint *checkpoint) MUST_CHECK;

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CHANGE_BYTES_USUAL 64 /* at least, with a name and a few fields */
+
 static bool is_segment_name(const char *name) {
     return strlen(name) == SEGMENT_NAME_DIGITS && strspn(name, "0123456789abcdef") == SEGMENT_NAME_DIGITS;
 }
@@ -87,6 +89,32 @@ enum result journal_open(struct journal *journal, const char *path) {
     return journal_list(journal->directory, &journal->segments);
 }
 
+/* What precedes the unwritten rest. */
+static size_t written_bytes(int directory, const char *name) {
+    int file = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return 0; /* the load will tell */
+    }
+    off_t end = lseek(file, 0, SEEK_HOLE);
+    close(file);
+    return end < 0 ? 0 : (size_t)end;
+}
+
+/* A segment is named by its first seq, so that it holds as many changes as the next one's name is further. */
+size_t journal_measure(struct journal *journal) {
+    size_t changes = 0;
+    for (struct link *link = journal->segments.next; link != &journal->segments; link = link->next) {
+        const char *name = segment_of(link)->name;
+        const size_t bytes = written_bytes(journal->directory, name);
+        const size_t usual = bytes / CHANGE_BYTES_USUAL;
+        const bool is_last = link->next == &journal->segments;
+        const uint64_t known = is_last ? usual : strtoull(segment_of(link->next)->name, NULL, 16) - strtoull(name, NULL, 16);
+        changes += known < usual ? (size_t)known : usual; /* fewer bytes: not there, or not whole */
+        journal->bytes_left += bytes;
+    }
+    return changes;
+}
+
 /* Opens the next segment that has a header. RESULT_NOT_FOUND: there is none. */
 static enum result load_segment(struct journal *journal) {
     for (;;) {
@@ -140,6 +168,8 @@ static void take_turn(struct journal *journal, const struct turn *turn) {
     if (turn->seq_last > journal->seq_folded) {
         take_unfolded(journal, turn);
     }
+    const size_t bytes = segment_turn_bytes(turn->records.bytes);
+    journal->bytes_left -= bytes < journal->bytes_left ? bytes : journal->bytes_left;
     journal->pending = 0;
     journal->unwritten = 0;
     journal->seq_last = turn->seq_last;
@@ -166,14 +196,33 @@ static enum result load_turn(struct journal *journal) {
     }
 }
 
-enum result journal_load(struct journal *journal, struct record *record) {
-    while (journal->rest.bytes == 0) {
-        enum result result = load_turn(journal);
-        if (result != RESULT_OK) {
+/* The next turn, if that does not take away what the turns before it lie in. */
+static bool load_turn_at_hand(struct journal *journal) {
+    struct turn turn;
+    if (!journal->scan.is_open || !scan_next_at_hand(&journal->scan, &turn)) {
+        return false;
+    }
+    count_bad(journal, &journal->scan);
+    take_turn(journal, &turn);
+    return true;
+}
+
+enum result journal_load(struct journal *journal, struct record *records, size_t max, size_t *count) {
+    *count = 0;
+    while (*count < max) {
+        if (journal->rest.bytes > 0) {
+            if (!record_read(&journal->rest, &records[*count])) {
+                return RESULT_VERSION;
+            }
+            ++*count;
+            continue;
+        }
+        enum result result = RESULT_OK;
+        if (*count > 0 ? !load_turn_at_hand(journal) : (result = load_turn(journal)) != RESULT_OK) {
             return result;
         }
     }
-    return record_read(&journal->rest, record) ? RESULT_OK : RESULT_VERSION;
+    return RESULT_OK;
 }
 
 uint64_t journal_damaged(const struct journal *journal, enum ending ending) {

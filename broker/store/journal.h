@@ -39,6 +39,7 @@ struct journal {
     struct segment *at;   /* being read */
     struct scan scan;
     struct span rest;   /* of the turn being read */
+    size_t bytes_left;  /* that will be read, or more, where the file system does not know what was never written */
     int64_t seq_last;   /* of the last intact turn */
     int64_t seq_folded; /* turns up to here are in the checkpoint and not yielded again; set between open and load */
     bool seq_unknown;   /* the checkpoint is lost, and with it where the journal has to go on; set like seq_folded */
@@ -54,8 +55,11 @@ struct journal {
 /* Lists DIR/journal, creating it if missing. `path` is DIR. */
 enum result journal_open(struct journal *journal, const char *path) MUST_CHECK;
 
-/* RESULT_NOT_FOUND at the end. Spans live until the next call. */
-enum result journal_load(struct journal *journal, struct record *record) MUST_CHECK;
+/* About how many changes it holds, without reading it: of the segment that was written last only the bytes are known. Sets bytes_left. */
+size_t journal_measure(struct journal *journal);
+
+/* The next records, at least one and at most `max`. RESULT_NOT_FOUND at the end. Spans live until the next call. */
+enum result journal_load(struct journal *journal, struct record *records, size_t max, size_t *count) MUST_CHECK;
 
 /* After the load. */
 uint64_t journal_damaged(const struct journal *journal, enum ending ending);

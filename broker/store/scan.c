@@ -56,6 +56,10 @@ static const uint8_t *look_at(struct scan *scan, size_t offset, size_t bytes) {
     assert(offset + bytes <= scan->bytes);
     size_t window_end = scan->window_offset + scan->window_bytes;
     if (offset < scan->window_offset || offset + bytes > window_end) {
+        if (scan->window_stays) {
+            scan->failure = RESULT_AGAIN;
+            return NULL;
+        }
         size_t wanted = bytes > WINDOW_BYTES_MIN ? bytes : WINDOW_BYTES_MIN;
         wanted = wanted > scan->bytes - offset ? scan->bytes - offset : wanted;
         if (!window_reserve(scan, wanted) || !window_read(scan, offset, wanted)) {
@@ -245,6 +249,17 @@ enum result scan_next(struct scan *scan, struct turn *turn) {
         scan->unwritten += scan->torn;
     }
     return RESULT_NOT_FOUND;
+}
+
+bool scan_next_at_hand(struct scan *scan, struct turn *turn) {
+    const struct scan before = *scan;
+    scan->window_stays = true;
+    if (scan_next(scan, turn) != RESULT_OK) {
+        *scan = before;
+        return false;
+    }
+    scan->window_stays = false;
+    return true;
 }
 
 void scan_close(struct scan *scan) {

@@ -238,22 +238,28 @@ enum result store_open(struct store **store, const struct store_options *options
         return result;
     }
     report_fill(new, report);
+    report->journal_changes = journal_measure(&new->journal);
+    report->journal_bytes = store_load_left(new);
     *store = new;
     return RESULT_OK;
 }
 
 /* ---- loading ---- */
 
-enum result store_load(struct store *store, struct record *record) {
-    assert(!store->is_loaded);
+enum result store_load(struct store *store, struct record *records, size_t max, size_t *count) {
+    assert(!store->is_loaded && max > 0);
     if (!store->is_checkpoint_read) {
-        enum result result = checkpoint_load(&store->checkpoint, record);
+        enum result result = checkpoint_load(&store->checkpoint, records, max, count);
         if (result != RESULT_NOT_FOUND) {
             return result;
         }
         store->is_checkpoint_read = true;
     }
-    return journal_load(&store->journal, record);
+    return journal_load(&store->journal, records, max, count);
+}
+
+size_t store_load_left(const struct store *store) {
+    return store->journal.bytes_left;
 }
 
 static enum result settle_epoch(struct store *store) {

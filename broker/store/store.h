@@ -55,6 +55,8 @@ struct store_report {
     int64_t seq_checkpoint; /* the checkpoint stands for this seq */
     size_t topics;          /* it holds, */
     size_t topics_bytes;    /* in pages of so many bytes: about what will be loaded */
+    size_t journal_changes; /* about so many are in the journal, */
+    size_t journal_bytes;   /* in so many bytes; both told by store_open alone */
     int64_t seq_floor;      /* removals at or below this are forgotten: older tokens get a snapshot */
     uint64_t
         damaged;  /* records that failed their checksum, and places where some are missing: not served; known after the load */
@@ -67,11 +69,14 @@ enum result store_open(struct store **store, const struct store_options *options
                        size_t detail_bytes) MUST_CHECK; /* detail: path and cause, for people */
 
 /*
- * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields the records of the checkpoint in any order, keys alone among them,
- * then those of the journal in theirs; a later one of the same topic or key wins if its seq is higher. The record's spans live until the next call.
+ * Loading: call until it returns RESULT_NOT_FOUND (the end). Yields at least one and at most `max` records: those of the checkpoint in any order, keys alone
+ * among them, then those of the journal in theirs; a later one of the same topic or key wins if its seq is higher. Their spans live until the next call.
  * Damaged records are counted, logged into `report`, and skipped. RESULT_IO, RESULT_VERSION: stop.
  */
-enum result store_load(struct store *store, struct record *record) MUST_CHECK;
+enum result store_load(struct store *store, struct record *records, size_t max, size_t *count) MUST_CHECK;
+
+/* Of the journal, so many bytes are left to load. */
+size_t store_load_left(const struct store *store);
 
 /* The report after loading: damage found while loading may have given a new epoch. Call once, after the end of the load and
    before store_start. `seq_last`: the highest seq the caller holds. */

@@ -85,7 +85,7 @@ static void load_model(struct fixture *fixture, struct model *model) {
     *model = (struct model){0};
     struct record record;
     enum result result;
-    while ((result = checkpoint_load(&fixture->checkpoint, &record)) == RESULT_OK) {
+    while ((result = checkpoint_load(&fixture->checkpoint, &record, 1, &(size_t){0})) == RESULT_OK) {
         model_take(model, &record);
     }
     assert_int_equal(result, RESULT_NOT_FOUND);
@@ -110,7 +110,7 @@ static void put_topic(struct fixture *fixture, const char *topic, int64_t seq, b
 static int64_t seq_of(struct fixture *fixture, const char *topic) {
     int64_t seq = 0;
     struct record record;
-    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+    while (checkpoint_load(&fixture->checkpoint, &record, 1, &(size_t){0}) == RESULT_OK) {
         seq = span_is(record.topic, topic) ? record.seq : seq;
     }
     return seq;
@@ -216,7 +216,7 @@ static void put_keyed(struct fixture *fixture, const char *topic, const char *ke
 static int64_t seq_of_key(struct fixture *fixture, const char *key) {
     int64_t seq = 0;
     struct record record;
-    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+    while (checkpoint_load(&fixture->checkpoint, &record, 1, &(size_t){0}) == RESULT_OK) {
         seq = record.topic.bytes == 0 && span_is(record.key, key) ? record.seq : seq;
     }
     return seq;
@@ -280,7 +280,7 @@ static void old_keys_are_not_kept(void **state) {
 static int count_keys(struct fixture *fixture) {
     int count = 0;
     struct record record;
-    while (checkpoint_load(&fixture->checkpoint, &record) == RESULT_OK) {
+    while (checkpoint_load(&fixture->checkpoint, &record, 1, &(size_t){0}) == RESULT_OK) {
         count += record.topic.bytes == 0;
     }
     return count;
@@ -341,7 +341,7 @@ static void read_and_die(struct fixture *fixture) {
         struct checkpoint checkpoint;
         struct record record;
         bool is_reading = checkpoint_open(&checkpoint, fixture->path, MAP_BYTES, 1000, KEY_KEEP_MS) == RESULT_OK &&
-                          checkpoint_load(&checkpoint, &record) == RESULT_OK;
+                          checkpoint_load(&checkpoint, &record, 1, &(size_t){0}) == RESULT_OK;
         _exit(is_reading ? 0 : 1);
     }
     int status;

@@ -83,7 +83,7 @@ static enum result load(struct fixture *fixture, struct journal *journal, struct
     assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
     struct record record;
     enum result result;
-    while ((result = journal_load(journal, &record)) == RESULT_OK) {
+    while ((result = journal_load(journal, &record, 1, &(size_t){0})) == RESULT_OK) {
         model_take(model, &record);
     }
     return result;
@@ -96,7 +96,7 @@ static void turns_come_back_in_order(void **state) {
     assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
     int64_t seq = 0;
     struct record record;
-    while (journal_load(&journal, &record) == RESULT_OK) {
+    while (journal_load(&journal, &record, 1, &(size_t){0}) == RESULT_OK) {
         assert_int_equal(record.seq, ++seq);
     }
     assert_int_equal(seq, fixture->seq_last[TURNS]);
@@ -295,7 +295,7 @@ static void load_behind(struct fixture *fixture, struct journal *journal, int64_
     journal->seq_folded = seq_folded;
     struct record record;
     *seq_first = 0;
-    while (journal_load(journal, &record) == RESULT_OK) {
+    while (journal_load(journal, &record, 1, &(size_t){0}) == RESULT_OK) {
         *seq_first = *seq_first == 0 ? record.seq : *seq_first;
     }
 }
@@ -376,7 +376,7 @@ static void load_after(struct fixture *fixture, struct journal *journal, struct 
     journal->ends_at_gap = ending == ENDING_POWER_LOSS;
     struct record record;
     enum result result;
-    while ((result = journal_load(journal, &record)) == RESULT_OK) {
+    while ((result = journal_load(journal, &record, 1, &(size_t){0})) == RESULT_OK) {
         model_take(model, &record);
     }
     assert_int_equal(result, RESULT_NOT_FOUND);
@@ -484,7 +484,7 @@ static int64_t first_behind(struct fixture *fixture, int64_t seq_folded, bool se
     assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
     journal.seq_folded = seq_folded;
     journal.seq_unknown = seq_unknown;
-    while (journal_load(&journal, &record) == RESULT_OK) {
+    while (journal_load(&journal, &record, 1, &(size_t){0}) == RESULT_OK) {
         seq_first = seq_first == 0 ? record.seq : seq_first;
     }
     *damaged = journal_damaged(&journal, ENDING_CLEAN);

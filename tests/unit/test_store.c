@@ -74,7 +74,7 @@ static enum result load(struct fixture *fixture) {
     fixture->model = (struct model){0};
     struct record record;
     enum result result;
-    while ((result = store_load(fixture->store, &record)) == RESULT_OK) {
+    while ((result = store_load(fixture->store, &record, 1, &(size_t){0})) == RESULT_OK) {
         model_take(&fixture->model, &record);
     }
     return result;
@@ -277,7 +277,7 @@ static int64_t seq_of_key(struct fixture *fixture, bool *alone) {
     int64_t seq = 0;
     struct record record;
     assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
-    while (store_load(fixture->store, &record) == RESULT_OK) {
+    while (store_load(fixture->store, &record, 1, &(size_t){0}) == RESULT_OK) {
         if (record.key.bytes > 0) {
             assert_true(span_equal(record.key, span_of("p\0k", 3)));
             seq = record.seq;
@@ -328,7 +328,7 @@ static int start_and_count(struct fixture *fixture, int64_t seq_last) {
     int count = 0;
     struct record record;
     assert_int_equal(store_open(&fixture->store, &fixture->options, &fixture->report, detail, sizeof detail), RESULT_OK);
-    while (store_load(fixture->store, &record) == RESULT_OK) {
+    while (store_load(fixture->store, &record, 1, &(size_t){0}) == RESULT_OK) {
         count++;
     }
     assert_int_equal(store_loaded(fixture->store, seq_last, &fixture->report), RESULT_OK);

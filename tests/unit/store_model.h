@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define MODEL_TOPICS 50
+#define LOADED_AT_ONCE 7 /* more than a turn has, so that a batch goes over its end, and begins within one */
 
 /* ---- directories ---- */
 

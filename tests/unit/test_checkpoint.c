@@ -83,10 +83,14 @@ static void fold_model(struct fixture *fixture, int64_t seq_first, int64_t seq_l
 
 static void load_model(struct fixture *fixture, struct model *model) {
     *model = (struct model){0};
-    struct record record;
+    struct record records[LOADED_AT_ONCE];
+    size_t count;
     enum result result;
-    while ((result = checkpoint_load(&fixture->checkpoint, &record, 1, &(size_t){0})) == RESULT_OK) {
-        model_take(model, &record);
+    while ((result = checkpoint_load(&fixture->checkpoint, records, LOADED_AT_ONCE, &count)) == RESULT_OK) {
+        assert_in_range(count, 1, LOADED_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            model_take(model, &records[i]);
+        }
     }
     assert_int_equal(result, RESULT_NOT_FOUND);
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #define SEGMENT_BYTES ((size_t)64 << 10)
+#define LARGE_BYTES ((size_t)5 << 20) /* several of the parts in which it is read */
 #define TURNS 40
 
 /* A journal of one segment with turns of 1 to 5 changes, and the file as bytes. */
@@ -81,10 +82,14 @@ static void write_image(struct fixture *fixture, const uint8_t *image, size_t by
 static enum result load(struct fixture *fixture, struct journal *journal, struct model *model) {
     *model = (struct model){0};
     assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
-    struct record record;
+    struct record records[LOADED_AT_ONCE];
+    size_t count;
     enum result result;
-    while ((result = journal_load(journal, &record, 1, &(size_t){0})) == RESULT_OK) {
-        model_take(model, &record);
+    while ((result = journal_load(journal, records, LOADED_AT_ONCE, &count)) == RESULT_OK) {
+        assert_in_range(count, 1, LOADED_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            model_take(model, &records[i]);
+        }
     }
     return result;
 }
@@ -102,6 +107,73 @@ static void turns_come_back_in_order(void **state) {
     assert_int_equal(seq, fixture->seq_last[TURNS]);
     assert_int_equal(journal_damaged(&journal, ENDING_CLEAN), 0);
     journal_close(&journal);
+}
+
+static struct segment *create_large(const struct fixture *fixture) {
+    struct segment *segment = NULL;
+    assert_int_equal(segment_create(&segment, &disk_real, fixture->directory, LARGE_BYTES), RESULT_OK);
+    assert_int_equal(segment_rename(segment, fixture->directory, 1), RESULT_OK); /* in the place of the small one */
+    return segment;
+}
+
+/* Turns of up to so many changes until it is full; the last seq. */
+static int64_t fill_large(struct segment *segment, int64_t changes_max) {
+    struct buffer buffer;
+    buffer_init(&buffer, LARGE_BYTES);
+    for (int64_t seq = 0;;) {
+        const int64_t last = seq + 1 + seq % changes_max;
+        buffer_cut(&buffer, 0);
+        for (int64_t i = seq + 1; i <= last; i++) {
+            model_put(&buffer, i);
+        }
+        if (buffer.bytes > segment_room(segment)) {
+            buffer_fini(&buffer);
+            return seq;
+        }
+        assert_int_equal(segment_append(segment, &disk_real, buffer_span(&buffer), seq + 1, last), RESULT_OK);
+        seq = last;
+    }
+}
+
+/* The record is as it was put. */
+static void expect_put(const struct record *record) {
+    struct buffer wanted;
+    struct buffer found;
+    buffer_init(&wanted, 4096);
+    buffer_init(&found, 4096);
+    model_put(&wanted, record->seq);
+    record_put(&found, record);
+    assert_true(span_equal(buffer_span(&wanted), buffer_span(&found)));
+    buffer_fini(&wanted);
+    buffer_fini(&found);
+}
+
+/* The file is read a part at a time: none is read over records that the caller still looks at. */
+static void records_that_come_together_stay_until_the_next_call(void **state) {
+    struct fixture *fixture = *state;
+    for (int64_t changes_max = 1; changes_max <= 10000; changes_max *= 100) {
+        struct segment *segment = create_large(fixture);
+        const int64_t seq_last = fill_large(segment, changes_max);
+        struct journal journal;
+        struct record records[64];
+        size_t count;
+        size_t calls = 0;
+        int64_t seq = 0;
+        assert_int_equal(journal_open(&journal, fixture->path), RESULT_OK);
+        assert_true(journal_measure(&journal) >= 1);
+        assert_true(journal.bytes_left >= segment->used);
+        for (; journal_load(&journal, records, 64, &count) == RESULT_OK; calls++) {
+            for (size_t i = 0; i < count; i++) {
+                assert_int_equal(records[i].seq, ++seq);
+                expect_put(&records[i]);
+            }
+        }
+        assert_int_equal(seq, seq_last);
+        assert_in_range(calls, (size_t)seq / 64, (size_t)seq / 64 + LARGE_BYTES / (1 << 20) + 2); /* over the ends of turns */
+        assert_in_range(journal.bytes_left, 0, LARGE_BYTES - segment->used + SEGMENT_HEADER_BYTES);
+        journal_close(&journal);
+        segment_destroy(segment);
+    }
 }
 
 static int turns_before(const struct fixture *fixture, size_t bytes) {
@@ -374,10 +446,14 @@ static void load_after(struct fixture *fixture, struct journal *journal, struct 
     *model = (struct model){0};
     assert_int_equal(journal_open(journal, fixture->path), RESULT_OK);
     journal->ends_at_gap = ending == ENDING_POWER_LOSS;
-    struct record record;
+    struct record records[LOADED_AT_ONCE];
+    size_t count;
     enum result result;
-    while ((result = journal_load(journal, &record, 1, &(size_t){0})) == RESULT_OK) {
-        model_take(model, &record);
+    while ((result = journal_load(journal, records, LOADED_AT_ONCE, &count)) == RESULT_OK) {
+        assert_in_range(count, 1, LOADED_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            model_take(model, &records[i]);
+        }
     }
     assert_int_equal(result, RESULT_NOT_FOUND);
 }
@@ -595,6 +671,7 @@ static void a_full_disk_leaves_no_spare(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(turns_come_back_in_order),
+        TEST(records_that_come_together_stay_until_the_next_call),
         TEST(a_thousand_kills_keep_whole_turns_and_no_half_one),
         TEST(a_file_cut_anywhere_is_a_tear_after_a_power_loss),
         TEST(every_flipped_bit_is_reported_and_what_it_hit_not_served),

@@ -482,6 +482,46 @@ static void load(struct rig *rig, const struct record *record) {
     assert_int_equal(ledger_load(&rig->ledger, record), RESULT_OK);
 }
 
+/* Loads changes of so many topics in turn, as a broker does: looked for together, room made now and then for the like. */
+static void load_like(struct rig *rig, size_t topics, size_t changes) {
+    char names[LEDGER_FORESEEN_MAX][32];
+    struct record records[LEDGER_FORESEEN_MAX];
+    for (size_t i = 0; i < changes;) {
+        size_t count = 0;
+        if (i % (8 * LEDGER_FORESEEN_MAX) == 0) {
+            ledger_expect_like(&rig->ledger, (changes - i) * 10);
+        }
+        for (; count < LEDGER_FORESEEN_MAX && i < changes; count++, i++) {
+            (void)snprintf(names[count], sizeof names[count], "stock/%zu/%zu", i % topics % 7, i % topics);
+            records[count] = keyed(names[count], (int64_t)i + 1, 0);
+            records[count].key = (struct span){0};
+        }
+        ledger_foresee(&rig->ledger, records, count);
+        for (size_t k = 0; k < count; k++) {
+            load(rig, &records[k]);
+        }
+    }
+    assert_int_equal(rig->ledger.topic_count, topics);
+}
+
+static void room_is_made_for_the_like_of_what_came(void **state) {
+    struct rig *rig = *state;
+    load_like(rig, 20000, 20000);
+    assert_in_range(rig->ledger.topics.bucket_count, 20000, 21000); /* neither less nor, by the half, more */
+    assert_in_range(rig->ledger.tree.nodes.bucket_count, 20000, 21000);
+    for (size_t i = 0; i < 20000; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "stock/%zu/%zu", i % 7, i);
+        assert_int_equal(ledger_find(&rig->ledger, span_of_text(name))->seq, i + 1);
+    }
+}
+
+static void for_the_same_topics_again_no_room_is_made(void **state) {
+    struct rig *rig = *state;
+    load_like(rig, 700, 20000);
+    assert_in_range(rig->ledger.topics.bucket_count, 700, 1400);
+}
+
 static const char with_key[] = "[{\"op\":\"set\",\"topic\":\"stock/z\",\"data\":{},\"key\":\"k\"}]";
 
 static void the_journal_tells_when_a_key_was_used(void **state) {
@@ -664,6 +704,8 @@ int main(void) {
         TEST(loaded_keys_are_forgotten_oldest_first_and_before_new_ones),
         TEST(of_too_many_loaded_keys_the_newest_are_kept),
         TEST(what_is_not_legal_is_not_loaded),
+        TEST(room_is_made_for_the_like_of_what_came),
+        TEST(for_the_same_topics_again_no_room_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

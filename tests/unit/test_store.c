@@ -72,10 +72,14 @@ static int teardown(void **state) {
 
 static enum result load(struct fixture *fixture) {
     fixture->model = (struct model){0};
-    struct record record;
+    struct record records[LOADED_AT_ONCE];
+    size_t count;
     enum result result;
-    while ((result = store_load(fixture->store, &record, 1, &(size_t){0})) == RESULT_OK) {
-        model_take(&fixture->model, &record);
+    while ((result = store_load(fixture->store, records, LOADED_AT_ONCE, &count)) == RESULT_OK) {
+        assert_in_range(count, 1, LOADED_AT_ONCE);
+        for (size_t i = 0; i < count; i++) {
+            model_take(&fixture->model, &records[i]);
+        }
     }
     return result;
 }

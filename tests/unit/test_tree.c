@@ -248,6 +248,43 @@ static void stars_pass_by_what_is_the_brokers_own(void **state) {
     tree_fini(&followed);
 }
 
+/* Where a path will lie is known before it is there, if what is above it is; and whatever the path is, nothing is touched. */
+static void where_a_path_will_lie_is_known_before(void **state) {
+    (void)state;
+    struct table_key key;
+    struct tree tree;
+    struct tree_trail trail = {0};
+    uint64_t hash = 0;
+    char deep[200];
+    table_key_init(&key, 5);
+    assert_true(tree_init(&tree, &key));
+    assert_false(tree_foresee(&tree, &trail, span_of_text("stock/a/b"), &hash)); /* nothing is above it yet */
+    struct name first = name_of("stock/a/b", false);
+    tree_add(&tree, &first)->value = &first;
+    const char *const paths[] = {"stock/a/b", "stock/a/c", "stock/x", "stock/a/d", "stock/y"};
+    struct name names[sizeof paths / sizeof *paths];
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        trail = i == 0 ? (struct tree_trail){0} : trail;
+        assert_true(tree_foresee(&tree, &trail, span_of_text(paths[i]), &hash));
+        names[i] = name_of(paths[i], false);
+        struct tree_node *node = tree_add(&tree, &names[i]);
+        node->value = &names[i];
+        assert_int_equal(node->hashed.hash, hash);
+    }
+    memset(deep, 'x', sizeof deep);
+    deep[10] = '/';
+    assert_false(
+        tree_foresee(&tree, &trail, span_of(deep, sizeof deep), &hash)); /* no topic, but what is loaded may be anything */
+    deep[120] = '/';
+    assert_false(tree_foresee(&tree, &trail, span_of(deep, sizeof deep), &hash));
+    assert_true(tree_foresee(&tree, &trail, span_of_text(""), &hash));
+    assert_true(tree_foresee(&tree, &trail, span_of_text("/"), &hash)); /* for what is empty, the root is above it */
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        tree_drop(&tree, tree_find(&tree, &names[i]));
+    }
+    tree_fini(&tree);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_selects_what_it_matches),
@@ -255,6 +292,7 @@ int main(void) {
         cmocka_unit_test(a_path_on_the_way_to_another_stands_for_itself),
         cmocka_unit_test(values_come_in_the_order_of_their_arrival),
         cmocka_unit_test(stars_pass_by_what_is_the_brokers_own),
+        cmocka_unit_test(where_a_path_will_lie_is_known_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@
 #define BROKERS_MAX 128
 #define FIRST_SOURCE 10
 #define CONNECTION_BYTES 16384 /* both ends, kernel and processes, with room to spare */
-#define END_NS (60 * NS_PER_S)  /* each stops a broker, which may take its time */
+#define END_NS (60 * NS_PER_S) /* each stops a broker, which may take its time */
 
 /* Nobody reads while the others join, which takes minutes: a beat to each of a million, four times a minute, would be all that the machine does,
    and nothing of it is measured. */

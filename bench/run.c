@@ -5,6 +5,7 @@
 
 #include "bench/run.h"
 
+#include "bench/crew.h"
 #include "bench/machine.h"
 
 #include "include/ahora/protocol.h"
@@ -86,15 +87,25 @@ static bool has_memory(struct run *run, uint32_t count) {
     return false;
 }
 
-/* The server needs one for each of ours, and has the same limit. */
+/* A connection is a file in the broker, and one in a load process. A broker that others started may have another limit. */
 static bool has_files(struct run *run, uint32_t count) {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || count + FILES_BESIDE <= files.rlim_cur) {
+    int64_t servers = server_files_max(&run->server);
+    uint32_t loads = (uint32_t)crew_count(run);
+    uint32_t share = (count + loads - 1) / loads;
+    if (servers >= 0 && (int64_t)count + FILES_BESIDE > servers) {
+        snprintf(run->skipped, sizeof run->skipped,
+                 "%u connections are as many files in the broker: it may hold %lld here (ulimit -Hn)", count,
+                 (long long)servers);
+        return false;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || share + FILES_BESIDE <= files.rlim_cur) {
         return true;
     }
+    uint64_t room = files.rlim_cur > FILES_BESIDE ? files.rlim_cur - FILES_BESIDE : 1;
     snprintf(run->skipped, sizeof run->skipped,
-             "%u connections are as many files in the broker, and in the load: a process may hold %llu here (ulimit -Hn)",
-             count, (unsigned long long)files.rlim_cur);
+             "%u connections are as many files in the load: a process may hold %llu here (ulimit -Hn); --loads %llu would do",
+             share, (unsigned long long)files.rlim_cur, (unsigned long long)((count + room - 1) / room));
     return false;
 }
 
@@ -103,7 +114,8 @@ static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count
     if (run->options->source > 0) {
         return (uint32_t)run->options->source;
     }
-    return count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
+    bool is_here = ntohl(run->server.load_address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return is_here && count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
 }
 
 bool run_make_subscribers(struct run *run, uint32_t count) {
@@ -114,6 +126,7 @@ bool run_make_subscribers(struct run *run, uint32_t count) {
     run->subscribers = calloc(count, sizeof *run->subscribers);
     run->subscriber_count = run->subscribers != NULL ? count : 0;
     for (uint32_t i = 0; i < run->subscriber_count; i++) {
+        run->subscribers[i].number = i;
         run->subscribers[i].connection.fd = -1;
         run->subscribers[i].connection.source = source_of(run, i, count);
         uint32_t views = run->options->views > 1 ? (uint32_t)run->options->views : 1;
@@ -140,6 +153,7 @@ bool run_init(struct run *run, const struct options *options, const struct serve
 }
 
 void run_fini(struct run *run) {
+    crew_fini(run);
     for (uint32_t i = 0; run->producers != NULL && i < run->producer_count; i++) {
         connection_close(&run->producers[i].connection);
     }
@@ -202,6 +216,8 @@ static bool serve(struct run *run, const struct epoll_event *events, int count) 
         run->now_ns = clock_ns();
         if (events[i].data.ptr == NULL) {
             has_crowd = true;
+        } else if (events[i].data.ptr == run->crew) {
+            crew_hear(run);
         } else {
             connection_on_event(events[i].data.ptr, events[i].events);
         }
@@ -230,6 +246,9 @@ void run_poll(struct run *run, int64_t wait_ns) {
     }
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = {0, 0};
+    if (wait_ns > 0 && !crew_sleeps(run)) {
+        wait_ns = 0;
+    }
     if (wait_ns > SPIN_NS) {
         wait = (struct timespec){.tv_sec = (wait_ns - SPIN_NS) / NS_PER_S, .tv_nsec = (wait_ns - SPIN_NS) % NS_PER_S};
     }
@@ -238,15 +257,10 @@ void run_poll(struct run *run, int64_t wait_ns) {
     if (serve(run, events, count)) {
         serve(run, events, epoll_wait(run->crowd_fd, events, CROWD_EVENTS_MAX, 0));
     }
+    crew_turn(run);
 }
 
-/* For waits: whether anything moved lately. */
-struct patience {
-    uint64_t work;
-    int64_t since_ns;
-};
-
-static bool is_patient(struct patience *patience, const struct run *run, uint64_t work) {
+bool run_is_patient(const struct run *run, struct patience *patience, uint64_t work) {
     int64_t now = clock_ns();
     if (work != patience->work || patience->since_ns == 0) {
         *patience = (struct patience){.work = work, .since_ns = now};
@@ -259,7 +273,7 @@ static bool is_patient(struct patience *patience, const struct run *run, uint64_
 static bool wait_for_acks(struct run *run, struct producer *producer, uint64_t in_flight_max) {
     struct patience patience = {0, 0};
     connection_flush(&producer->connection);
-    while (producer_in_flight(producer) > in_flight_max && is_patient(&patience, run, producer->acked)) {
+    while (producer_in_flight(producer) > in_flight_max && run_is_patient(run, &patience, producer->acked)) {
         run_poll(run, NS_PER_MS);
     }
     return producer_in_flight(producer) <= in_flight_max;
@@ -306,17 +320,31 @@ static bool start_next(struct run *run, int64_t due_ns) {
     return true;
 }
 
-bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
-    assert(count <= run->subscriber_count);
+/* How many of this process's subscribers have a lower number. They are in order. */
+static uint32_t own_below(const struct run *run, uint32_t number) {
+    uint32_t low = 0;
+    uint32_t high = run->subscriber_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (run->subscribers[middle].number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool run_join_own(struct run *run, const struct join_pace *pace) {
     struct patience patience = {0, 0};
-    uint32_t first = run->started_count;
-    int64_t begin = clock_ns();
-    while (run->live_count < count && is_patient(&patience, run, run->live_count)) {
+    uint32_t count = own_below(run, pace->count);
+    while (run->live_count < count && run_is_patient(run, &patience, run->live_count)) {
         int64_t now = clock_ns();
         int64_t wait = NS_PER_MS;
         while (run->started_count < count && run->failure == NULL) {
-            int64_t due = rate > 0 ? begin + (int64_t)(run->started_count - first) * NS_PER_S / rate : now;
-            bool is_full = rate == 0 && (int64_t)(run->started_count - run->live_count) >= window;
+            int64_t place = (int64_t)run->subscribers[run->started_count].number - (int64_t)pace->first;
+            int64_t due = pace->rate > 0 ? pace->begin_ns + place * NS_PER_S / pace->rate : now;
+            bool is_full = pace->rate == 0 && (int64_t)(run->started_count - run->live_count) >= pace->window;
             if (due > now || is_full) {
                 wait = due > now && due - now < wait ? due - now : wait;
                 break;
@@ -325,12 +353,36 @@ bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
             start_next(run, due);
         }
         run_poll(run, wait);
-        run_note(run, "joining", run->live_count, (double)run->live_count / count);
+        run_note(run, "joining", crew_live(run), (double)crew_live(run) / pace->count);
     }
     if (run->live_count < count) {
         run_fail(run, "not all subscribers became live");
     }
     return run->failure == NULL;
+}
+
+/* The window is that of all processes together. */
+bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
+    int64_t share = window / crew_count(run);
+    struct join_pace pace = {.first = run->started_count > 0 ? run->joined_number : 0,
+                             .count = count,
+                             .window = share > 0 ? share : 1,
+                             .rate = rate,
+                             .begin_ns = clock_ns()};
+    run->joined_number = count;
+    crew_join(run, &pace);
+    return run_join_own(run, &pace) && crew_wait(run, "joining", count);
+}
+
+void run_set_stalled_own(struct run *run, uint32_t first, bool stalled) {
+    for (uint32_t i = own_below(run, first); i < run->subscriber_count; i++) {
+        subscriber_set_stalled(run, &run->subscribers[i], stalled);
+    }
+}
+
+void run_set_stalled(struct run *run, uint32_t first, bool stalled) {
+    run_set_stalled_own(run, first, stalled);
+    crew_set_stalled(run, first, stalled);
 }
 
 bool run_open_producers(struct run *run) {
@@ -374,19 +426,26 @@ static bool is_behind(const struct topic *topic) {
     return !topic->is_gone && topic->progress < topic->published * topic->subscribers;
 }
 
-bool run_drain(struct run *run) {
+static bool drain(struct run *run) {
     struct patience patience = {0, 0};
-    uint32_t topic = 0;
-    while (topic < run->topic_count) {
-        if (!is_behind(&run->topics[topic])) {
-            topic++;
-        } else if (is_patient(&patience, run, run->topics[topic].progress + topic)) {
+    for (uint32_t number = 0; number < run->topic_count;) {
+        struct topic topic = crew_topic(run, number);
+        if (!is_behind(&topic)) {
+            number++;
+        } else if (run_is_patient(run, &patience, topic.progress + number)) {
             run_poll(run, NS_PER_MS);
         } else {
             return false;
         }
     }
     return true;
+}
+
+bool run_drain(struct run *run) {
+    run->heeds = true;
+    bool drained = drain(run);
+    run->heeds = false;
+    return drained;
 }
 
 /* ---- counting ---- */
@@ -407,13 +466,18 @@ static struct tally take_totals(const struct run *run) {
     return totals;
 }
 
-void run_mark(struct run *run, enum recording recording) {
+void run_mark_own(struct run *run, enum recording recording) {
     histogram_clear(run->histogram);
     run->recording = recording;
     run->tally = take_totals(run);
 }
 
-struct tally run_tally(const struct run *run) {
+void run_mark(struct run *run, enum recording recording) {
+    crew_mark(run, recording);
+    run_mark_own(run, recording);
+}
+
+struct tally run_tally_own(const struct run *run) {
     struct tally tally = take_totals(run);
     tally.deliveries = run->tally.deliveries;
     tally.changes = run->tally.changes;
@@ -424,6 +488,17 @@ struct tally run_tally(const struct run *run) {
     tally.load_ns -= run->tally.load_ns;
     tally.at_ns -= run->tally.at_ns;
     return tally;
+}
+
+struct tally run_tally(struct run *run) {
+    struct tally tally = run_tally_own(run);
+    crew_tally(run, &tally);
+    return tally;
+}
+
+void run_put_percentiles(struct run *run, struct result *result) {
+    crew_gather(run);
+    result_put_percentiles(result);
 }
 
 void run_note(struct run *run, const char *what, uint64_t work, double done) {
@@ -441,7 +516,11 @@ void run_note(struct run *run, const char *what, uint64_t work, double done) {
         rate = 0;
         left = 0;
     }
-    fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left ", what, 100 * done, rate, left);
+    char loads[32] = "";
+    if (run->crew != NULL) {
+        snprintf(loads, sizeof loads, " %d loads ", crew_count(run));
+    }
+    fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left %s", what, 100 * done, rate, left, loads);
     run->progress_ns = now;
     run->progress_work = work;
 }

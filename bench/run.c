@@ -6,25 +6,20 @@
 #include "bench/run.h"
 
 #include "bench/crew.h"
-#include "bench/machine.h"
 
 #include "include/ahora/protocol.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 512
 #define CROWD_EVENTS_MAX 16
-#define CONNECTION_BYTES 32768
-#define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
-#define SPIN_NS 100000         /* waits shorter than this are not slept through: waking up takes half of it */
+#define SPIN_NS 100000 /* waits shorter than this are not slept through: waking up takes half of it */
 #define NOTE_NS (250 * NS_PER_MS)
 
 /* ---- life ---- */
@@ -74,68 +69,6 @@ bool run_resize_topics(struct run *run, uint32_t count) {
     run->topic_count = run->topics != NULL && run->moved != NULL ? count : 0;
     run->active_count = run->topic_count;
     return run->topic_count > 0;
-}
-
-/* Both ends of a connection are here: what the kernel and a hungry server keep for it, with room to spare. */
-static bool has_memory(struct run *run, uint32_t count) {
-    int64_t available = machine_memory_available();
-    if (available < 0 || (int64_t)count * CONNECTION_BYTES < available) {
-        return true;
-    }
-    snprintf(run->skipped, sizeof run->skipped, "%u connections: only %lld MiB of memory are left here", count,
-             (long long)(available >> 20));
-    return false;
-}
-
-/* A connection is a file in the broker, and one in a load process. A broker that others started may have another limit. */
-static bool has_files(struct run *run, uint32_t count) {
-    struct rlimit files;
-    int64_t servers = server_files_max(&run->server);
-    uint32_t loads = (uint32_t)crew_count(run);
-    uint32_t share = (count + loads - 1) / loads;
-    if (servers >= 0 && (int64_t)count + FILES_BESIDE > servers) {
-        snprintf(run->skipped, sizeof run->skipped,
-                 "%u connections are as many files in the broker: it may hold %lld here (ulimit -Hn)", count,
-                 (long long)servers);
-        return false;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || share + FILES_BESIDE <= files.rlim_cur) {
-        return true;
-    }
-    uint64_t room = files.rlim_cur > FILES_BESIDE ? files.rlim_cur - FILES_BESIDE : 1;
-    snprintf(run->skipped, sizeof run->skipped,
-             "%u connections are as many files in the load: a process may hold %llu here (ulimit -Hn); --loads %llu would do",
-             share, (unsigned long long)files.rlim_cur, (unsigned long long)((count + room - 1) / room));
-    return false;
-}
-
-/* 127.0.0.`this`: one address has not enough ports for all. */
-static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count) {
-    if (run->options->source > 0) {
-        return (uint32_t)run->options->source;
-    }
-    bool is_here = ntohl(run->server.load_address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return is_here && count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
-}
-
-bool run_make_subscribers(struct run *run, uint32_t count) {
-    assert(run->subscribers == NULL && count > 0);
-    if (!has_files(run, count) || !has_memory(run, count)) {
-        return false;
-    }
-    run->subscribers = calloc(count, sizeof *run->subscribers);
-    run->subscriber_count = run->subscribers != NULL ? count : 0;
-    for (uint32_t i = 0; i < run->subscriber_count; i++) {
-        run->subscribers[i].number = i;
-        run->subscribers[i].connection.fd = -1;
-        run->subscribers[i].connection.source = source_of(run, i, count);
-        uint32_t views = run->options->views > 1 ? (uint32_t)run->options->views : 1;
-        struct interest interest = {.first = i % (run->active_count / views) * views, .count = views};
-        if (!subscriber_follow(&run->subscribers[i], &interest)) {
-            return false;
-        }
-    }
-    return run->subscribers != NULL;
 }
 
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result) {
@@ -308,81 +241,6 @@ bool run_seed(struct run *run) {
         run_fail(run, "the topics could not be seeded");
     }
     return seeded && run->refused == 0;
-}
-
-static bool start_next(struct run *run, int64_t due_ns) {
-    struct subscriber *subscriber = &run->subscribers[run->started_count++];
-    subscriber->started_ns = due_ns;
-    if (!subscriber_join(run, subscriber)) {
-        run_fail(run, errno == EMFILE ? "too many open files for so many connections" : "a connection could not be opened");
-        return false;
-    }
-    return true;
-}
-
-/* How many of this process's subscribers have a lower number. They are in order. */
-static uint32_t own_below(const struct run *run, uint32_t number) {
-    uint32_t low = 0;
-    uint32_t high = run->subscriber_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (run->subscribers[middle].number < number) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-bool run_join_own(struct run *run, const struct join_pace *pace) {
-    struct patience patience = {0, 0};
-    uint32_t count = own_below(run, pace->count);
-    while (run->live_count < count && run_is_patient(run, &patience, run->live_count)) {
-        int64_t now = clock_ns();
-        int64_t wait = NS_PER_MS;
-        while (run->started_count < count && run->failure == NULL) {
-            int64_t place = (int64_t)run->subscribers[run->started_count].number - (int64_t)pace->first;
-            int64_t due = pace->rate > 0 ? pace->begin_ns + place * NS_PER_S / pace->rate : now;
-            bool is_full = pace->rate == 0 && (int64_t)(run->started_count - run->live_count) >= pace->window;
-            if (due > now || is_full) {
-                wait = due > now && due - now < wait ? due - now : wait;
-                break;
-            }
-            run->tally.late += now - due > LATE_NS;
-            start_next(run, due);
-        }
-        run_poll(run, wait);
-        run_note(run, "joining", crew_live(run), (double)crew_live(run) / pace->count);
-    }
-    if (run->live_count < count) {
-        run_fail(run, "not all subscribers became live");
-    }
-    return run->failure == NULL;
-}
-
-/* The window is that of all processes together. */
-bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
-    int64_t share = window / crew_count(run);
-    struct join_pace pace = {.first = run->started_count > 0 ? run->joined_number : 0,
-                             .count = count,
-                             .window = share > 0 ? share : 1,
-                             .rate = rate,
-                             .begin_ns = clock_ns()};
-    run->joined_number = count;
-    crew_join(run, &pace);
-    return run_join_own(run, &pace) && crew_wait(run, "joining", count);
-}
-
-void run_set_stalled_own(struct run *run, uint32_t first, bool stalled) {
-    for (uint32_t i = own_below(run, first); i < run->subscriber_count; i++) {
-        subscriber_set_stalled(run, &run->subscribers[i], stalled);
-    }
-}
-
-void run_set_stalled(struct run *run, uint32_t first, bool stalled) {
-    run_set_stalled_own(run, first, stalled);
-    crew_set_stalled(run, first, stalled);
 }
 
 bool run_open_producers(struct run *run) {

@@ -269,12 +269,9 @@ static void what_came_before_sleep_is_looked_at_first(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cores_are_lists_and_ranges),
-        cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
-        cmocka_unit_test(what_is_right_in_all_is_right),
-        cmocka_unit_test(what_any_process_lost_is_lost),
-        cmocka_unit_test(a_hand_that_is_killed_fails_the_run),
-        cmocka_unit_test(what_came_before_sleep_is_looked_at_first),
+        cmocka_unit_test(cores_are_lists_and_ranges),          cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
+        cmocka_unit_test(what_is_right_in_all_is_right),       cmocka_unit_test(what_any_process_lost_is_lost),
+        cmocka_unit_test(a_hand_that_is_killed_fails_the_run), cmocka_unit_test(what_came_before_sleep_is_looked_at_first),
         cmocka_unit_test(no_progress_is_slept_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,14 @@ static bool ring_in(struct crew_memory *memory, struct hand *hand, uint32_t topi
     return true;
 }
 
+/* True: on average our subscribers of the topic are a version further, so that one more change may be due. What is less need not wake anybody:
+   they go on until they have all, and that is a whole one. */
+static bool tell_topic(const struct hand *hand, uint32_t number, const struct topic *topic) {
+    uint64_t before = atomic_load_explicit(&hand->progress[number], memory_order_relaxed);
+    atomic_store_explicit(&hand->progress[number], topic->progress, memory_order_relaxed);
+    return topic->subscribers == 0 || before / topic->subscribers != topic->progress / topic->subscribers;
+}
+
 void hand_tell_progress(struct crew_memory *memory, int number, struct run *run) {
     struct hand *hand = &memory->hands[number];
     atomic_store_explicit(&hand->state->live, run->live_count, memory_order_relaxed);
@@ -93,9 +101,9 @@ void hand_tell_progress(struct crew_memory *memory, int number, struct run *run)
     if (run->moved_count == 0) {
         return;
     }
+    bool matters = false;
     for (uint32_t i = 0; i < run->moved_count; i++) {
-        uint32_t topic = run->moved[i];
-        atomic_store_explicit(&hand->progress[topic], run->topics[topic].progress, memory_order_relaxed);
+        matters = tell_topic(hand, run->moved[i], &run->topics[run->moved[i]]) || matters;
     }
     atomic_thread_fence(memory_order_seq_cst);
     uint32_t tail = atomic_load_explicit(&hand->state->tail, memory_order_relaxed);
@@ -106,7 +114,7 @@ void hand_tell_progress(struct crew_memory *memory, int number, struct run *run)
     }
     atomic_store_explicit(&hand->state->tail, tail, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(memory->is_asleep, memory_order_relaxed) != 0 &&
+    if (matters && atomic_load_explicit(memory->is_asleep, memory_order_relaxed) != 0 &&
         atomic_exchange_explicit(memory->is_asleep, 0, memory_order_relaxed) != 0) {
         eventfd_write(memory->bell, 1);
     }

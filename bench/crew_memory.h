@@ -14,7 +14,8 @@
  *       fence                                       is_asleep = 1; fence; look at the rings once more
  *       if (is_asleep) ring the bell                epoll, with the bell among its descriptors
  *
- * So a turn of up to 512 reads costs a hand two fences and a few stores, and a system call only if the first process sleeps and waits for it.
+ * So a turn of up to 512 reads costs a hand two fences and a few stores, and a system call only if the first process sleeps, waits for it, and
+ * could publish by it: if the hand's subscribers of a topic are one version further.
  */
 #ifndef BENCH_CREW_MEMORY_H
 #define BENCH_CREW_MEMORY_H

@@ -240,6 +240,30 @@ static void progress_once(struct crew_memory *memory, struct run *run, uint32_t 
     hand_tell_progress(memory, 1, run);
 }
 
+/* Six subscribers hold a change one after the other: what wakes is that all hold it. */
+static void the_bell_is_rung_once_for_a_change(void **state) {
+    (void)state;
+    struct bed *first = make_bed();
+    struct bed *hand = make_bed();
+    struct crew_memory memory;
+    eventfd_t rings;
+    assert_true(crew_memory_init(&memory, 2, TOPICS));
+    hand->run.topics[2].subscribers = 6;
+    hand->run.topics[2].progress = 6 * 9;
+    hand_tell_topics(&memory, 1, &hand->run);
+    for (uint32_t i = 1; i <= 12; i++) {
+        assert_true(crew_wants_bell(&memory, 2));
+        progress_once(&memory, &hand->run, 2);
+        assert_int_equal(eventfd_read(memory.bell, &rings), i % 6 == 0 ? 0 : -1);
+        crew_is_awake(&memory);
+        assert_true(crew_take_progress(&memory, 2, &first->run));
+        first->run.topics[first->run.moved[--first->run.moved_count]].is_listed = false;
+    }
+    crew_memory_fini(&memory);
+    drop_bed(first);
+    drop_bed(hand);
+}
+
 static void what_came_before_sleep_is_looked_at_first(void **state) {
     (void)state;
     struct bed *first = make_bed();
@@ -272,7 +296,7 @@ int main(void) {
         cmocka_unit_test(cores_are_lists_and_ranges),          cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
         cmocka_unit_test(what_is_right_in_all_is_right),       cmocka_unit_test(what_any_process_lost_is_lost),
         cmocka_unit_test(a_hand_that_is_killed_fails_the_run), cmocka_unit_test(what_came_before_sleep_is_looked_at_first),
-        cmocka_unit_test(no_progress_is_slept_through),
+        cmocka_unit_test(the_bell_is_rung_once_for_a_change),  cmocka_unit_test(no_progress_is_slept_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

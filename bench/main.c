@@ -67,7 +67,8 @@ static void print_help(void) {
         "  ahora-bench fanout --target ahora,raw --runs 3\n"
         "  ahora-bench latency --rate 20k --topics 1000 --duration 30s --threshold 'p99<1ms,lost=0' --hgrm out/now\n"
         "  ahora-bench ingest --encoding ndjson --ack durable --pubs 4 --json ingest.json\n"
-        "  ahora-bench latency -s 127.0.0.1:7600 --pid $(pidof ahorad)\n\n"
+        "  ahora-bench latency -s 127.0.0.1:7600 --pid $(pidof ahorad)\n"
+        "  ahora-bench fanout --subs 60k --loads 4 --load-core 1-4 -s 127.0.0.1:7600 --pid $(pidof ahorad)\n\n"
         "Exit codes: 0 done, 1 failed, 2 wrong use, 3 a threshold does not hold, 4 a run was invalid.\n");
 }
 

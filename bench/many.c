@@ -17,12 +17,12 @@
 
 #include "bench/child.h"
 #include "bench/machine.h"
+#include "bench/needs.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define BROKERS_MAX 128
@@ -34,6 +34,12 @@
    and nothing of it is measured. */
 #define BEAT "AHORA_LIMITS_BEAT_MS"
 #define BEAT_EVERY "1h"
+
+/* Without beats TCP's keepalive would ask them instead, from half a minute on, and not one by one: the kernel's timers of half a minute are two
+   seconds coarse, so thousands of probes leave in one go. Loopback takes netdev_max_backlog (1,000) of them and drops the others, and who was
+   unlucky nine times is reset. */
+#define VANISHED "AHORA_LISTEN_VANISHED_MS"
+#define VANISHED_NEVER "0"
 
 /* What a child found out; the same program reads it. */
 struct found {
@@ -77,6 +83,7 @@ static void run_child(int fd, int number, void *context) {
     own.source = FIRST_SOURCE + number;
     own.progress = false;
     setenv(BEAT, BEAT_EVERY, 1);
+    setenv(VANISHED, VANISHED_NEVER, 1);
     if (result != NULL && own.count > 0) {
         scenario_run(part->scenario, &own, part->plan, result);
         const char *why = result->skipped != NULL ? result->skipped : result->invalid;
@@ -120,16 +127,17 @@ static char hear(const struct child *child, struct found *sum) {
     return letter;
 }
 
-/* A broker and its client want a core each; more at once would time each other. */
-static int pairs_at_once(void) {
-    long pairs = sysconf(_SC_NPROCESSORS_ONLN) / 2;
-    return pairs < 1 ? 1 : (int)pairs;
+/* A broker and its client want a core each; more at once would time each other. Nor may more be under way than TCP may hold. */
+static int pairs_at_once(const struct options *options) {
+    struct limits limits = limits_read();
+    return needs_at_once(options->count / options->brokers + 1, (int)(sysconf(_SC_NPROCESSORS_ONLN) / 2), &limits);
 }
 
-static bool collect(const struct child *children, int count, struct found *sum) {
+static bool collect(const struct child *children, int count, const struct options *options, struct found *sum) {
+    int at_once = pairs_at_once(options);
     bool all = true;
-    for (int first = 0; first < count; first += pairs_at_once()) {
-        int end = count - first < pairs_at_once() ? count : first + pairs_at_once();
+    for (int first = 0; first < count; first += at_once) {
+        int end = count - first < at_once ? count : first + at_once;
         for (int i = first; i < end; i++) {
             all = child_tell(children[i].fd, "G", 1) && all;
         }
@@ -158,6 +166,22 @@ static void put_all(struct result *result, const struct options *options, const 
     }
 }
 
+/* Each pair has an address of its own. */
+static bool has_room(const struct options *options, struct limits *limits, struct result *result) {
+    int64_t share = (options->count + options->brokers - 1) / options->brokers;
+    struct needs needs = {.connections = options->count,
+                          .of_server = share,
+                          .of_process = share,
+                          .of_address = share,
+                          .bytes_each = CONNECTION_BYTES};
+    limits->server_files = limits->process_files; /* it is started with ours */
+    if (!needs_fit(&needs, limits, result->skipped_text, sizeof result->skipped_text)) {
+        result->skipped = result->skipped_text;
+        return false;
+    }
+    return true;
+}
+
 bool many_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
               struct result *result) {
     struct child children[BROKERS_MAX];
@@ -166,19 +190,9 @@ bool many_run(const struct scenario *scenario, const struct options *options, co
     int started = 0;
     scenario_describe(scenario, options, &filled);
     result->scenario = scenario->name;
-    int64_t before = machine_memory_available();
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && (uint64_t)(filled.count / filled.brokers) + FILES_BESIDE > files.rlim_cur) {
-        snprintf(result->skipped_text, sizeof result->skipped_text,
-                 "%lld connections for each: a process may hold %llu files here", (long long)(filled.count / filled.brokers),
-                 (unsigned long long)files.rlim_cur);
-        result->skipped = result->skipped_text;
-        return false;
-    }
-    if (before >= 0 && filled.count * CONNECTION_BYTES > before) {
-        snprintf(result->skipped_text, sizeof result->skipped_text, "%lld connections: only %lld MiB of memory are left here",
-                 (long long)filled.count, (long long)(before >> 20));
-        result->skipped = result->skipped_text;
+    struct limits limits = limits_read();
+    int64_t before = limits.memory_bytes;
+    if (!has_room(&filled, &limits, result)) {
         return false;
     }
     snprintf(result->setting, sizeof result->setting,
@@ -195,7 +209,7 @@ bool many_run(const struct scenario *scenario, const struct options *options, co
     }
     double seconds = (double)(clock_ns() - begin) / 1e9;
     int64_t taken = before - machine_memory_available();
-    fine = fine && collect(children, started, &sum);
+    fine = fine && collect(children, started, &filled, &sum);
     child_end_all(children, started, END_NS); /* by their sockets; each stops its own server */
     if (!fine) {
         snprintf(result->skipped_text, sizeof result->skipped_text, "%s",

@@ -21,7 +21,6 @@
 
 #define LATE_NS (10 * NS_PER_MS)    /* a change sent later than this after its time was late */
 #define LATE_SHARE_MAX 0.01         /* more of them make the run invalid */
-#define FILES_BESIDE 128            /* beside subscribers: producers, stores, listeners */
 #define PATIENCE_NS (10 * NS_PER_S) /* without any progress, after which a wait is given up */
 
 struct run;

@@ -5,7 +5,7 @@
 
 /* The subscribers of a run: room for them, where they connect from, how they join and stall. With --loads each process has some of them. */
 #include "bench/crew.h"
-#include "bench/machine.h"
+#include "bench/needs.h"
 #include "bench/run.h"
 
 #include <arpa/inet.h>
@@ -13,44 +13,29 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #define CONNECTION_BYTES 32768
 #define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
 
 /* ---- making ---- */
 
-/* Both ends of a connection are here: what the kernel and a hungry server keep for it, with room to spare. */
-static bool has_memory(struct run *run, uint32_t count) {
-    int64_t available = machine_memory_available();
-    if (available < 0 || (int64_t)count * CONNECTION_BYTES < available) {
-        return true;
-    }
-    snprintf(run->skipped, sizeof run->skipped, "%u connections: only %lld MiB of memory are left here", count,
-             (long long)(available >> 20));
-    return false;
+static bool is_loopback(const struct run *run) {
+    return ntohl(run->server.load_address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-/* A connection is a file in the broker, and one in a load process. A broker that others started may have another limit. */
-static bool has_files(struct run *run, uint32_t count) {
-    struct rlimit files;
-    int64_t servers = server_files_max(&run->server);
+/* A connection is a file in the broker and one in a load process; a broker that others started may have another limit. Memory is asked for
+   both ends, with room to spare for a hungry one. */
+static bool has_room(struct run *run, uint32_t count) {
+    struct limits limits = limits_read();
     uint32_t loads = (uint32_t)crew_count(run);
-    uint32_t share = (count + loads - 1) / loads;
-    if (servers >= 0 && (int64_t)count + FILES_BESIDE > servers) {
-        snprintf(run->skipped, sizeof run->skipped,
-                 "%u connections are as many files in the broker: it may hold %lld here (ulimit -Hn)", count,
-                 (long long)servers);
-        return false;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || share + FILES_BESIDE <= files.rlim_cur) {
-        return true;
-    }
-    uint64_t room = files.rlim_cur > FILES_BESIDE ? files.rlim_cur - FILES_BESIDE : 1;
-    snprintf(run->skipped, sizeof run->skipped,
-             "%u connections are as many files in the load: a process may hold %llu here (ulimit -Hn); --loads %llu would do",
-             share, (unsigned long long)files.rlim_cur, (unsigned long long)((count + room - 1) / room));
-    return false;
+    bool is_spread = run->options->source == 0 && is_loopback(run);
+    struct needs needs = {.connections = count,
+                          .of_server = count,
+                          .of_process = (count + loads - 1) / loads,
+                          .of_address = is_spread && count > PORTS_OF_ADDRESS ? PORTS_OF_ADDRESS : count,
+                          .bytes_each = CONNECTION_BYTES};
+    limits.server_files = server_files_max(&run->server);
+    return needs_fit(&needs, &limits, run->skipped, sizeof run->skipped);
 }
 
 /* 127.0.0.`this`: one address has not enough ports for all. */
@@ -58,13 +43,12 @@ static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count
     if (run->options->source > 0) {
         return (uint32_t)run->options->source;
     }
-    bool is_here = ntohl(run->server.load_address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    return is_here && count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
+    return is_loopback(run) && count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
 }
 
 bool run_make_subscribers(struct run *run, uint32_t count) {
     assert(run->subscribers == NULL && count > 0);
-    if (!has_files(run, count) || !has_memory(run, count)) {
+    if (!has_room(run, count)) {
         return false;
     }
     run->subscribers = calloc(count, sizeof *run->subscribers);

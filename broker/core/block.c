@@ -148,6 +148,7 @@ static struct block *build(struct core *core, const struct view *view, const str
         }
         block->seq_before = seq_before;
         block->changes_before = changes_before;
+        block->is_near = near_if_any(view) != NULL;
         *end = block;
         end = &block->next;
         seq_before = run.seq_last;

@@ -43,6 +43,7 @@ struct block {
     uint64_t changes_before; /* view->changes before it */
     int64_t seq_last;        /* and who got it, up to here */
     int64_t builds_on;       /* the oldest version a patch in it builds on; INT64_MAX: none does */
+    bool is_near;            /* the view is a circle, which settles (near.h) as its changes are taken */
     bool has_left;           /* it tells that something left the view: only news if no other view of the session holds it */
 };
 

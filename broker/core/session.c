@@ -24,6 +24,8 @@
 #define INBOX_MESSAGES 4
 #define INBOX_READ_BYTES ((size_t)1024 * 1024)
 
+#define CACHE_LINE_BYTES 64
+
 /* ---- life ---- */
 
 struct session *session_open(struct core *core, enum encoding encoding, const char *principal, void *owner) {
@@ -210,12 +212,7 @@ static struct span framed_piece(struct core *core, const struct session *session
     return span_of(payload - header_bytes, header_bytes + payload_bytes);
 }
 
-static struct span take_slice(struct core *core, struct session *session) {
-    if (session->merges) {
-        own_piece(core);
-        slices_merge(core, session); /* may come to nothing: what left one view is held by another */
-        return core->piece.bytes > FRAME_HEADER_BYTES_MAX ? framed_piece(core, session) : (struct span){0};
-    }
+static struct span take_first_slice(struct core *core, struct session *session) {
     const struct slice *slice = session->slices;
     session->slices = slice->next;
     if (session->slices == NULL) {
@@ -223,10 +220,19 @@ static struct span take_slice(struct core *core, struct session *session) {
         session->slice_count = 0;
         core->sliced_count--;
     }
-    slice_taken(slice->cursor, slice->block->seq_last);
+    slice_taken(slice, slice->block->seq_last);
     core->metrics.deliveries += slice->block->messages;
     core->metrics.deliveries_live += slice->block->messages;
     return span_of(slice->block->data, slice->block->bytes);
+}
+
+static struct span take_slice(struct core *core, struct session *session) {
+    if (!session->merges) {
+        return take_first_slice(core, session);
+    }
+    own_piece(core);
+    slices_merge(core, session); /* may come to nothing: what left one view is held by another */
+    return core->piece.bytes > FRAME_HEADER_BYTES_MAX ? framed_piece(core, session) : (struct span){0};
 }
 
 static struct span take_walk(struct core *core, struct session *session) {
@@ -274,8 +280,9 @@ bool session_pull(struct core *core, struct session *session, struct span *piece
 
 size_t session_peek(const struct session *session, struct span *pieces, size_t max) {
     const struct slice *slice = session->slices;
-    if (slice == NULL || slice->next == NULL || session->merges || session->outbox.bytes > 0 || session->close_code != 0 ||
-        session->choked) {
+    const bool has_others =
+        session->merges || session->outbox.bytes > 0 || session->inbox.bytes > 0 || !list_is_empty(&session->behind);
+    if (slice == NULL || has_others || session->close_code != 0 || session->choked) {
         return 0;
     }
     size_t count = 0;
@@ -283,6 +290,14 @@ size_t session_peek(const struct session *session, struct span *pieces, size_t m
         pieces[count++] = span_of(slice->block->data, slice->block->bytes);
     }
     return count;
+}
+
+bool session_took(struct core *core, struct session *session, size_t count) {
+    for (; count > 0; count--) {
+        (void)take_first_slice(core, session);
+        session->wrote = true;
+    }
+    return session_may_have_more(session);
 }
 
 bool session_may_have_more(const struct session *session) {
@@ -304,9 +319,27 @@ void session_yield(struct core *core, struct session *session) {
     session_mark_ready(core, session);
 }
 
+/* What the next ones touch is on its way while this one is served: of thousands, none is in the cache any more. */
+static void fetch_ahead(struct core *core) {
+    struct link *next = core->ready.next;
+    if (next != &core->ready) {
+        const char *owner = CONTAINER_OF(next, struct session, ready)->owner;
+        const char *second = (const char *)next->next;
+        __builtin_prefetch(owner);
+        __builtin_prefetch(owner + CACHE_LINE_BYTES);
+        __builtin_prefetch(second);
+        __builtin_prefetch(second + CACHE_LINE_BYTES);
+        __builtin_prefetch(second + 2 * CACHE_LINE_BYTES);
+    }
+}
+
 struct session *core_next_ready(struct core *core) {
     struct link *link = list_pop(&core->ready);
-    return link == NULL ? NULL : CONTAINER_OF(link, struct session, ready);
+    if (link == NULL) {
+        return NULL;
+    }
+    fetch_ahead(core);
+    return CONTAINER_OF(link, struct session, ready);
 }
 
 /* ---- input ---- */

@@ -111,9 +111,13 @@ struct session *core_next_ready(struct core *core);
 bool session_pull(struct core *core, struct session *session, struct span *piece);
 void session_set_choked(struct core *core, struct session *session, bool choked);
 
-/* What session_pull will give next, if that are several pieces of one view: at most `max` of them, good until the turn ends. Nothing is taken by
-   looking: pull what was written. 0: pull as ever. */
+/*
+ * The short way for who is live, is told of one view and has nothing else: the pieces that session_pull would give next, at most `max` of
+ * them, good until the turn ends. Nothing is taken by looking: session_took says how many were written, and returns whether session_pull
+ * may have more. 0: pull as ever.
+ */
 size_t session_peek(const struct session *session, struct span *pieces, size_t max);
+bool session_took(struct core *core, struct session *session, size_t count);
 
 /* Whether session_pull may give another piece. False: it does not. */
 bool session_may_have_more(const struct session *session);

@@ -10,9 +10,9 @@
 #include "broker/core/piece.h"
 #include "broker/core/state.h"
 
-void slice_taken(struct cursor *cursor, int64_t seq) {
-    if (near_if_any(cursor->view) != NULL && cursor->complete) {
-        near_settle(cursor->view, seq);
+void slice_settle(const struct slice *slice, int64_t seq) {
+    if (slice->cursor->complete) {
+        near_settle(slice->cursor->view, seq);
     }
 }
 
@@ -60,7 +60,7 @@ static void pass_frame(const struct session *session, const struct frame *frame)
             slice->at = slice->at->next;
             slice->seq_before = frame->change->seq;
             slice->changes_before++;
-            slice_taken(slice->cursor, frame->change->seq);
+            slice_taken(slice, frame->change->seq);
         }
     }
 }

@@ -28,8 +28,14 @@ struct slice {
     uint64_t changes_before;
 };
 
-/* The cursor was handed everything up to seq: what it was owed is settled. */
-void slice_taken(struct cursor *cursor, int64_t seq);
+void slice_settle(const struct slice *slice, int64_t seq);
+
+/* Its cursor was handed everything up to seq: what it was owed is settled. */
+static inline void slice_taken(const struct slice *slice, int64_t seq) {
+    if (slice->block->is_near) {
+        slice_settle(slice, seq);
+    }
+}
 
 /* Merges slices of several views into core->piece, each change once and in the order of seq, so that overlapping subscriptions never
    see a topic go back. About block_bytes a call; the session has slices. */

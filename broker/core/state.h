@@ -41,39 +41,48 @@ struct publication {
     uint8_t kept[];
 };
 
+/* What a delivery touches comes first, in two or three lines of the cache: where thousands are told, none of it is there any more. */
 struct session {
+    struct link ready;  /* core->ready */
+    struct link behind; /* its subscriptions that have a walk to do */
+    struct slice *slices;
+    struct slice **slices_end;
+    void *owner;
+    uint32_t cursor_count; /* of all its subscriptions */
+    uint16_t slice_count;
+    bool merges; /* its slices come from several views */
+    bool wrote;  /* since the last look at its beat */
+    bool choked;
+    bool greeted;
+    bool is_producer; /* has published, and may */
+    bool is_public;   /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
+    enum encoding encoding;
+    int close_code;
+    const char *close_reason;
+    struct buffer outbox;
+    struct buffer inbox; /* input that waits until answers were read */
+
     struct link all;           /* core->sessions */
-    struct link ready;         /* core->ready */
     struct link stalled_input; /* core->inputs: inbox can go on */
     struct link named;         /* core->named: it has other rights than before */
     struct timer timer;        /* hello deadline, then beats */
-    void *owner;
     struct link subscriptions;
-    struct link behind;
     struct link publications;
-    struct slice *slices;
-    struct slice **slices_end;
-    struct buffer outbox;
-    struct buffer inbox; /* input that waits until answers were read */
     uint32_t subscription_count;
-    uint32_t cursor_count; /* of all its subscriptions */
-    uint32_t near_count;   /* subscriptions with a circle */
+    uint32_t near_count; /* subscriptions with a circle */
     uint32_t publication_count;
     uint32_t posted_count;      /* of these, on their way to the ledger */
     struct allowance allowance; /* of changes */
     struct allowance messages;
     struct allowance received; /* bytes */
     uint32_t limited_count;    /* messages refused since it last had its whole allowance */
+    enum ahora_code answer;    /* a follower's: what MAIL_ENTER was answered */
     struct source *source;     /* counted; NULL: none was named. A follower has the name alone */
     struct mail *asked;        /* a follower's: MAIL_ENTER or MAIL_ASK on its way */
     struct mail *leave;        /* a follower's: to be sent when it ends */
-    enum ahora_code answer;    /* a follower's: what MAIL_ENTER was answered */
-    bool is_answered;          /* a follower's: the message that asked may go on */
     uint64_t number;
     int64_t opened_ms;
-    uint64_t skipped; /* told so far */
-    int close_code;
-    const char *close_reason;
+    uint64_t skipped;       /* told so far */
     struct rights *rights;  /* counted; NULL: open, or (access is controlled) not known yet */
     struct mask *mask;      /* theirs; NULL: everything is shown */
     struct timer expiry;    /* in core->expiries, if the rights end */
@@ -83,15 +92,8 @@ struct session {
     enum ahora_code verdict_code;
     uint8_t refusals; /* of tokens */
     bool is_claiming;
-    bool is_judged; /* the message that showed the token may go on */
-    enum encoding encoding;
-    bool greeted;
-    bool choked;
-    bool is_producer; /* has published, and may */
-    bool is_public;   /* came in from the public: it publishes nothing, is no source, and its rates are bounded more tightly */
-    uint16_t slice_count;
-    bool merges; /* its slices come from several views */
-    bool wrote;  /* since the last look at its beat */
+    bool is_judged;   /* the message that showed the token may go on */
+    bool is_answered; /* a follower's: the message that asked may go on */
     char principal[];
 };
 

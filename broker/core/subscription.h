@@ -28,10 +28,10 @@ struct cursor {
     struct bookmark bookmark; /* while it is behind; else its link stands in a list of complete cursors */
     struct view *view;
     struct subscription *subscription;
+    int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
     int64_t seq;            /* behind: everything in the view up to here was handed over */
     int64_t removals_after; /* removals at or below this seq are no news */
     int64_t counts_after;   /* messages at or below this seq do not count against `skipped` */
-    int64_t known_after;    /* versions above this seq were handed over on this connection: only on these a patch may build */
     uint64_t changes_seen;  /* view->changes when counting began */
     uint64_t delivered;     /* since then */
     struct cursor *reader;  /* another of its session's in the same view, good while view->piece is core->pieces */
@@ -43,7 +43,6 @@ struct subscription {
     struct table_node hashed; /* in core->subscriptions, by session and id: one of very many is found as soon as one of few */
     struct link behind;       /* in session->behind while it may walk */
     struct timer pace;        /* in core->paces while it must wait */
-    struct session *session;
     int64_t id;
     int64_t every_ms;
     int64_t walked_ms; /* when the last walk ended (monotonic) */
@@ -55,6 +54,7 @@ struct subscription {
     bool near;         /* its views are circles of its own */
     uint32_t complete_count;
     uint32_t cursor_count;
+    struct session *session; /* beside the first cursor: who is told of a change is found by both */
     struct cursor cursors[];
 };
 

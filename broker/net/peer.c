@@ -56,28 +56,39 @@ static enum peer_write take_piece(struct broker *broker, struct peer *peer, stru
     return PEER_WRITTEN;
 }
 
+static enum peer_write write_pieces(struct broker *broker, struct peer *peer, const struct span *pieces, size_t count,
+                                    size_t *taken) {
+    enum peer_write outcome;
+    if (count == 1) {
+        outcome = peer->calls->write(peer, pieces[0]);
+        *taken = outcome == PEER_BROKEN ? 0 : 1;
+    } else {
+        *taken = peer->calls->write_all(peer, pieces, count, &outcome);
+    }
+    broker->metrics.writes++;
+    return outcome;
+}
+
 /* From where they were encoded. Of those that a slow socket does not take nothing is kept but the rest of one that was begun: later it is shown
    what is newest then. */
-static enum peer_write write_pieces(struct broker *broker, struct peer *peer, struct gather *gather, const struct span *pieces,
-                                    size_t count) {
-    enum peer_write outcome;
-    size_t taken = peer->calls->write_all(peer, pieces, count, &outcome);
-    broker->metrics.writes++;
-    struct span piece;
-    for (size_t i = 0; i < taken && session_pull(broker->core, peer->session, &piece); i++) {
-        assert(piece.data == pieces[i].data);
-        broker->metrics.written_bytes += piece.bytes;
-        gather->total += piece.bytes;
+static enum peer_write take_slices(struct broker *broker, struct peer *peer, struct gather *gather, const struct span *pieces,
+                                   size_t count, bool *is_more) {
+    size_t taken = 0;
+    enum peer_write outcome = write_pieces(broker, peer, pieces, count, &taken);
+    for (size_t i = 0; i < taken; i++) {
+        broker->metrics.written_bytes += pieces[i].bytes;
+        gather->total += pieces[i].bytes;
     }
+    *is_more = session_took(broker->core, peer->session, taken);
     return outcome;
 }
 
 static enum peer_write take_next(struct broker *broker, struct peer *peer, struct gather *gather, bool *is_more) {
     struct span pieces[PIECES_MAX];
-    if (gather->bytes == 0 && peer->calls->write_all != NULL) {
-        size_t count = session_peek(peer->session, pieces, PIECES_MAX);
+    if (gather->bytes == 0) {
+        const size_t count = session_peek(peer->session, pieces, peer->calls->write_all == NULL ? 1 : PIECES_MAX);
         if (count > 0) {
-            return write_pieces(broker, peer, gather, pieces, count);
+            return take_slices(broker, peer, gather, pieces, count, is_more);
         }
     }
     *is_more = session_pull(broker->core, peer->session, pieces);

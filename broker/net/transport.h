@@ -54,14 +54,14 @@ struct transport_calls {
 
 struct transport {
     const struct transport_calls *calls;
+    int fd;
+    int wanted; /* enum transport_events: what the owner waits for */
     struct broker *broker;
     void *owner;
     void (*on_ready)(void *owner, int events); /* enum transport_events; the owner may close or give away the transport in it */
     void (*on_closed)(void *owner);            /* after transport_close, when no call is on the stack; NULL: nobody asks */
     struct pollee pollee;
     struct link closed; /* in loop->closed, to be freed */
-    int fd;
-    int wanted; /* enum transport_events: what the owner waits for */
     bool closing;
     enum listener_role role;
     bool is_proxied;             /* the peer is one of listen.trusted_proxies */

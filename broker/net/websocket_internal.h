@@ -36,12 +36,12 @@ struct tail {
 struct websocket {
     struct peer peer; /* first: the session's owner is the peer */
     struct transport *transport;
+    struct tail *tail; /* NULL: nothing; else it is choked */
     struct link link;
     struct deadline deadline; /* DEADLINE_CLOSE: while closing, and again and again while choked */
     struct frame_reader reader;
     struct allowance idle; /* of frames that say nothing */
     struct held *held;     /* NULL: nothing */
-    struct tail *tail;     /* NULL: nothing; else it is choked */
     uint16_t close_code;   /* of their Close; 0: it had none */
     bool is_text;          /* what it speaks */
     bool closing;          /* our Close is written */

@@ -208,6 +208,17 @@ static void serve_ghost(struct client *client) {
     }
 }
 
+/* By either way: what one gives the other would have given. */
+static bool next_piece(struct client *client, struct span *piece) {
+    struct sim *sim = client->sim;
+    if (session_peek(client->session, piece, 1) == 1 && dice_chance(&sim->dice, 700)) {
+        (void)session_took(sim->core, client->session, 1);
+        report_note(EVENT_SHORT_WAY);
+        return true;
+    }
+    return session_pull(sim->core, client->session, piece);
+}
+
 /* Pulls until the session has no more, its socket no room, or its time is over (true). */
 static bool serve(struct client *client) {
     struct sim *sim = client->sim;
@@ -216,7 +227,7 @@ static bool serve(struct client *client) {
         serve_ghost(client);
         return false;
     }
-    for (unsigned pieces = 0; session_pull(sim->core, client->session, &piece); pieces++) {
+    while (next_piece(client, &piece)) {
         MUST(piece.bytes > 0, "client %u: an empty piece", client->number);
         if (!line_take(client, piece)) {
             client->choked = true;

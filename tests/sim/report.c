@@ -42,6 +42,7 @@ static const char *const names[EVENTS] = {
     [EVENT_CHOKED] = "choked",
     [EVENT_CUT_FRAME] = "frame_cut",
     [EVENT_YIELD] = "yield",
+    [EVENT_SHORT_WAY] = "short_way",
     [EVENT_INPUT_WAITED] = "input_waited",
     [EVENT_UNSUBSCRIBED] = "unsubscribed",
     [EVENT_RESUBSCRIBED] = "resubscribed",

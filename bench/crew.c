@@ -112,6 +112,7 @@ static void fail(struct run *run, int number, const char *why) {
     if (run->failure == NULL) {
         snprintf(run->failed, sizeof run->failed, "load process %d of %d: %s", number + 1, run->crew->count, why);
         run->failure = run->failed;
+        run->is_crew_broken = true;
     }
 }
 

@@ -90,13 +90,13 @@ bool needs_fit(const struct needs *needs, const struct limits *limits, char *why
                  (long long)needs->of_server, (long long)limits->server_files);
     } else if (!has(needs->of_process + FILES_BESIDE, limits->process_files)) {
         int64_t room = limits->process_files > FILES_BESIDE ? limits->process_files - FILES_BESIDE : 1;
-        snprintf(why, why_bytes,
-                 "%lld connections are as many files in the load: a process may hold %lld here (ulimit -Hn); --loads %lld would do",
-                 (long long)needs->of_process, (long long)limits->process_files,
-                 (long long)((needs->of_server + room - 1) / room));
+        snprintf(
+            why, why_bytes,
+            "%lld connections are as many files in the load: a process may hold %lld here (ulimit -Hn); --loads %lld would do",
+            (long long)needs->of_process, (long long)limits->process_files, (long long)((needs->of_server + room - 1) / room));
     } else if (!has(needs->connections * 2, limits->machine_files)) {
-        snprintf(why, why_bytes, "%lld connections are twice as many files: the machine has %lld left (fs.file-max)", connections,
-                 (long long)limits->machine_files);
+        snprintf(why, why_bytes, "%lld connections are twice as many files: the machine has %lld left (fs.file-max)",
+                 connections, (long long)limits->machine_files);
     } else if (!has(needs->of_address + PORTS_BESIDE, limits->ports)) {
         snprintf(why, why_bytes, "%lld connections from one address: it has %lld ports (net.ipv4.ip_local_port_range)",
                  (long long)needs->of_address, (long long)limits->ports);
@@ -104,7 +104,8 @@ bool needs_fit(const struct needs *needs, const struct limits *limits, char *why
         snprintf(why, why_bytes, "%lld connections: only %lld MiB of memory are left here", connections,
                  (long long)(limits->memory_bytes >> 20));
     } else if (limits->tcp_pages >= 0 && !has(limits->tcp_pages + pages, limits->tcp_pages_max)) {
-        snprintf(why, why_bytes, "a change to %lld connections: up to %lld pages of what TCP may hold, %lld are left (net.ipv4.tcp_mem)",
+        snprintf(why, why_bytes,
+                 "a change to %lld connections: up to %lld pages of what TCP may hold, %lld are left (net.ipv4.tcp_mem)",
                  (long long)needs->of_server, (long long)pages, (long long)(limits->tcp_pages_max - limits->tcp_pages));
     } else {
         return true;

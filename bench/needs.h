@@ -13,14 +13,14 @@
 
 /* -1: unknown, then it is not asked for. */
 struct limits {
-    int64_t memory_bytes;      /* available now */
-    int64_t process_files;     /* that the load may hold, each of its processes */
-    int64_t server_files;      /* that the broker may */
-    int64_t machine_files;     /* still free, of all processes together */
-    int64_t ports;             /* of one address, towards one server */
-    int64_t tcp_pages;         /* of memory for what is in sockets, used by now */
-    int64_t tcp_pages_tight;   /* from here on the kernel presses; */
-    int64_t tcp_pages_max;     /* from here on it resets connections */
+    int64_t memory_bytes;    /* available now */
+    int64_t process_files;   /* that the load may hold, each of its processes */
+    int64_t server_files;    /* that the broker may */
+    int64_t machine_files;   /* still free, of all processes together */
+    int64_t ports;           /* of one address, towards one server */
+    int64_t tcp_pages;       /* of memory for what is in sockets, used by now */
+    int64_t tcp_pages_tight; /* from here on the kernel presses; */
+    int64_t tcp_pages_max;   /* from here on it resets connections */
 };
 
 struct needs {

@@ -115,7 +115,8 @@ void run_fini(struct run *run) {
 
 void run_fail(struct run *run, const char *why) {
     if (run->failure == NULL) {
-        run->failure = why;
+        snprintf(run->failed, sizeof run->failed, "%s", why);
+        run->failure = run->failed;
     }
 }
 

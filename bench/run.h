@@ -155,14 +155,15 @@ struct run {
     uint64_t strays;                                                 /* of a topic not asked for */
     uint64_t refused;                                                /* changes answered with an error */
     void (*on_lost)(struct run *run, struct subscriber *subscriber); /* its line is gone; NULL: then the run has failed */
-    const char *failure;                                             /* static, or `failed`; the first */
-    char failed[160];                                                /* what another process said */
-    struct crew *crew;                                               /* NULL: we are alone */
-    bool heeds;                                                      /* progress elsewhere is waited for */
-    char skipped[160];                                               /* why this machine cannot run it; "" */
-    const char *phase;                                               /* of the progress shown */
-    int64_t phase_ns;                                                /* its begin */
-    int64_t progress_ns;                                             /* when a line was last shown */
+    const char *failure;                                             /* `failed`, or NULL: the first */
+    char failed[160];
+    bool is_crew_broken; /* another load process is gone, or has failed */
+    struct crew *crew;   /* NULL: we are alone */
+    bool heeds;          /* progress elsewhere is waited for */
+    char skipped[160];   /* why this machine cannot run it; "" */
+    const char *phase;   /* of the progress shown */
+    int64_t phase_ns;    /* its begin */
+    int64_t progress_ns; /* when a line was last shown */
     uint64_t progress_work;
 };
 

@@ -200,10 +200,10 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
     if (!played && result->invalid == NULL && result->skipped == NULL) {
         result->invalid = run.failure != NULL ? run.failure : "the server could not be prepared";
     }
-    if (run.failure == run.failed) { /* a load process is gone or has failed: then there is nothing to show */
-        snprintf(result->skipped_text, sizeof result->skipped_text, "%s", run.failed);
+    if (run.failure != NULL && result->skipped == NULL) {
+        snprintf(result->skipped_text, sizeof result->skipped_text, "%s", run.failure);
         result->invalid = result->skipped_text;
-        played = false;
+        played = played && !run.is_crew_broken; /* then there is nothing to show */
     }
     run_fini(&run);
     return played;

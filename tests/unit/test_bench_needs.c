@@ -89,8 +89,10 @@ static void this_machine_says_what_it_has(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(just_enough_is_enough),           cmocka_unit_test(what_is_unknown_is_not_asked_for),
-        cmocka_unit_test(one_less_is_named),               cmocka_unit_test(no_more_at_once_than_tcp_may_hold),
+        cmocka_unit_test(just_enough_is_enough),
+        cmocka_unit_test(what_is_unknown_is_not_asked_for),
+        cmocka_unit_test(one_less_is_named),
+        cmocka_unit_test(no_more_at_once_than_tcp_may_hold),
         cmocka_unit_test(this_machine_says_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,7 @@ play slow $both -t 20 -c 2 --stalled 2 -R 1000
 play resume -t 10 -c 20 -n 100
 play storm -t 20 -c 10 -n 300 -R 200
 play churn $both -t 10 -c 10 -R 500 --churn 100
+play churn --target raw -t 2 -c 100 -R 4000 --churn 1500
 play wildcard -t 50 -c 8 -R 200
 play wildcard -t 1 -c 16 --patterns 8 -R 200
 play near -t 500 -c 100 -R 500 --radius 2000

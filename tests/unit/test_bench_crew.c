@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "bench/child.h"
 #include "bench/crew.h"
@@ -60,8 +61,8 @@ struct bed {
     struct run run;
 };
 
-/* A run without a server, whose subscribers are all there and up to date. */
-static struct bed *make_bed(void) {
+/* A run without a server. */
+static struct bed *make_bare_bed(void) {
     struct bed *bed = calloc(1, sizeof *bed);
     assert_non_null(bed);
     bed->options = (struct options){.topics = TOPICS, .subscribers = 1, .loads = LOADS, .views = 1};
@@ -72,7 +73,14 @@ static struct bed *make_bed(void) {
                             .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
                             .crowd_fd = -1,
                             .histogram = &bed->result.histogram};
+    bed->run.server.load_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_true(run_resize_topics(&bed->run, TOPICS));
+    return bed;
+}
+
+/* Its subscribers are all there and up to date. */
+static struct bed *make_bed(void) {
+    struct bed *bed = make_bare_bed();
     assert_true(run_make_subscribers(&bed->run, SUBSCRIBERS));
     for (uint32_t i = 0; i < TOPICS; i++) {
         bed->run.topics[i].published = 9;
@@ -107,6 +115,29 @@ static void subscribers_of_each_topic_are_spread_over_all(void **state) {
         for (int i = 0; i < LOADS; i++) {
             assert_int_equal(held[topic][i], SUBSCRIBERS / TOPICS / LOADS);
         }
+    }
+    drop_bed(bed);
+}
+
+/* An address has ports for 25,000; who holds them does not matter. */
+static void more_than_an_address_can_take_have_several(void **state) {
+    (void)state;
+    struct bed *bed = make_bare_bed();
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (!run_make_subscribers(&bed->run, 54000)) {
+        print_message("skipped: %s\n", bed->run.skipped);
+        drop_bed(bed);
+        skip();
+    }
+    static const struct {
+        uint32_t number;
+        uint32_t source;
+    } rows[] = {{0, 2}, {24999, 2}, {25000, 3}, {49999, 3}, {50000, 4}, {53999, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(bed->run.subscribers[rows[i].number].connection.source, rows[i].source);
     }
     drop_bed(bed);
 }
@@ -293,10 +324,15 @@ static void what_came_before_sleep_is_looked_at_first(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cores_are_lists_and_ranges),          cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
-        cmocka_unit_test(what_is_right_in_all_is_right),       cmocka_unit_test(what_any_process_lost_is_lost),
-        cmocka_unit_test(a_hand_that_is_killed_fails_the_run), cmocka_unit_test(what_came_before_sleep_is_looked_at_first),
-        cmocka_unit_test(the_bell_is_rung_once_for_a_change),  cmocka_unit_test(no_progress_is_slept_through),
+        cmocka_unit_test(cores_are_lists_and_ranges),
+        cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
+        cmocka_unit_test(more_than_an_address_can_take_have_several),
+        cmocka_unit_test(what_is_right_in_all_is_right),
+        cmocka_unit_test(what_any_process_lost_is_lost),
+        cmocka_unit_test(a_hand_that_is_killed_fails_the_run),
+        cmocka_unit_test(what_came_before_sleep_is_looked_at_first),
+        cmocka_unit_test(the_bell_is_rung_once_for_a_change),
+        cmocka_unit_test(no_progress_is_slept_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,11 @@ bool child_hear(int fd, void *message, size_t bytes) {
     return recv(fd, message, bytes, 0) == (ssize_t)bytes;
 }
 
+bool child_be_patient(const struct child *child, int seconds) {
+    struct timeval patience = {.tv_sec = seconds};
+    return setsockopt(child->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+}
+
 static void end_one(struct child *child, int64_t until) {
     pid_t ended = 0;
     while ((ended = waitpid(child->pid, NULL, WNOHANG)) == 0 && clock_ns() < until) {

@@ -26,9 +26,12 @@ typedef void (*child_body)(int fd, int number, void *context);
 /* Starts child `number`; those before it are in `children`. `parting`: the signal it gets if we die. False: no process or no descriptor. */
 bool child_start(struct child *children, int number, int parting, child_body body, void *context);
 
-/* One whole message. False: the other end is gone, or (child_hear) said something of another size. */
+/* One whole message. False: the other end is gone, or (child_hear) said nothing or something of another size. */
 bool child_tell(int fd, const void *message, size_t bytes);
 bool child_hear(int fd, void *message, size_t bytes);
+
+/* From now on child_hear gives up after so long. */
+bool child_be_patient(const struct child *child, int seconds);
 
 /* Closes their sockets, at which they end; after `patience_ns` they are killed. */
 void child_end_all(struct child *children, int count, int64_t patience_ns);

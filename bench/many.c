@@ -28,6 +28,7 @@
 #define BROKERS_MAX 128
 #define FIRST_SOURCE 10
 #define CONNECTION_BYTES 16384 /* both ends, kernel and processes, with room to spare */
+#define HEAR_S 600             /* one that says nothing for so long is stuck: joining has a patience of its own */
 #define END_NS (60 * NS_PER_S) /* each stops a broker, which may take its time */
 
 /* Nobody reads while the others join, which takes minutes: a beat to each of a million, four times a minute, would be all that the machine does,
@@ -204,6 +205,7 @@ bool many_run(const struct scenario *scenario, const struct options *options, co
     while (fine && started < filled.brokers) {
         fine = child_start(children, started, SIGTERM, run_child, &part);
         started += fine;
+        fine = fine && child_be_patient(&children[started - 1], HEAR_S);
         /* One after the other: together they would outlast the deadline of a hello. */
         fine = fine && hear(&children[started - 1], &sum) == 'J';
     }

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* Monotonic nanoseconds: the clock of schedules and latencies. Sender and receiver are one process, so it is one clock. */
+/* Monotonic nanoseconds: the clock of schedules and latencies. Sender and receiver are on one machine, so it is one clock. */
 #ifndef BENCH_CLOCK_H
 #define BENCH_CLOCK_H
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -191,6 +192,15 @@ static void hand_out(struct connection *connection, uint8_t *head, uint8_t *payl
     connection->carry = connection->keep;
 }
 
+/* With the code and the reason that the server gave (RFC 6455, section 5.5.1). */
+static void end_closed(struct connection *connection, struct span payload) {
+    char why[160];
+    unsigned code = payload.bytes >= 2 ? (unsigned)payload.data[0] << 8 | payload.data[1] : 0;
+    int bytes = payload.bytes > 2 ? (int)payload.bytes - 2 : 0;
+    snprintf(why, sizeof why, "closed by the server: %u %.*s", code, bytes, bytes > 0 ? (const char *)payload.data + 2 : "");
+    end(connection, why);
+}
+
 /* Hands out the complete frames; returns where the unfinished one starts. A server's frames are not masked. */
 static const uint8_t *take_frames(struct connection *connection, uint8_t *at, const uint8_t *stop) {
     at += connection->carry;
@@ -216,7 +226,7 @@ static const uint8_t *take_frames(struct connection *connection, uint8_t *at, co
             break;
         }
         if ((at[0] & 0x0f) == 8) {
-            end(connection, "closed by the server");
+            end_closed(connection, span_of(at + head, bytes));
             return stop;
         }
         if ((at[0] & 0x0f) < 8) {

@@ -28,7 +28,7 @@ struct secure;
 struct connection_calls {
     void (*on_open)(struct connection *connection); /* upgraded, or for plain ones connected */
     void (*on_frame)(struct connection *connection, struct span payload);
-    void (*on_close)(struct connection *connection, const char *why);
+    void (*on_close)(struct connection *connection, const char *why); /* `why` for as long as the call */
 };
 
 struct connection {

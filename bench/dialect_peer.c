@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MQTT_PUBACK 4
 #define MQTT_SUBACK 9
@@ -212,12 +213,13 @@ static void kv_put_hello(const struct dialect *dialect, struct buffer *message) 
 }
 
 /* Updates first, then the last value, so that nothing falls between. */
+/* The answer goes to a name that no other connection has, of this process or another. */
 static void kv_put_subscribe(struct buffer *message, const char *topic) {
     static unsigned inboxes;
-    char text[256];
-    unsigned inbox = ++inboxes;
-    snprintf(text, sizeof text,
-             "SUB $KV.bench.%s 1\r\nSUB _INBOX.s%u 2\r\nPUB $JS.API.DIRECT.GET.KV_bench.$KV.bench.%s _INBOX.s%u 0\r\n\r\n",
+    char inbox[48];
+    char text[320];
+    snprintf(inbox, sizeof inbox, "_INBOX.%d.s%u", (int)getpid(), ++inboxes);
+    snprintf(text, sizeof text, "SUB $KV.bench.%s 1\r\nSUB %s 2\r\nPUB $JS.API.DIRECT.GET.KV_bench.$KV.bench.%s %s 0\r\n\r\n",
              topic, inbox, topic, inbox);
     buffer_put_text(message, NATS_CONNECT);
     buffer_put_text(message, text);

@@ -24,13 +24,23 @@ static void find_folder(struct harness *harness) {
 static void choose_cores(struct harness *harness, const struct options *options) {
     bool alone = sysconf(_SC_NPROCESSORS_ONLN) < 2;
     harness->server_core = alone ? -1 : options->server_core < 0 ? 0 : (int)options->server_core;
-    harness->load_core = alone ? -1 : options->load_core < 0 ? 1 : (int)options->load_core;
+    if (options->load_core == NULL || !cores_parse(options->load_core, &harness->load_cores)) {
+        cores_beside(harness->server_core, &harness->load_cores);
+    }
+    if (alone) {
+        harness->load_cores.count = 0;
+    }
 }
 
 /* Each run anew: within a plan, some are pinned and some are not. */
 static int pin(const struct harness *harness, const struct options *options) {
-    if (!core_pin(options->no_pin ? -1 : harness->load_core)) {
-        fprintf(stderr, "ahora-bench: cannot pin to core %d: going on without\n", harness->load_core);
+    int core = options->no_pin ? -1 : cores_of(&harness->load_cores, 0);
+    if (!core_pin(core)) {
+        fprintf(stderr, "ahora-bench: cannot pin to core %d: going on without\n", core);
+    }
+    if (!options->no_pin && harness->load_cores.count > 0 && options->loads > harness->load_cores.count) {
+        fprintf(stderr, "ahora-bench: %lld load processes share %d cores: figures mean little\n", (long long)options->loads,
+                harness->load_cores.count);
     }
     return options->no_pin ? -1 : harness->server_core;
 }
@@ -74,8 +84,19 @@ bool harness_program(const struct harness *harness, const struct options *option
     return access(out, X_OK) == 0;
 }
 
-bool harness_run(const struct harness *harness, const struct scenario *scenario, const struct options *options,
+/* Within `all` and suites: who cannot be split is played by one process. */
+static struct options options_for(const struct scenario *scenario, const struct options *options) {
+    struct options own = *options;
+    if (scenario->splitting != SPLITS || own.brokers > 1) {
+        own.loads = 1;
+    }
+    return own;
+}
+
+bool harness_run(const struct harness *harness, const struct scenario *scenario, const struct options *given,
                  const struct target *target, struct result *result) {
+    struct options own = options_for(scenario, given);
+    const struct options *options = &own;
     char program[512];
     char peers[512];
     result->scenario = scenario->name;
@@ -93,6 +114,9 @@ bool harness_run(const struct harness *harness, const struct scenario *scenario,
                                .url = options->url,
                                .pid = options->pid,
                                .core = pin(harness, options)};
+    if (!options->no_pin) {
+        plan.load_cores = harness->load_cores;
+    }
     if (options->brokers > 1 && options->url == NULL && strcmp(scenario->name, "idle") == 0) {
         return many_run(scenario, options, &plan, result);
     }

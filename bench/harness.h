@@ -7,13 +7,14 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
+#include "bench/cores.h"
 #include "bench/scenario.h"
 #include "bench/target.h"
 
 struct harness {
     char folder[400]; /* of our own program: ahorad, the yardstick and peers/ lie beside it */
     int server_core;  /* -1: anywhere */
-    int load_core;
+    struct cores load_cores;
 };
 
 /* Finds the folder, chooses cores, raises the limit of open files. */

@@ -5,6 +5,8 @@
 
 #include "bench/load.h"
 
+#include "bench/crew.h"
+
 /* ---- load ---- */
 
 /* So many versions of the topic may be sent before more than `window` are under way, counted over all its subscribers. */
@@ -15,7 +17,8 @@ static uint32_t permits(const struct topic *topic, int64_t window) {
 }
 
 static void refill(struct run *run, uint32_t number) {
-    uint32_t count = permits(&run->topics[number], run->options->window);
+    struct topic topic = crew_topic(run, number);
+    uint32_t count = permits(&topic, run->options->window);
     if (count > 0) {
         run_publish(run, number, count, clock_ns());
     }
@@ -24,6 +27,7 @@ static void refill(struct run *run, uint32_t number) {
 void load_window(struct run *run, int64_t duration_ns, const char *what) {
     int64_t begin = clock_ns();
     int64_t idle_since = begin;
+    run->heeds = true;
     for (uint32_t i = 0; i < run->topic_count; i++) {
         refill(run, i);
     }
@@ -39,8 +43,9 @@ void load_window(struct run *run, int64_t duration_ns, const char *what) {
             run->topics[number].is_listed = false;
             refill(run, number);
         }
-        run_note(run, what, run->tally.deliveries, (double)(now - begin) / (double)duration_ns);
+        run_note(run, what, crew_deliveries(run), (double)(now - begin) / (double)duration_ns);
     }
+    run->heeds = false;
     run_flush(run);
 }
 
@@ -73,14 +78,15 @@ void load_rate(struct run *run, struct schedule *schedule, int64_t duration_ns, 
         }
         run_poll(run, wait);
         forget_moved(run);
-        run_note(run, what, run->tally.deliveries, (double)(now - begin) / (double)duration_ns);
+        run_note(run, what, crew_deliveries(run), (double)(now - begin) / (double)duration_ns);
     }
 }
 
 /* ---- results ---- */
 
 bool load_prepare(struct run *run, uint32_t count) {
-    return run_seed(run) && run_make_subscribers(run, count) && run_join(run, count, 64, 0) && run_open_producers(run);
+    return run_seed(run) && run_make_subscribers(run, count) && crew_start(run) && run_join(run, count, 64, 0) &&
+           run_open_producers(run);
 }
 
 struct tally load_measure_rate(struct run *run) {

@@ -67,7 +67,8 @@ static void print_help(void) {
         "  ahora-bench fanout --target ahora,raw --runs 3\n"
         "  ahora-bench latency --rate 20k --topics 1000 --duration 30s --threshold 'p99<1ms,lost=0' --hgrm out/now\n"
         "  ahora-bench ingest --encoding ndjson --ack durable --pubs 4 --json ingest.json\n"
-        "  ahora-bench latency -s 127.0.0.1:7600 --pid $(pidof ahorad)\n\n"
+        "  ahora-bench latency -s 127.0.0.1:7600 --pid $(pidof ahorad)\n"
+        "  ahora-bench fanout --subs 60k --loads 4 --load-core 1-4 -s 127.0.0.1:7600 --pid $(pidof ahorad)\n\n"
         "Exit codes: 0 done, 1 failed, 2 wrong use, 3 a threshold does not hold, 4 a run was invalid.\n");
 }
 
@@ -93,6 +94,44 @@ static bool check_word(const char *name, const char *value, const char *const *w
     return value == NULL;
 }
 
+static bool check_cores(const struct options *options) {
+    struct cores cores;
+    if (options->load_core == NULL) {
+        return true;
+    }
+    if (!cores_parse(options->load_core, &cores)) {
+        fprintf(stderr, "ahora-bench: --load-core %s: want cores, such as 1 or 1-3,6\n", options->load_core);
+        return false;
+    }
+    if (cores.count < options->loads) {
+        fprintf(stderr, "ahora-bench: --load-core %s: %d for %lld load processes\n", options->load_core, cores.count,
+                (long long)options->loads);
+        return false;
+    }
+    return true;
+}
+
+/* Named alone, a scenario refuses what it cannot do; in `all` and in a suite it is then played by one process. */
+static bool check_loads(const struct options *options, const char *name) {
+    const struct scenario *scenario = scenario_find(name);
+    if (options->loads <= 1 || scenario == NULL) {
+        return true;
+    }
+    if (options->brokers > 1) {
+        fprintf(stderr, "ahora-bench: --brokers has a load process for each broker: no --loads beside it\n");
+        return false;
+    }
+    if (scenario->splitting != SPLITS) {
+        fprintf(stderr, "ahora-bench: %s cannot be split over load processes: --loads goes with", name);
+        for (size_t i = 0; scenario_at(i) != NULL; i++) {
+            fprintf(stderr, "%s%s", scenario_at(i)->splitting == SPLITS ? " " : "",
+                    scenario_at(i)->splitting == SPLITS ? scenario_at(i)->name : "");
+        }
+        fprintf(stderr, "\n");
+    }
+    return scenario->splitting == SPLITS;
+}
+
 static bool check_options(const struct options *options) {
     static const char *const acks[] = {"none", "applied", "durable", NULL};
     static const char *const encodings[] = {"msgpack", "json", "ndjson", NULL};
@@ -101,6 +140,7 @@ static bool check_options(const struct options *options) {
            check_range("topics", options->topics, 1, TOPICS_MAX) && check_range("window", options->window, 1, WINDOW_MAX - 1) &&
            check_range("batch", options->batch, 1, AHORA_CHANGES_MAX) &&
            check_range("subs", options->subscribers, 1, 1000000) && check_range("pubs", options->producers, 1, PRODUCERS_MAX) &&
+           check_range("loads", options->loads, 1, LOADS_MAX) && check_cores(options) &&
            check_range("runs", options->runs, 1, RUNS_MAX) && check_word("ack", options->ack, acks) &&
            check_word("encoding", options->encoding, encodings) &&
            (options->threshold == NULL || threshold_is_valid(options->threshold));
@@ -128,6 +168,9 @@ static bool prepare(struct bench *bench, int argc, char **argv) {
     for (size_t i = 0; i < options->scenario_count; i++) {
         if (strcmp(options->scenarios[i], "all") != 0 && scenario_find(options->scenarios[i]) == NULL) {
             fprintf(stderr, "ahora-bench: %s: no such scenario; see --help\n", options->scenarios[i]);
+            return false;
+        }
+        if (!check_loads(options, options->scenarios[i])) {
             return false;
         }
     }

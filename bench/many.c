@@ -11,35 +11,36 @@
  *       write 'G' to a few -------> many_wait: read 'G'; one change, measure
  *       read their reports, go on <- write 'F' and it, exit
  *
- * A child that fails reports at once, 'F' instead of 'J', or closes its pipe if it cannot even do that; the parent closes all others.
+ * A child that fails reports at once, 'F' instead of 'J', or closes its end if it cannot even do that; the parent closes all others.
  */
 #include "bench/many.h"
 
+#include "bench/child.h"
 #include "bench/machine.h"
+#include "bench/needs.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BROKERS_MAX 128
 #define FIRST_SOURCE 10
 #define CONNECTION_BYTES 16384 /* both ends, kernel and processes, with room to spare */
-
-struct child {
-    pid_t pid;
-    int hears; /* the parent writes */
-    int tells; /* the parent reads */
-};
+#define HEAR_S 600             /* one that says nothing for so long is stuck: joining has a patience of its own */
+#define END_NS (60 * NS_PER_S) /* each stops a broker, which may take its time */
 
 /* Nobody reads while the others join, which takes minutes: a beat to each of a million, four times a minute, would be all that the machine does,
    and nothing of it is measured. */
 #define BEAT "AHORA_LIMITS_BEAT_MS"
 #define BEAT_EVERY "1h"
+
+/* Without beats TCP's keepalive would ask them instead, from half a minute on, and not one by one: the kernel's timers of half a minute are two
+   seconds coarse, so thousands of probes leave in one go. Loopback takes netdev_max_backlog (1,000) of them and drops the others, and who was
+   unlucky nine times is reset. */
+#define VANISHED "AHORA_LISTEN_VANISHED_MS"
+#define VANISHED_NEVER "0"
 
 /* What a child found out; the same program reads it. */
 struct found {
@@ -52,12 +53,18 @@ struct found {
     char invalid[96];
 };
 
-static int child_hears = -1;
-static int child_tells = -1;
+/* What a child is started with. */
+struct part {
+    const struct scenario *scenario;
+    const struct options *options;
+    const struct server_plan *plan;
+};
+
+static int parent_fd = -1;
 
 bool many_wait(void) {
     char letter = 'J';
-    return child_tells < 0 || (write(child_tells, &letter, 1) == 1 && read(child_hears, &letter, 1) == 1);
+    return parent_fd < 0 || (child_tell(parent_fd, &letter, 1) && child_hear(parent_fd, &letter, 1));
 }
 
 static double value_of(const struct result *result, const char *name) {
@@ -66,18 +73,20 @@ static double value_of(const struct result *result, const char *name) {
 }
 
 /* Never returns. */
-static void run_child(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
-                      int number) {
+static void run_child(int fd, int number, void *context) {
+    const struct part *part = context;
+    const struct options *options = part->options;
     struct options own = *options;
     struct result *result = calloc(1, sizeof *result);
     struct found found = {.lost = 0};
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    parent_fd = fd;
     own.count = options->count / options->brokers + (number < options->count % options->brokers);
     own.source = FIRST_SOURCE + number;
     own.progress = false;
     setenv(BEAT, BEAT_EVERY, 1);
+    setenv(VANISHED, VANISHED_NEVER, 1);
     if (result != NULL && own.count > 0) {
-        scenario_run(scenario, &own, plan, result);
+        scenario_run(part->scenario, &own, part->plan, result);
         const char *why = result->skipped != NULL ? result->skipped : result->invalid;
         snprintf(found.invalid, sizeof found.invalid, "%s", why != NULL ? why : "");
         found.pss_per_connection = value_of(result, "pss_per_connection");
@@ -87,38 +96,8 @@ static void run_child(const struct scenario *scenario, const struct options *opt
         found.disorder = value_of(result, "disorder");
         found.refused = value_of(result, "refused");
     }
-    bool told = write(child_tells, "F", 1) == 1 && write(child_tells, &found, sizeof found) == (ssize_t)sizeof found;
+    bool told = child_tell(fd, "F", 1) && child_tell(fd, &found, sizeof found);
     _exit(told ? 0 : 1);
-}
-
-static bool start_child(struct child *children, int number, const struct scenario *scenario, const struct options *options,
-                        const struct server_plan *plan) {
-    int down[2];
-    int up[2];
-    if (pipe(down) != 0 || pipe(up) != 0) {
-        return false;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        for (int i = 0; i < number; i++) { /* or the others would not see their ends */
-            close(children[i].hears);
-            close(children[i].tells);
-        }
-        close(down[1]);
-        close(up[0]);
-        child_hears = down[0];
-        child_tells = up[1];
-        run_child(scenario, options, plan, number);
-    }
-    close(down[0]);
-    close(up[1]);
-    if (pid < 0) {
-        close(down[1]);
-        close(up[0]);
-        return false;
-    }
-    children[number] = (struct child){.pid = pid, .hears = down[1], .tells = up[0]};
-    return true;
 }
 
 static void add_found(struct found *sum, const struct found *one) {
@@ -137,11 +116,11 @@ static void add_found(struct found *sum, const struct found *one) {
 static char hear(const struct child *child, struct found *sum) {
     char letter;
     struct found one;
-    if (read(child->tells, &letter, 1) != 1) {
+    if (!child_hear(child->fd, &letter, 1)) {
         return 0;
     }
     if (letter == 'F') {
-        if (read(child->tells, &one, sizeof one) != (ssize_t)sizeof one) {
+        if (!child_hear(child->fd, &one, sizeof one)) {
             return 0;
         }
         add_found(sum, &one);
@@ -149,37 +128,25 @@ static char hear(const struct child *child, struct found *sum) {
     return letter;
 }
 
-/* A broker and its client want a core each; more at once would time each other. */
-static int pairs_at_once(void) {
-    long pairs = sysconf(_SC_NPROCESSORS_ONLN) / 2;
-    return pairs < 1 ? 1 : (int)pairs;
+/* A broker and its client want a core each; more at once would time each other. Nor may more be under way than TCP may hold. */
+static int pairs_at_once(const struct options *options) {
+    struct limits limits = limits_read();
+    return needs_at_once(options->count / options->brokers + 1, (int)(sysconf(_SC_NPROCESSORS_ONLN) / 2), &limits);
 }
 
-static bool collect(const struct child *children, int count, struct found *sum) {
+static bool collect(const struct child *children, int count, const struct options *options, struct found *sum) {
+    int at_once = pairs_at_once(options);
     bool all = true;
-    for (int first = 0; first < count; first += pairs_at_once()) {
-        int end = count - first < pairs_at_once() ? count : first + pairs_at_once();
+    for (int first = 0; first < count; first += at_once) {
+        int end = count - first < at_once ? count : first + at_once;
         for (int i = first; i < end; i++) {
-            all = write(children[i].hears, "G", 1) == 1 && all;
+            all = child_tell(children[i].fd, "G", 1) && all;
         }
         for (int i = first; i < end; i++) {
             all = hear(&children[i], sum) == 'F' && all;
         }
     }
     return all;
-}
-
-/* What cannot go on is ended by its pipes; each child stops its own server. */
-static void end_children(const struct child *children, int count) {
-    for (int i = 0; i < count; i++) {
-        close(children[i].hears);
-        close(children[i].tells);
-    }
-    for (int i = 0; i < count; i++) {
-        if (children[i].pid > 0) {
-            waitpid(children[i].pid, NULL, 0);
-        }
-    }
 }
 
 static void put_all(struct result *result, const struct options *options, const struct found *sum, double seconds,
@@ -200,6 +167,22 @@ static void put_all(struct result *result, const struct options *options, const 
     }
 }
 
+/* Each pair has an address of its own. */
+static bool has_room(const struct options *options, struct limits *limits, struct result *result) {
+    int64_t share = (options->count + options->brokers - 1) / options->brokers;
+    struct needs needs = {.connections = options->count,
+                          .of_server = share,
+                          .of_process = share,
+                          .of_address = share,
+                          .bytes_each = CONNECTION_BYTES};
+    limits->server_files = limits->process_files; /* it is started with ours */
+    if (!needs_fit(&needs, limits, result->skipped_text, sizeof result->skipped_text)) {
+        result->skipped = result->skipped_text;
+        return false;
+    }
+    return true;
+}
+
 bool many_run(const struct scenario *scenario, const struct options *options, const struct server_plan *plan,
               struct result *result) {
     struct child children[BROKERS_MAX];
@@ -208,36 +191,28 @@ bool many_run(const struct scenario *scenario, const struct options *options, co
     int started = 0;
     scenario_describe(scenario, options, &filled);
     result->scenario = scenario->name;
-    int64_t before = machine_memory_available();
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && (uint64_t)(filled.count / filled.brokers) + FILES_BESIDE > files.rlim_cur) {
-        snprintf(result->skipped_text, sizeof result->skipped_text,
-                 "%lld connections for each: a process may hold %llu files here", (long long)(filled.count / filled.brokers),
-                 (unsigned long long)files.rlim_cur);
-        result->skipped = result->skipped_text;
-        return false;
-    }
-    if (before >= 0 && filled.count * CONNECTION_BYTES > before) {
-        snprintf(result->skipped_text, sizeof result->skipped_text, "%lld connections: only %lld MiB of memory are left here",
-                 (long long)filled.count, (long long)(before >> 20));
-        result->skipped = result->skipped_text;
+    struct limits limits = limits_read();
+    int64_t before = limits.memory_bytes;
+    if (!has_room(&filled, &limits, result)) {
         return false;
     }
     snprintf(result->setting, sizeof result->setting,
              "%lld idle connections, over %lld brokers and as many client processes; a beat an hour", (long long)filled.count,
              (long long)filled.brokers);
+    struct part part = {.scenario = scenario, .options = &filled, .plan = plan};
     int64_t begin = clock_ns();
     bool fine = filled.brokers <= BROKERS_MAX;
     while (fine && started < filled.brokers) {
-        fine = start_child(children, started, scenario, &filled, plan);
+        fine = child_start(children, started, SIGTERM, run_child, &part);
         started += fine;
+        fine = fine && child_be_patient(&children[started - 1], HEAR_S);
         /* One after the other: together they would outlast the deadline of a hello. */
         fine = fine && hear(&children[started - 1], &sum) == 'J';
     }
     double seconds = (double)(clock_ns() - begin) / 1e9;
     int64_t taken = before - machine_memory_available();
-    fine = fine && collect(children, started, &sum);
-    end_children(children, started);
+    fine = fine && collect(children, started, &filled, &sum);
+    child_end_all(children, started, END_NS); /* by their sockets; each stops its own server */
     if (!fine) {
         snprintf(result->skipped_text, sizeof result->skipped_text, "%s",
                  sum.invalid[0] != '\0' ? sum.invalid : "some brokers or clients failed");

@@ -63,11 +63,14 @@ static const struct option table[] = {
     {0, "traces", OPTION_TEXT, AT(traces), "DIR", "replay: where the traces are; default ../shared/data"},
     {0, "trace", OPTION_TEXT, AT(trace), "NAME", "replay: files with this in their name; default service-bus"},
     {0, "brokers", OPTION_NUMBER, AT(brokers), "N", "idle: spread the connections over N brokers and client processes"},
+    {0, "loads", OPTION_NUMBER, AT(loads), "N",
+     "spread the subscribers over N load processes, on a core each; the first publishes"},
     {0, "source", OPTION_NUMBER, AT(source), "N", "connect from 127.0.0.N"},
     {0, "server-args", OPTION_TEXT, AT(server_arguments), "TEXT", "more arguments for ahorad, such as \"--sync off\""},
     {0, "server-prefix", OPTION_TEXT, AT(prefix), "TEXT", "start it under this command, such as \"valgrind --tool=callgrind\""},
     {0, "server-core", OPTION_NUMBER, AT(server_core), "N", "pin the server to this core; default 0 if there are two"},
-    {0, "load-core", OPTION_NUMBER, AT(load_core), "N", "pin the load to this core; default 1 if there are two"},
+    {0, "load-core", OPTION_TEXT, AT(load_core), "LIST",
+     "pin the load to these, such as 1 or 1-3,6; default those beside the server's"},
     {0, "no-pin", OPTION_FLAG, AT(no_pin), NULL, "let the kernel place both"},
     {0, "fresh", OPTION_FLAG, AT(fresh), NULL, "suite: measure again what was measured before"},
     {0, "out", OPTION_TEXT, AT(out), "DIR", "suite: where cells and report go; default bench/out"},
@@ -155,7 +158,6 @@ static const struct option *find_option(const char *argument, const char **value
 
 bool options_parse(struct options *options, int argc, char **argv) {
     options->server_core = -1;
-    options->load_core = -1;
     for (int i = 1; i < argc; i++) {
         const char *value = NULL;
         if (argv[i][0] != '-') {

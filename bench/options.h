@@ -34,6 +34,7 @@ struct options {
     int64_t radius;
     int64_t source;
     int64_t brokers;
+    int64_t loads;
     int64_t size;
     int64_t duration_ms;
     int64_t warmup_ms;
@@ -52,7 +53,7 @@ struct options {
     const char *server_arguments;
     const char *prefix;
     int64_t server_core;
-    int64_t load_core;
+    const char *load_core;
     bool no_pin;
     bool quick;
     bool fresh;

@@ -165,12 +165,22 @@ static struct topic *topic_at(uint32_t number) {
     return topics[number];
 }
 
+static void deliver_topic(struct topic *topic) {
+    for (uint32_t i = 0; topic->block.used > 0 && i < topic->count; i++) {
+        if (topic->peers[i]->out.used == 0) {
+            give(topic->peers[i], topic->block.data, topic->block.used);
+        }
+    }
+    topic->block.used = 0;
+}
+
 static void subscribe(struct peer *peer, uint32_t number) {
     static const uint8_t none[8] = {0};
     struct topic *topic = topic_at(number);
     if (peer->topic < TOPICS_MAX) {
         return;
     }
+    deliver_topic(topic); /* this turn's changes are in the newest that it gets: it must not hear them again */
     if (topic->count == topic->room) {
         topic->room = topic->room > 0 ? 2 * topic->room : 8;
         topic->peers = grown(topic->peers, topic->room * sizeof *topic->peers);
@@ -222,12 +232,7 @@ static void deliver(void) {
     for (; dirty_count > 0; dirty_count--) {
         struct topic *topic = topics[dirty[dirty_count - 1]];
         topic->is_dirty = false;
-        for (uint32_t i = 0; topic->block.used > 0 && i < topic->count; i++) {
-            if (topic->peers[i]->out.used == 0) {
-                give(topic->peers[i], topic->block.data, topic->block.used);
-            }
-        }
-        topic->block.used = 0;
+        deliver_topic(topic);
     }
 }
 

@@ -5,25 +5,21 @@
 
 #include "bench/run.h"
 
-#include "bench/machine.h"
+#include "bench/crew.h"
 
 #include "include/ahora/protocol.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 512
 #define CROWD_EVENTS_MAX 16
-#define CONNECTION_BYTES 32768
-#define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
-#define SPIN_NS 100000         /* waits shorter than this are not slept through: waking up takes half of it */
+#define SPIN_NS 100000 /* waits shorter than this are not slept through: waking up takes half of it */
 #define NOTE_NS (250 * NS_PER_MS)
 
 /* ---- life ---- */
@@ -75,56 +71,6 @@ bool run_resize_topics(struct run *run, uint32_t count) {
     return run->topic_count > 0;
 }
 
-/* Both ends of a connection are here: what the kernel and a hungry server keep for it, with room to spare. */
-static bool has_memory(struct run *run, uint32_t count) {
-    int64_t available = machine_memory_available();
-    if (available < 0 || (int64_t)count * CONNECTION_BYTES < available) {
-        return true;
-    }
-    snprintf(run->skipped, sizeof run->skipped, "%u connections: only %lld MiB of memory are left here", count,
-             (long long)(available >> 20));
-    return false;
-}
-
-/* The server needs one for each of ours, and has the same limit. */
-static bool has_files(struct run *run, uint32_t count) {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || count + FILES_BESIDE <= files.rlim_cur) {
-        return true;
-    }
-    snprintf(run->skipped, sizeof run->skipped,
-             "%u connections are as many files in the broker, and in the load: a process may hold %llu here (ulimit -Hn)",
-             count, (unsigned long long)files.rlim_cur);
-    return false;
-}
-
-/* 127.0.0.`this`: one address has not enough ports for all. */
-static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count) {
-    if (run->options->source > 0) {
-        return (uint32_t)run->options->source;
-    }
-    return count > PORTS_OF_ADDRESS ? 2 + number / PORTS_OF_ADDRESS : 0;
-}
-
-bool run_make_subscribers(struct run *run, uint32_t count) {
-    assert(run->subscribers == NULL && count > 0);
-    if (!has_files(run, count) || !has_memory(run, count)) {
-        return false;
-    }
-    run->subscribers = calloc(count, sizeof *run->subscribers);
-    run->subscriber_count = run->subscribers != NULL ? count : 0;
-    for (uint32_t i = 0; i < run->subscriber_count; i++) {
-        run->subscribers[i].connection.fd = -1;
-        run->subscribers[i].connection.source = source_of(run, i, count);
-        uint32_t views = run->options->views > 1 ? (uint32_t)run->options->views : 1;
-        struct interest interest = {.first = i % (run->active_count / views) * views, .count = views};
-        if (!subscriber_follow(&run->subscribers[i], &interest)) {
-            return false;
-        }
-    }
-    return run->subscribers != NULL;
-}
-
 bool run_init(struct run *run, const struct options *options, const struct server_plan *plan, struct result *result) {
     *run = (struct run){
         .options = options, .target = plan->target, .histogram = &result->histogram, .epoll_fd = -1, .crowd_fd = -1};
@@ -140,6 +86,7 @@ bool run_init(struct run *run, const struct options *options, const struct serve
 }
 
 void run_fini(struct run *run) {
+    crew_fini(run);
     for (uint32_t i = 0; run->producers != NULL && i < run->producer_count; i++) {
         connection_close(&run->producers[i].connection);
     }
@@ -168,7 +115,8 @@ void run_fini(struct run *run) {
 
 void run_fail(struct run *run, const char *why) {
     if (run->failure == NULL) {
-        run->failure = why;
+        snprintf(run->failed, sizeof run->failed, "%s", why);
+        run->failure = run->failed;
     }
 }
 
@@ -202,6 +150,8 @@ static bool serve(struct run *run, const struct epoll_event *events, int count) 
         run->now_ns = clock_ns();
         if (events[i].data.ptr == NULL) {
             has_crowd = true;
+        } else if (events[i].data.ptr == run->crew) {
+            crew_hear(run);
         } else {
             connection_on_event(events[i].data.ptr, events[i].events);
         }
@@ -230,6 +180,9 @@ void run_poll(struct run *run, int64_t wait_ns) {
     }
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = {0, 0};
+    if (wait_ns > 0 && !crew_sleeps(run)) {
+        wait_ns = 0;
+    }
     if (wait_ns > SPIN_NS) {
         wait = (struct timespec){.tv_sec = (wait_ns - SPIN_NS) / NS_PER_S, .tv_nsec = (wait_ns - SPIN_NS) % NS_PER_S};
     }
@@ -238,15 +191,10 @@ void run_poll(struct run *run, int64_t wait_ns) {
     if (serve(run, events, count)) {
         serve(run, events, epoll_wait(run->crowd_fd, events, CROWD_EVENTS_MAX, 0));
     }
+    crew_turn(run);
 }
 
-/* For waits: whether anything moved lately. */
-struct patience {
-    uint64_t work;
-    int64_t since_ns;
-};
-
-static bool is_patient(struct patience *patience, const struct run *run, uint64_t work) {
+bool run_is_patient(const struct run *run, struct patience *patience, uint64_t work) {
     int64_t now = clock_ns();
     if (work != patience->work || patience->since_ns == 0) {
         *patience = (struct patience){.work = work, .since_ns = now};
@@ -259,7 +207,7 @@ static bool is_patient(struct patience *patience, const struct run *run, uint64_
 static bool wait_for_acks(struct run *run, struct producer *producer, uint64_t in_flight_max) {
     struct patience patience = {0, 0};
     connection_flush(&producer->connection);
-    while (producer_in_flight(producer) > in_flight_max && is_patient(&patience, run, producer->acked)) {
+    while (producer_in_flight(producer) > in_flight_max && run_is_patient(run, &patience, producer->acked)) {
         run_poll(run, NS_PER_MS);
     }
     return producer_in_flight(producer) <= in_flight_max;
@@ -294,43 +242,6 @@ bool run_seed(struct run *run) {
         run_fail(run, "the topics could not be seeded");
     }
     return seeded && run->refused == 0;
-}
-
-static bool start_next(struct run *run, int64_t due_ns) {
-    struct subscriber *subscriber = &run->subscribers[run->started_count++];
-    subscriber->started_ns = due_ns;
-    if (!subscriber_join(run, subscriber)) {
-        run_fail(run, errno == EMFILE ? "too many open files for so many connections" : "a connection could not be opened");
-        return false;
-    }
-    return true;
-}
-
-bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate) {
-    assert(count <= run->subscriber_count);
-    struct patience patience = {0, 0};
-    uint32_t first = run->started_count;
-    int64_t begin = clock_ns();
-    while (run->live_count < count && is_patient(&patience, run, run->live_count)) {
-        int64_t now = clock_ns();
-        int64_t wait = NS_PER_MS;
-        while (run->started_count < count && run->failure == NULL) {
-            int64_t due = rate > 0 ? begin + (int64_t)(run->started_count - first) * NS_PER_S / rate : now;
-            bool is_full = rate == 0 && (int64_t)(run->started_count - run->live_count) >= window;
-            if (due > now || is_full) {
-                wait = due > now && due - now < wait ? due - now : wait;
-                break;
-            }
-            run->tally.late += now - due > LATE_NS;
-            start_next(run, due);
-        }
-        run_poll(run, wait);
-        run_note(run, "joining", run->live_count, (double)run->live_count / count);
-    }
-    if (run->live_count < count) {
-        run_fail(run, "not all subscribers became live");
-    }
-    return run->failure == NULL;
 }
 
 bool run_open_producers(struct run *run) {
@@ -374,19 +285,26 @@ static bool is_behind(const struct topic *topic) {
     return !topic->is_gone && topic->progress < topic->published * topic->subscribers;
 }
 
-bool run_drain(struct run *run) {
+static bool drain(struct run *run) {
     struct patience patience = {0, 0};
-    uint32_t topic = 0;
-    while (topic < run->topic_count) {
-        if (!is_behind(&run->topics[topic])) {
-            topic++;
-        } else if (is_patient(&patience, run, run->topics[topic].progress + topic)) {
+    for (uint32_t number = 0; number < run->topic_count;) {
+        struct topic topic = crew_topic(run, number);
+        if (!is_behind(&topic)) {
+            number++;
+        } else if (run_is_patient(run, &patience, topic.progress + number)) {
             run_poll(run, NS_PER_MS);
         } else {
             return false;
         }
     }
     return true;
+}
+
+bool run_drain(struct run *run) {
+    run->heeds = true;
+    bool drained = drain(run);
+    run->heeds = false;
+    return drained;
 }
 
 /* ---- counting ---- */
@@ -407,13 +325,18 @@ static struct tally take_totals(const struct run *run) {
     return totals;
 }
 
-void run_mark(struct run *run, enum recording recording) {
+void run_mark_own(struct run *run, enum recording recording) {
     histogram_clear(run->histogram);
     run->recording = recording;
     run->tally = take_totals(run);
 }
 
-struct tally run_tally(const struct run *run) {
+void run_mark(struct run *run, enum recording recording) {
+    crew_mark(run, recording);
+    run_mark_own(run, recording);
+}
+
+struct tally run_tally_own(const struct run *run) {
     struct tally tally = take_totals(run);
     tally.deliveries = run->tally.deliveries;
     tally.changes = run->tally.changes;
@@ -424,6 +347,17 @@ struct tally run_tally(const struct run *run) {
     tally.load_ns -= run->tally.load_ns;
     tally.at_ns -= run->tally.at_ns;
     return tally;
+}
+
+struct tally run_tally(struct run *run) {
+    struct tally tally = run_tally_own(run);
+    crew_tally(run, &tally);
+    return tally;
+}
+
+void run_put_percentiles(struct run *run, struct result *result) {
+    crew_gather(run);
+    result_put_percentiles(result);
 }
 
 void run_note(struct run *run, const char *what, uint64_t work, double done) {
@@ -441,7 +375,11 @@ void run_note(struct run *run, const char *what, uint64_t work, double done) {
         rate = 0;
         left = 0;
     }
-    fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left ", what, 100 * done, rate, left);
+    char loads[32] = "";
+    if (run->crew != NULL) {
+        snprintf(loads, sizeof loads, " %d loads ", crew_count(run));
+    }
+    fprintf(stderr, "\r  %-10s %3.0f %%  %10.0f /s  %3.0f s left %s", what, 100 * done, rate, left, loads);
     run->progress_ns = now;
     run->progress_work = work;
 }

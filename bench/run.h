@@ -5,7 +5,7 @@
 
 /*
  * One run of one scenario against one server: the epoll loop, topics, subscribers, producers and what they count. Everything is on one thread,
- * pinned to a core of its own.
+ * pinned to a core of its own. With --loads there are several such processes (crew.h), of which each holds some of the subscribers.
  *
  *     run_init -> run_seed -> run_join -> run_open_producers -> (publish, run_poll …) -> run_drain -> run_fini
  */
@@ -21,10 +21,10 @@
 
 #define LATE_NS (10 * NS_PER_MS)    /* a change sent later than this after its time was late */
 #define LATE_SHARE_MAX 0.01         /* more of them make the run invalid */
-#define FILES_BESIDE 128            /* beside subscribers: producers, stores, listeners */
 #define PATIENCE_NS (10 * NS_PER_S) /* without any progress, after which a wait is given up */
 
 struct run;
+struct crew;
 
 struct topic {
     uint64_t published;   /* versions */
@@ -45,6 +45,7 @@ struct subscriber {
     struct connection connection; /* first */
     enum subscriber_state state;
     struct interest interest;
+    uint32_t number;    /* among those of all load processes */
     uint64_t version;   /* the newest it holds of its only topic */
     uint64_t *versions; /* of its topics, if there are several */
     uint32_t lives;     /* answers, while joining: one for each subscription */
@@ -96,6 +97,31 @@ struct tally {
     int64_t at_ns;
 };
 
+/* What subscribers found. */
+struct verdict {
+    uint64_t lost;
+    uint64_t conflated;
+    uint64_t duplicates;
+    uint64_t inversions;
+    uint64_t strays;
+    uint64_t late;
+};
+
+/* How subscribers join: up to number `count`, `window` at once, or on a schedule if `rate` > 0, on which `first` is due at `begin_ns`. */
+struct join_pace {
+    uint32_t first;
+    uint32_t count;
+    int64_t window;
+    int64_t rate;
+    int64_t begin_ns;
+};
+
+/* For waits: whether anything moved lately. */
+struct patience {
+    uint64_t work;
+    int64_t since_ns;
+};
+
 struct run {
     const struct options *options;
     struct server server;
@@ -113,8 +139,9 @@ struct run {
     uint32_t *moved;       /* topics that progressed since somebody looked */
     uint32_t moved_count;
     struct subscriber *subscribers;
-    uint32_t subscriber_count;
-    uint32_t started_count; /* of those, began to join */
+    uint32_t subscriber_count; /* of this process */
+    uint32_t started_count;    /* of those, began to join */
+    uint32_t joined_number;    /* up to which they were last told to join */
     uint32_t live_count;
     struct producer *producers;
     uint32_t producer_count;
@@ -128,11 +155,15 @@ struct run {
     uint64_t strays;                                                 /* of a topic not asked for */
     uint64_t refused;                                                /* changes answered with an error */
     void (*on_lost)(struct run *run, struct subscriber *subscriber); /* its line is gone; NULL: then the run has failed */
-    const char *failure;                                             /* static; the first */
-    char skipped[160];                                               /* why this machine cannot run it; "" */
-    const char *phase;                                               /* of the progress shown */
-    int64_t phase_ns;                                                /* its begin */
-    int64_t progress_ns;                                             /* when a line was last shown */
+    const char *failure;                                             /* `failed`, or NULL: the first */
+    char failed[160];
+    bool is_crew_broken; /* another load process is gone, or has failed */
+    struct crew *crew;   /* NULL: we are alone */
+    bool heeds;          /* progress elsewhere is waited for */
+    char skipped[160];   /* why this machine cannot run it; "" */
+    const char *phase;   /* of the progress shown */
+    int64_t phase_ns;    /* its begin */
+    int64_t progress_ns; /* when a line was last shown */
     uint64_t progress_work;
 };
 
@@ -155,6 +186,9 @@ int run_epoll_fd(const struct run *run, const struct subscriber *subscriber);
 void run_poll(struct run *run, int64_t wait_ns);
 void run_fail(struct run *run, const char *why);
 
+/* False: nothing moved for PATIENCE_NS, or the run has failed. `patience` begins as zeros. */
+bool run_is_patient(const struct run *run, struct patience *patience, uint64_t work);
+
 /* Before there are subscribers: other topics than --topics says. */
 bool run_resize_topics(struct run *run, uint32_t count);
 
@@ -166,6 +200,11 @@ bool run_make_subscribers(struct run *run, uint32_t count);
 
 /* Opens subscribers up to number `count`, `window` at once, or on schedule if `rate` > 0; until all are live. */
 bool run_join(struct run *run, uint32_t count, int64_t window, int64_t rate);
+bool run_join_own(struct run *run, const struct join_pace *pace); /* only this process's */
+
+/* From number `first` on: they stop reading, and go on. */
+void run_set_stalled(struct run *run, uint32_t first, bool stalled);
+void run_set_stalled_own(struct run *run, uint32_t first, bool stalled);
 
 bool run_open_producers(struct run *run);
 
@@ -178,6 +217,7 @@ bool run_drain(struct run *run);
 
 /* From here on things count. */
 void run_mark(struct run *run, enum recording recording);
+void run_mark_own(struct run *run, enum recording recording);
 
 /* A line of progress, now and then: `work` done so far in this phase, and which part of it that is. */
 void run_note(struct run *run, const char *what, uint64_t work, double done);
@@ -188,8 +228,15 @@ void run_check(struct run *run, struct result *result);
 /* The same for a scenario that counted for itself. */
 void run_put_promises(const struct run *run, struct result *result, uint64_t lost, uint64_t conflated);
 
+/* What this process's subscribers found. */
+struct verdict run_verdict_own(const struct run *run);
+
+/* p50 to max, with what other processes recorded. */
+void run_put_percentiles(struct run *run, struct result *result);
+
 /* What became of the time since run_mark. */
-struct tally run_tally(const struct run *run);
+struct tally run_tally(struct run *run);
+struct tally run_tally_own(const struct run *run);
 
 /* ---- subscriber.c ---- */
 /* Resumes if it was live before. False, with errno, if no connection can be opened. */

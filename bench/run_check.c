@@ -4,10 +4,11 @@
  */
 
 /* The verdict on a run: what was lost, doubled, out of order, refused or late, and whether it counts. */
+#include "bench/crew.h"
 #include "bench/run.h"
 
 static void judge(const struct run *run, struct result *result, uint64_t lost) {
-    uint64_t sent = run->tally.changes > 0 ? run->tally.changes : run->live_count;
+    uint64_t sent = run->tally.changes > 0 ? run->tally.changes : crew_live(run);
     if (run->failure != NULL) {
         result->invalid = run->failure;
     } else if (!run->options->any_pace && (double)run->tally.late > LATE_SHARE_MAX * (double)sent) {
@@ -39,9 +40,9 @@ static uint64_t missing_at_end(const struct run *run, const struct subscriber *s
     return missing;
 }
 
-void run_check(struct run *run, struct result *result) {
-    uint64_t lost = 0;
-    uint64_t conflated = 0;
+struct verdict run_verdict_own(const struct run *run) {
+    struct verdict verdict = {
+        .duplicates = run->duplicates, .inversions = run->inversions, .strays = run->strays, .late = run->tally.late};
     for (uint32_t i = 0; i < run->subscriber_count; i++) {
         const struct subscriber *subscriber = &run->subscribers[i];
         if (subscriber->state != SUBSCRIBER_LIVE || subscriber->is_stalled) {
@@ -50,9 +51,19 @@ void run_check(struct run *run, struct result *result) {
         /* The yardstick does not say what it passes over. */
         uint64_t told = run->dialect.name == DIALECT_RAW && (run->target->abilities & CAN_SKIP) != 0 ? subscriber->gaps
                                                                                                      : subscriber->skipped;
-        lost += subscriber->gaps > told ? subscriber->gaps - told : 0;
-        lost += missing_at_end(run, subscriber);
-        conflated += subscriber->gaps < told ? subscriber->gaps : told;
+        verdict.lost += subscriber->gaps > told ? subscriber->gaps - told : 0;
+        verdict.lost += missing_at_end(run, subscriber);
+        verdict.conflated += subscriber->gaps < told ? subscriber->gaps : told;
     }
-    run_put_promises(run, result, lost, conflated);
+    return verdict;
+}
+
+void run_check(struct run *run, struct result *result) {
+    struct verdict verdict = run_verdict_own(run);
+    crew_check(run, &verdict);
+    run->duplicates = verdict.duplicates;
+    run->inversions = verdict.inversions;
+    run->strays = verdict.strays;
+    run->tally.late = verdict.late;
+    run_put_promises(run, result, verdict.lost, verdict.conflated);
 }

@@ -5,6 +5,8 @@
 
 #include "bench/scenario.h"
 
+#include "bench/crew.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -29,103 +31,120 @@ static const struct scenario scenarios[] = {
      "deliveries",
      CAN_DELIVER,
      {.subscribers = 1000},
-     play_window},
+     play_window,
+     SPLITS},
     {"pingfan",
      "the same with one change in flight: nothing can be batched",
      "deliveries",
      CAN_DELIVER,
      {.subscribers = 1000, .window = 1},
-     play_window},
+     play_window,
+     SPLITS},
     {"spread",
      "many topics with few subscribers each, several changes of each in flight",
      "deliveries",
      CAN_DELIVER,
      {.topics = 100, .subscribers = 10},
-     play_window},
+     play_window,
+     SPLITS},
     {"latency",
      "changes on a schedule: how old they are when they arrive",
      "p99",
      CAN_DELIVER,
      {.topics = 1000, .rate = 5000},
-     play_rate},
+     play_rate,
+     SPLITS},
     {"crowd",
      "ten thousand subscribers of one topic, ten changes a second on schedule",
      "p99",
      CAN_DELIVER,
      {.subscribers = 10000, .rate = 10},
-     play_rate},
+     play_rate,
+     SPLITS},
     {"join",
      "connections that upgrade, say hello, subscribe, get the snapshot and become live",
      "cpu_per_join",
      CAN_JOIN,
      {.count = 10000, .window = 64},
-     play_join},
+     play_join,
+     SPLITS},
     {"idle",
      "subscribed connections that hear nothing: memory of the server for each, then one change to all",
      "pss_per_connection",
      CAN_DELIVER,
      {.count = 10000, .window = 64},
-     play_idle},
+     play_idle,
+     SPLITS},
     {"ingest",
      "producers that publish as fast as they are answered",
      "accepted",
      CAN_DELIVER,
      {.topics = 1000, .window = 32, .batch = 100, .ack = "applied"},
-     play_ingest},
+     play_ingest,
+     WHOLE},
     {"topics",
      "topics that are held: memory of each, and how long until a broker that has them is ready again",
      "memory_per_topic",
      CAN_BE_AHORA,
      {.topics = 1000000, .ack = "durable"},
-     play_topics},
+     play_topics,
+     WHOLE},
     {"slow",
      "good readers beside some that have stopped reading",
      "p99",
      CAN_SKIP,
      {.topics = 100, .subscribers = 10, .stalled = 10, .rate = 5000},
-     play_slow},
+     play_slow,
+     SPLITS},
     {"resume",
      "everybody comes back with a token after changes",
      "cpu_per_resume",
      CAN_BE_AHORA,
      {.topics = 100, .subscribers = 50, .count = 1000, .window = 64, .ack = "applied"},
-     play_resume},
+     play_resume,
+     WHOLE},
     {"storm",
      "the broker is killed under load and all come back at once, while changes go on to those who are there",
      "all_right",
      CAN_BE_AHORA,
      {.topics = 100, .subscribers = 200, .count = 15000, .rate = 100, .window = 64, .duration_ms = 3000, .ack = "applied"},
-     play_storm},
+     play_storm,
+     WHOLE},
     {"churn",
      "sessions come and go while topics change on schedule",
      "p99",
      CAN_JOIN | CAN_SKIP,
      {.topics = 100, .subscribers = 10, .rate = 2000, .churn = 500},
-     play_churn},
+     play_churn,
+     WHOLE},
     {"wildcard",
      "patterns over many topics, changes on schedule",
      "p99",
      CAN_BE_AHORA,
      {.topics = 1000, .subscribers = 100, .rate = 500},
-     play_wildcard},
+     play_wildcard,
+     SPLITS},
     {"near",
      "units on the move, and circles that follow what is in them",
      "p99",
      CAN_BE_AHORA,
      {.topics = 10000, .subscribers = 10000, .rate = 5000, .radius = 500, .window = 64, .ack = "applied"},
-     play_near},
+     play_near,
+     WHOLE},
     {"mix",
      "a day in short: readers that come and go, dashboards on patterns, slow readers, several producers",
      "p99",
      CAN_BE_AHORA,
      {.topics = 1000, .subscribers = 2, .producers = 4, .stalled = 50, .rate = 5000, .churn = 100},
-     play_mix},
+     play_mix,
+     WHOLE},
     {"replay",
      "real events, replayed on schedule to subscribers of all",
      "p99",
      CAN_BE_AHORA,
      {.subscribers = 20, .rate = 2000, .ack = "applied", .encoding = "json"},
-     play_replay},
+     play_replay,
+     WHOLE},
 };
 
 const struct scenario *scenario_at(size_t index) {
@@ -168,6 +187,7 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
     }
     if (run_init(&run, &filled, plan, result)) {
         played = scenario->play(&run, result);
+        crew_put(&run, result);
         result_judge_load(result);
     }
     if (filled.progress) {
@@ -179,6 +199,11 @@ bool scenario_run(const struct scenario *scenario, const struct options *options
     }
     if (!played && result->invalid == NULL && result->skipped == NULL) {
         result->invalid = run.failure != NULL ? run.failure : "the server could not be prepared";
+    }
+    if (run.failure != NULL && result->skipped == NULL) {
+        snprintf(result->skipped_text, sizeof result->skipped_text, "%s", run.failure);
+        result->invalid = result->skipped_text;
+        played = played && !run.is_crew_broken; /* then there is nothing to show */
     }
     run_fini(&run);
     return played;

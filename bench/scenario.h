@@ -12,6 +12,12 @@
 
 #include "bench/run.h"
 
+/* Whether its subscribers may be held by several load processes (--loads). */
+enum splitting {
+    WHOLE = 0,
+    SPLITS = 1,
+};
+
 struct scenario {
     const char *name;
     const char *about;
@@ -19,6 +25,7 @@ struct scenario {
     unsigned needs;          /* of enum ability */
     struct options defaults;
     bool (*play)(struct run *run, struct result *result);
+    enum splitting splitting;
 };
 
 const struct scenario *scenario_at(size_t index); /* NULL behind the last */

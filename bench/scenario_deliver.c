@@ -4,6 +4,7 @@
  */
 
 /* Scenarios about changes on their way to subscribers. */
+#include "bench/crew.h"
 #include "bench/load.h"
 #include "bench/scenario.h"
 
@@ -23,7 +24,7 @@ bool play_window(struct run *run, struct result *result) {
     load_window(run, options->duration_ms * NS_PER_MS, "measuring");
     struct tally tally = run_tally(run);
     load_put_deliveries(result, &tally);
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     load_finish(run, result);
     return true;
 }
@@ -46,7 +47,7 @@ bool play_rate(struct run *run, struct result *result) {
     if (!run_drain(run)) {
         run_fail(run, "some subscribers never got the newest version");
     }
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     load_put_deliveries(result, &tally);
     struct server_memory memory = server_memory_read(&run->server);
     if (memory.pss_bytes > 0) {
@@ -60,20 +61,22 @@ bool play_rate(struct run *run, struct result *result) {
 
 #define STALLED_RECEIVE_BYTES 8192 /* of their sockets, so that they are full soon */
 
-static void set_stalled(struct run *run, uint32_t first, bool stalled) {
-    for (uint32_t i = first; i < run->subscriber_count; i++) {
-        subscriber_set_stalled(run, &run->subscribers[i], stalled);
-    }
-}
-
 static bool join_stalled(struct run *run, uint32_t first) {
-    for (uint32_t i = first; i < run->subscriber_count; i++) {
-        run->subscribers[i].connection.receive_bytes = STALLED_RECEIVE_BYTES;
-    }
-    if (!run_join(run, run->subscriber_count, 64, 0)) {
+    uint32_t all = (uint32_t)(run->options->topics * (run->options->subscribers + run->options->stalled));
+    if (!run_join(run, all, 64, 0)) {
         return false;
     }
-    set_stalled(run, first, true);
+    run_set_stalled(run, first, true);
+    return run->failure == NULL;
+}
+
+static bool make_readers(struct run *run, uint32_t good, uint32_t stalled) {
+    if (!run_make_subscribers(run, good + stalled)) {
+        return false;
+    }
+    for (uint32_t i = good; i < good + stalled; i++) {
+        run->subscribers[i].connection.receive_bytes = STALLED_RECEIVE_BYTES;
+    }
     return true;
 }
 
@@ -85,6 +88,7 @@ static void load_both(struct run *run, struct result *result, uint32_t good) {
     load_rate(run, &schedule, warmup_ns, "warming up", NULL);
     run_mark(run, RECORD_DELIVERIES);
     load_rate(run, &schedule, half_ns, "alone", NULL);
+    crew_gather(run);
     result_put(result, "p99_alone", (double)histogram_at(run->histogram, 99) / 1e6, "ms");
     if (!join_stalled(run, good)) {
         return;
@@ -96,7 +100,7 @@ static void load_both(struct run *run, struct result *result, uint32_t good) {
     load_rate(run, &schedule, half_ns, "beside", NULL);
     struct tally tally = run_tally(run);
     struct server_memory after = server_memory_read(&run->server);
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     load_put_deliveries(result, &tally);
     result_put(result, "memory_growth", (double)(after.pss_bytes - before.pss_bytes), "bytes");
 }
@@ -107,7 +111,7 @@ bool play_slow(struct run *run, struct result *result) {
     snprintf(result->setting, sizeof result->setting,
              "%lld topics x (%lld good + %lld stalled readers), %lld changes/s on schedule", (long long)options->topics,
              (long long)options->subscribers, (long long)options->stalled, (long long)options->rate);
-    if (!run_seed(run) || !run_make_subscribers(run, good + (uint32_t)(options->topics * options->stalled)) ||
+    if (!run_seed(run) || !make_readers(run, good, (uint32_t)(options->topics * options->stalled)) || !crew_start(run) ||
         !run_join(run, good, 64, 0) || !run_open_producers(run)) {
         return false;
     }
@@ -117,7 +121,7 @@ bool play_slow(struct run *run, struct result *result) {
         return false;
     }
     int64_t begin = clock_ns();
-    set_stalled(run, good, false);
+    run_set_stalled(run, good, false);
     if (run_drain(run)) {
         result_put(result, "catch_up", (double)(clock_ns() - begin) / 1e6, "ms");
     }

@@ -4,6 +4,7 @@
  */
 
 /* Scenarios about connections: joining, being there, coming back. */
+#include "bench/crew.h"
 #include "bench/many.h"
 #include "bench/scenario.h"
 
@@ -43,17 +44,18 @@ static void describe(const struct run *run, struct result *result, const char *w
 bool play_join(struct run *run, struct result *result) {
     const struct options *options = run->options;
     describe(run, result, "joins");
-    if (!run_seed(run) || !run_make_subscribers(run, (uint32_t)options->count)) {
+    if (!run_seed(run) || !run_make_subscribers(run, (uint32_t)options->count) || !crew_start(run)) {
         return false;
     }
     run_mark(run, RECORD_JOINS);
     bool joined = run_join(run, (uint32_t)options->count, options->window, options->rate);
     struct tally tally = run_tally(run);
-    result_put(result, "joins", (double)run->live_count / ((double)tally.at_ns / 1e9), "/s");
+    uint32_t live = crew_live(run);
+    result_put(result, "joins", (double)live / ((double)tally.at_ns / 1e9), "/s");
     result_put(result, "time", (double)tally.at_ns / 1e6, "ms");
-    put_cpu(result, &tally, "cpu_per_join", run->live_count);
+    put_cpu(result, &tally, "cpu_per_join", live);
     put_load(result, &tally);
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     run_check(run, result);
     return joined;
 }
@@ -78,7 +80,7 @@ bool play_idle(struct run *run, struct result *result) {
     const struct options *options = run->options;
     uint32_t count = (uint32_t)options->count;
     describe(run, result, "idle connections");
-    if (!run_seed(run) || !run_make_subscribers(run, count + run->topic_count)) {
+    if (!run_seed(run) || !run_make_subscribers(run, count + run->topic_count) || !crew_start(run)) {
         return false;
     }
     /* One of each topic first: views and the loop's first allocations are there before we look. So are the producers: behind a crowd they
@@ -103,7 +105,7 @@ bool play_idle(struct run *run, struct result *result) {
         return false;
     }
     change_all(run, result);
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     run_check(run, result);
     return true;
 }

@@ -4,6 +4,7 @@
  */
 
 /* Scenarios as days are: sessions that come and go, patterns over many topics, slow readers among fast ones. */
+#include "bench/crew.h"
 #include "bench/load.h"
 #include "bench/scenario.h"
 
@@ -153,12 +154,13 @@ bool play_wildcard(struct run *run, struct result *result) {
         run_fail(run, "--patterns goes with --topics 1");
         return false;
     }
-    if (!run_seed(run) || !follow_patterns(run, count) || !run_join(run, count, 64, 0) || !run_open_producers(run)) {
+    if (!run_seed(run) || !follow_patterns(run, count) || !crew_start(run) || !run_join(run, count, 64, 0) ||
+        !run_open_producers(run)) {
         return false;
     }
     struct tally tally = load_measure_rate(run);
     run->recording = RECORD_NOTHING;
-    result_put_percentiles(result);
+    run_put_percentiles(run, result);
     load_put_deliveries(result, &tally);
     load_finish(run, result);
     return true;

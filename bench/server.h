@@ -10,6 +10,7 @@
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
+#include "bench/cores.h"
 #include "bench/target.h"
 
 #include <netinet/in.h>
@@ -32,13 +33,14 @@ struct server {
 
 struct server_plan {
     const struct target *target;
-    const char *program;   /* path of the binary */
-    const char *peers;     /* folder of what npm installed */
-    const char *arguments; /* more, separated by blanks; may be NULL */
-    const char *prefix;    /* a command to run it under (perf record …), or NULL */
-    const char *url;       /* use this one instead of starting any */
-    int64_t pid;           /* of that one, 0 unknown */
-    int core;              /* -1: anywhere */
+    const char *program;     /* path of the binary */
+    const char *peers;       /* folder of what npm installed */
+    const char *arguments;   /* more, separated by blanks; may be NULL */
+    const char *prefix;      /* a command to run it under (perf record …), or NULL */
+    const char *url;         /* use this one instead of starting any */
+    int64_t pid;             /* of that one, 0 unknown */
+    int core;                /* -1: anywhere */
+    struct cores load_cores; /* of those who put it under load */
 };
 
 struct server_memory {
@@ -60,6 +62,7 @@ void server_stop(struct server *server);
 
 /* User and system time so far, 0 if unknown. In ticks of the kernel: 10 ms. */
 int64_t server_cpu_ns(const struct server *server);
+int64_t server_files_max(const struct server *server);   /* that it may hold; -1 if unknown */
 int64_t server_memory_peak(const struct server *server); /* the most that was resident; 0 if unknown */
 struct server_memory server_memory_read(const struct server *server);
 

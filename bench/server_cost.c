@@ -108,3 +108,23 @@ int64_t server_memory_peak(const struct server *server) {
     }
     return peak;
 }
+
+int64_t server_files_max(const struct server *server) {
+    static const char name[] = "Max open files";
+    char path[64];
+    char line[256];
+    int64_t files = -1;
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)server->watched);
+    FILE *file = server->watched > 0 ? fopen(path, "r") : NULL;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *hard; /* behind the soft one, which a broker raises */
+        if (strncmp(line, name, sizeof name - 1) == 0) {
+            strtoll(line + sizeof name - 1, &hard, 10);
+            files = strstr(hard, "unlimited") != NULL ? INT64_MAX : strtoll(hard, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return files;
+}

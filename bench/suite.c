@@ -87,8 +87,13 @@ static void write_words(const struct job *job, char *out, size_t out_bytes) {
 static void write_command(const struct suite *suite, const struct job *job, char *out, size_t out_bytes) {
     char words[200];
     write_words(job, words, sizeof words);
-    snprintf(out, out_bytes, "ahora-bench %s %s%s --target %s", job->entry->scenario, words,
-             suite->options->quick ? " --quick" : "", job->target->name);
+    bool splits = scenario_find(job->entry->scenario)->splitting == SPLITS && strstr(words, "--brokers") == NULL;
+    char loads[32] = "";
+    if (suite->options->loads > 1 && splits) {
+        snprintf(loads, sizeof loads, " --loads %lld", (long long)suite->options->loads);
+    }
+    snprintf(out, out_bytes, "ahora-bench %s %s%s%s --target %s", job->entry->scenario, words,
+             suite->options->quick ? " --quick" : "", loads, job->target->name);
 }
 
 /* What makes a cell another one: what was done, with which bench, and with which program. */

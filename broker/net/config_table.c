@@ -80,7 +80,7 @@ const struct config_key config_keys[] = {
         "loops that fan out, each on a thread of its own with its own share of the connections; 0: one for each core"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
-        "when the journal is synced to disk: every (as soon as somebody waits for `durable`, the rest within 10 ms), a "
+        "when the journal is synced to disk: every (as soon as somebody waits for `durable`, the rest within 50 ms), a "
         "duration, or off"),
     KEY("store", "segment_bytes", CONFIG_BYTES, store.segment_bytes, MIB, GIB,
         "of one journal segment, preallocated; at least four of the largest documents"),

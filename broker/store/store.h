@@ -26,7 +26,7 @@
 #include "broker/store/disk.h"
 
 enum sync_mode {
-    SYNC_EVERY,    /* as soon as somebody asks (store_ask_sync), in groups; what nobody asks for within 10 ms */
+    SYNC_EVERY,    /* as soon as somebody asks (store_ask_sync), in groups; what nobody asks for within 50 ms */
     SYNC_INTERVAL, /* every sync_ms: a power loss takes at most that much; `durable` acks wait for it */
     SYNC_OFF,      /* never: durable means "in the page cache"; a power loss takes what the kernel had not written */
 };

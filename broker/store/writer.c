@@ -16,7 +16,7 @@
 #define SPARE_WAIT_MS 2000     /* the loop thread waits no longer for room */
 #define FOLD_RETRY_DOUBLINGS 5 /* a fold that failed comes again after 1, 2, 4, 8, 16 s: each reads a segment */
 #define FOLD_FAILURES_MAX 3    /* in a row, of the disk, before people are told */
-#define UNASKED_SYNC_MS 10     /* SYNC_EVERY: what nobody waits for is synced within; a power loss takes no more of it */
+#define UNASKED_SYNC_MS 50     /* SYNC_EVERY: what nobody waits for is synced within; a power loss takes no more of it */
 #define STOP_FOLDING_MS 2000   /* at a stop, folding begins no segment later: the rest is replayed at the next start */
 
 static int64_t now_ms(void) {

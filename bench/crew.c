@@ -66,6 +66,9 @@ static bool make_crew(struct run *run, struct crew *crew) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = crew};
     crew->count = crew_count(run);
     crew->memory.bell = -1;
+    for (int i = 0; i < LOADS_MAX; i++) {
+        crew->children[i].fd = -1;
+    }
     crew->ear = epoll_create1(EPOLL_CLOEXEC);
     return crew->ear >= 0 && crew_memory_init(&crew->memory, crew->count, run->topic_count) &&
            listen_to(crew, crew->memory.bell, 0) && epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, crew->ear, &event) == 0;
@@ -236,21 +239,31 @@ static double share_of(const struct tally *tally) {
     return tally->at_ns > 0 ? (double)tally->load_ns / (double)tally->at_ns : 0;
 }
 
+static double highest(const double *shares, int count) {
+    double found = 0;
+    for (int i = 0; i < count; i++) {
+        found = shares[i] > found ? shares[i] : found;
+    }
+    return found;
+}
+
 void crew_tally(struct run *run, struct tally *sum) {
     struct crew *crew = run->crew;
     if (crew == NULL || !order(run, &(struct order){.kind = ORDER_TALLY})) {
         return;
     }
-    double busiest = share_of(sum);
-    crew->own_share = busiest;
+    const struct cores *cores = &run->server.plan->load_cores;
+    double shares[LOADS_MAX] = {share_of(sum)}; /* of each core; without cores, of each process */
+    const int places = cores->count > 0 ? cores->count : crew->count;
+    crew->own_share = shares[0];
     for (int i = 1; i < crew->count; i++) {
         const struct tally *one = &crew->memory.hands[i].state->tally;
         sum->deliveries += one->deliveries;
         sum->received += one->received;
         sum->reads += one->reads;
-        busiest = share_of(one) > busiest ? share_of(one) : busiest;
+        shares[i % places] += share_of(one);
     }
-    sum->load_ns = (int64_t)(busiest * (double)sum->at_ns);
+    sum->load_ns = (int64_t)(highest(shares, places) * (double)sum->at_ns);
 }
 
 void crew_gather(struct run *run) {

@@ -48,6 +48,10 @@ static uint32_t source_of(const struct run *run, uint32_t number, uint32_t count
 
 bool run_make_subscribers(struct run *run, uint32_t count) {
     assert(run->subscribers == NULL && count > 0);
+    if (run->options->views > 1 && (uint32_t)run->options->views > run->active_count) {
+        run_fail(run, "--views: more subscriptions of a session than topics that change");
+        return false;
+    }
     if (!has_room(run, count)) {
         return false;
     }
@@ -105,6 +109,7 @@ bool run_join_own(struct run *run, const struct join_pace *pace) {
             bool is_full = pace->rate == 0 && (int64_t)(run->started_count - run->live_count) >= pace->window;
             if (due > now || is_full) {
                 wait = due > now && due - now < wait ? due - now : wait;
+                patience.since_ns = due > now ? 0 : patience.since_ns; /* it waits for its turn, not for the server */
                 break;
             }
             run->tally.late += now - due > LATE_NS;

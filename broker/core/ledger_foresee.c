@@ -58,7 +58,7 @@ void ledger_expect(struct ledger *ledger, size_t topics) {
 void ledger_expect_like(struct ledger *ledger, size_t left) {
     const size_t count = ledger->topics.count;
     const size_t loaded = left < ledger->load_left ? ledger->load_left - left : 0;
-    const size_t came = count - ledger->load_topics;
+    const size_t came = count > ledger->load_topics ? count - ledger->load_topics : 0;
     const bool is_like = ledger->load_is_like;
     ledger->load_left = left;
     ledger->load_topics = count;

@@ -319,17 +319,18 @@ void session_yield(struct core *core, struct session *session) {
     session_mark_ready(core, session);
 }
 
+static void fetch_lines(const void *memory, size_t count) {
+    for (size_t i = 0; memory != NULL && i < count; i++) {
+        __builtin_prefetch((const char *)memory + i * CACHE_LINE_BYTES);
+    }
+}
+
 /* What the next ones touch is on its way while this one is served: of thousands, none is in the cache any more. */
 static void fetch_ahead(struct core *core) {
     struct link *next = core->ready.next;
     if (next != &core->ready) {
-        const char *owner = CONTAINER_OF(next, struct session, ready)->owner;
-        const char *second = (const char *)next->next;
-        __builtin_prefetch(owner);
-        __builtin_prefetch(owner + CACHE_LINE_BYTES);
-        __builtin_prefetch(second);
-        __builtin_prefetch(second + CACHE_LINE_BYTES);
-        __builtin_prefetch(second + 2 * CACHE_LINE_BYTES);
+        fetch_lines(CONTAINER_OF(next, struct session, ready)->owner, 2);
+        fetch_lines(next->next, 3);
     }
 }
 

@@ -80,8 +80,10 @@ const struct config_key config_keys[] = {
         "loops that fan out, each on a thread of its own with its own share of the connections; 0: one for each core"),
     KEY("store", "data", CONFIG_TEXT, data, 1, 0, "the directory of the store, created if missing"),
     KEY("store", "sync", CONFIG_SYNC, store.sync_ms, 1, HOUR_MS,
-        "when the journal is synced to disk: every (as soon as somebody waits for `durable`, the rest within 50 ms), a "
+        "when the journal is synced to disk: every (as soon as somebody waits for `durable`, the rest after `sync_rest_ms`), a "
         "duration, or off"),
+    KEY("store", "sync_rest_ms", CONFIG_DURATION, store.sync_rest_ms, 0, HOUR_MS,
+        "with `sync = every`: when a sync begins for changes that nobody waits for; 0: at once"),
     KEY("store", "segment_bytes", CONFIG_BYTES, store.segment_bytes, MIB, GIB,
         "of one journal segment, preallocated; at least four of the largest documents"),
     KEY("store", "journal_bytes_max", CONFIG_BYTES, store.journal_bytes_max, 2 * MIB, 1024 * GIB,

@@ -79,7 +79,9 @@ static enum peer_write take_slices(struct broker *broker, struct peer *peer, str
         broker->metrics.written_bytes += pieces[i].bytes;
         gather->total += pieces[i].bytes;
     }
-    *is_more = session_took(broker->core, peer->session, taken);
+    if (outcome != PEER_BROKEN) {
+        *is_more = session_took(broker->core, peer->session, taken);
+    }
     return outcome;
 }
 

@@ -23,6 +23,7 @@ enum peer_write {
     PEER_BROKEN, /* the connection is lost */
 };
 
+/* write and write_all leave the session and the peer where they are, whatever becomes of the connection: the loop ends them by `drop`. */
 struct peer_calls {
     enum peer_write (*write)(struct peer *peer, struct span bytes);
     /* Several in one call, NULL: it has none. How many were taken: of the last perhaps a part, the rest of it waits. */

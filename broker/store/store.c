@@ -53,6 +53,7 @@ void store_options_default(struct store_options *options) {
         .key_keep_ms = 10 * 60 * 1000,
         .sync = SYNC_EVERY,
         .sync_ms = 100,
+        .sync_rest_ms = 50,
     };
 }
 
@@ -69,7 +70,7 @@ static bool options_are_valid(const struct store_options *options) {
     return options->path != NULL && options->path[0] != 0 && strlen(options->path) < PATH_MAX - 64 &&
            options->segment_bytes >= SEGMENT_BYTES_MIN && options->segment_bytes <= SEGMENT_BYTES_MAX &&
            options->journal_bytes_max >= 2 * options->segment_bytes && options->checkpoint_bytes_max > 0 &&
-           options->key_keep_ms >= 0 && (options->sync != SYNC_INTERVAL || options->sync_ms > 0);
+           options->key_keep_ms >= 0 && options->sync_rest_ms >= 0 && (options->sync != SYNC_INTERVAL || options->sync_ms > 0);
 }
 
 static enum result sync_directory(const char *path, const char *name) {

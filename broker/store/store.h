@@ -26,7 +26,7 @@
 #include "broker/store/disk.h"
 
 enum sync_mode {
-    SYNC_EVERY,    /* as soon as somebody asks (store_ask_sync), in groups; what nobody asks for within 50 ms */
+    SYNC_EVERY,    /* as soon as somebody asks (store_ask_sync), in groups; for what nobody asks for after sync_rest_ms */
     SYNC_INTERVAL, /* every sync_ms: a power loss takes at most that much; `durable` acks wait for it */
     SYNC_OFF,      /* never: durable means "in the page cache"; a power loss takes what the kernel had not written */
 };
@@ -39,7 +39,9 @@ struct store_options {
     size_t removals_max;         /* removals kept for resume tokens */
     int64_t key_keep_ms;         /* how long idempotency keys are kept; the broker remembers them no longer than this */
     enum sync_mode sync;
-    int64_t sync_ms;         /* SYNC_INTERVAL */
+    int64_t sync_ms; /* SYNC_INTERVAL */
+    int64_t
+        sync_rest_ms; /* SYNC_EVERY: a sync for what nobody asked for begins after; a power loss takes that, and what the sync takes */
     const struct disk *disk; /* NULL: the real one; tests give one that fails */
     const char *boot_id;     /* NULL: the machine's; "": unknown, no two are the same; tests give one to play a power loss */
 };

@@ -16,7 +16,6 @@
 #define SPARE_WAIT_MS 2000     /* the loop thread waits no longer for room */
 #define FOLD_RETRY_DOUBLINGS 5 /* a fold that failed comes again after 1, 2, 4, 8, 16 s: each reads a segment */
 #define FOLD_FAILURES_MAX 3    /* in a row, of the disk, before people are told */
-#define UNASKED_SYNC_MS 50     /* SYNC_EVERY: what nobody waits for is synced within; a power loss takes no more of it */
 #define STOP_FOLDING_MS 2000   /* at a stop, folding begins no segment later: the rest is replayed at the next start */
 
 static int64_t now_ms(void) {
@@ -191,7 +190,7 @@ static void appended(struct writer *writer, size_t bytes, int64_t seq_last) {
     writer->metrics.bytes += bytes;
     if (writer->sync == SYNC_EVERY && !writer->is_dirty) {
         writer->is_dirty = true;
-        writer->sync_due_ms = now_ms() + UNASKED_SYNC_MS;
+        writer->sync_due_ms = now_ms() + writer->sync_rest_ms;
         pthread_cond_signal(&writer->work);
     } else if (writer->sync == SYNC_OFF) {
         writer->metrics.seq_durable = seq_last;
@@ -469,6 +468,7 @@ enum result writer_start(struct writer *writer, const struct store_options *opti
         .journal_bytes_max = options->journal_bytes_max,
         .sync = options->sync,
         .sync_ms = options->sync_ms,
+        .sync_rest_ms = options->sync_rest_ms,
         .metrics = *metrics,
     };
     if (writer->event < 0) {

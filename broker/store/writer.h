@@ -45,6 +45,7 @@ struct writer {
     size_t journal_bytes_max;
     enum sync_mode sync;
     int64_t sync_ms;
+    int64_t sync_rest_ms;
 
     /* under the mutex */
     struct link segments;    /* oldest first; the current one is the last */

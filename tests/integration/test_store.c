@@ -279,9 +279,9 @@ static void what_nobody_waits_for_is_synced_when_the_operator_says(void **state)
     struct broker_process *broker = scene_start(state);
     struct wire wire;
     scene_open(&wire, broker, CODEC_JSON);
-    assert_true(syncs_of(broker, &wire, 1000, "applied") == 0);
+    assert_true(syncs_of(broker, &wire, 5000, "applied") == 0);
     assert_true(syncs_of(broker, &wire, 1, "durable") == 1);
-    assert_true(syncs_of(broker, &wire, 1000, "applied") == 0);
+    assert_true(syncs_of(broker, &wire, 5000, "applied") == 0);
     wire_fini(&wire);
 }
 

@@ -73,3 +73,16 @@ void cores_beside(int other, struct cores *out) {
 int cores_of(const struct cores *cores, int number) {
     return cores->count > 0 ? cores->at[number % cores->count] : -1;
 }
+
+double cores_busiest(const struct cores *cores, const double *shares, int count) {
+    const int step = cores->count > 0 ? cores->count : count; /* processes so far apart share a core */
+    double busiest = 0;
+    for (int first = 0; first < step && first < count; first++) {
+        double sum = 0;
+        for (int i = first; i < count; i += step) {
+            sum += shares[i];
+        }
+        busiest = sum > busiest ? sum : busiest;
+    }
+    return busiest;
+}

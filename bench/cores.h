@@ -25,4 +25,7 @@ void cores_beside(int other, struct cores *out);
 /* Of load process `number`: they take turns if there are more processes than cores. -1: anywhere. */
 int cores_of(const struct cores *cores, int number);
 
+/* How busy the busiest core is, if process k takes shares[k] of its own; without cores, the busiest process. */
+double cores_busiest(const struct cores *cores, const double *shares, int count);
+
 #endif

@@ -178,7 +178,7 @@ static void tell_all(struct run *run, const struct order *order) {
         if (!child_tell(crew->children[i - 1].fd, order, sizeof *order)) {
             fail(run, i, "it ended before its time");
         }
-        crew->open[i] += order->kind != ORDER_MARK;
+        crew->open[i]++;
     }
 }
 
@@ -217,16 +217,15 @@ void crew_join(struct run *run, const struct join_pace *pace) {
     }
 }
 
-void crew_mark(struct run *run, enum recording recording) {
-    struct order order = {.kind = ORDER_MARK, .recording = recording};
-    if (run->crew != NULL) {
-        tell_all(run, &order);
-    }
-}
-
 static bool order(struct run *run, const struct order *order) {
     tell_all(run, order);
     return crew_wait(run, NULL, 0);
+}
+
+void crew_mark(struct run *run, enum recording recording) {
+    if (run->crew != NULL) {
+        order(run, &(struct order){.kind = ORDER_MARK, .recording = recording});
+    }
 }
 
 void crew_set_stalled(struct run *run, uint32_t first, bool stalled) {
@@ -239,31 +238,21 @@ static double share_of(const struct tally *tally) {
     return tally->at_ns > 0 ? (double)tally->load_ns / (double)tally->at_ns : 0;
 }
 
-static double highest(const double *shares, int count) {
-    double found = 0;
-    for (int i = 0; i < count; i++) {
-        found = shares[i] > found ? shares[i] : found;
-    }
-    return found;
-}
-
 void crew_tally(struct run *run, struct tally *sum) {
     struct crew *crew = run->crew;
     if (crew == NULL || !order(run, &(struct order){.kind = ORDER_TALLY})) {
         return;
     }
-    const struct cores *cores = &run->server.plan->load_cores;
-    double shares[LOADS_MAX] = {share_of(sum)}; /* of each core; without cores, of each process */
-    const int places = cores->count > 0 ? cores->count : crew->count;
+    double shares[LOADS_MAX] = {share_of(sum)};
     crew->own_share = shares[0];
     for (int i = 1; i < crew->count; i++) {
         const struct tally *one = &crew->memory.hands[i].state->tally;
         sum->deliveries += one->deliveries;
         sum->received += one->received;
         sum->reads += one->reads;
-        shares[i % places] += share_of(one);
+        shares[i] = share_of(one);
     }
-    sum->load_ns = (int64_t)(highest(shares, places) * (double)sum->at_ns);
+    sum->load_ns = (int64_t)(cores_busiest(&run->server.plan->load_cores, shares, crew->count) * (double)sum->at_ns);
 }
 
 void crew_gather(struct run *run) {

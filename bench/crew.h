@@ -42,7 +42,7 @@ void crew_turn(struct run *run);
 void crew_join(struct run *run, const struct join_pace *pace);
 bool crew_wait(struct run *run, const char *what, uint32_t count);
 
-/* Orders that are carried out when they return, or not waited for (mark). */
+/* Orders that are carried out when they return: what is published behind a mark is counted by all. */
 void crew_mark(struct run *run, enum recording recording);
 void crew_tally(struct run *run, struct tally *sum); /* adds theirs; the busiest core's load */
 void crew_gather(struct run *run);                   /* adds their times to the histogram: once after each mark */

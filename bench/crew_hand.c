@@ -55,33 +55,31 @@ static void take_versions(struct run *run, const struct crew *crew) {
     }
 }
 
-/* False: it needs no answer. */
-static bool carry_out(struct run *run, struct crew *crew, const struct order *order) {
+static void carry_out(struct run *run, struct crew *crew, const struct order *order) {
     struct hand_state *state = crew->memory.hands[crew->number].state;
     switch (order->kind) {
     case ORDER_MARK:
         run_mark_own(run, order->recording);
-        return false;
+        break;
     case ORDER_JOIN:
         run_join_own(run, &order->pace);
         hand_tell_topics(&crew->memory, crew->number, run);
-        return true;
+        break;
     case ORDER_STALL:
         run_set_stalled_own(run, order->first, order->stalled);
         hand_tell_topics(&crew->memory, crew->number, run);
-        return true;
+        break;
     case ORDER_TALLY:
         state->tally = run_tally_own(run);
-        return true;
+        break;
     case ORDER_GATHER:
         run->recording = RECORD_NOTHING;
-        return true;
+        break;
     case ORDER_CHECK:
         take_versions(run, crew);
         state->verdict = run_verdict_own(run);
-        return true;
+        break;
     }
-    return false;
 }
 
 /* False: the first process is gone, or has ended us. */
@@ -92,8 +90,8 @@ static bool take_order(struct run *run, struct crew *crew) {
     if (!child_hear(crew->fd, &order, sizeof order)) {
         return false;
     }
-    bool answers = carry_out(run, crew, &order);
-    return run->failure != NULL || !answers || child_tell(crew->fd, &done, 1);
+    carry_out(run, crew, &order);
+    return run->failure != NULL || child_tell(crew->fd, &done, 1);
 }
 
 void hand_run(struct run *run, struct crew *crew, int fd, int number) {

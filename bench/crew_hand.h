@@ -12,7 +12,7 @@
 
 enum order_kind {
     ORDER_JOIN,   /* pace */
-    ORDER_MARK,   /* recording; no answer */
+    ORDER_MARK,   /* recording */
     ORDER_TALLY,  /* into its state */
     ORDER_GATHER, /* records nothing more, so that its histogram can be read */
     ORDER_STALL,  /* first, stalled */

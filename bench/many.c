@@ -27,7 +27,7 @@
 
 #define BROKERS_MAX 128
 #define FIRST_SOURCE 10
-#define CONNECTION_BYTES 16384 /* both ends, kernel and processes, with room to spare */
+#define END_BYTES 8192         /* of a connection, kernel and process, with room to spare */
 #define HEAR_S 600             /* one that says nothing for so long is stuck: joining has a patience of its own */
 #define END_NS (60 * NS_PER_S) /* each stops a broker, which may take its time */
 
@@ -174,7 +174,8 @@ static bool has_room(const struct options *options, struct limits *limits, struc
                           .of_server = share,
                           .of_process = share,
                           .of_address = share,
-                          .bytes_each = CONNECTION_BYTES};
+                          .bytes_of_end = END_BYTES,
+                          .ends_here = 2};
     limits->server_files = limits->process_files; /* it is started with ours */
     if (!needs_fit(&needs, limits, result->skipped_text, sizeof result->skipped_text)) {
         result->skipped = result->skipped_text;

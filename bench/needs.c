@@ -94,13 +94,13 @@ bool needs_fit(const struct needs *needs, const struct limits *limits, char *why
             why, why_bytes,
             "%lld connections are as many files in the load: a process may hold %lld here (ulimit -Hn); --loads %lld would do",
             (long long)needs->of_process, (long long)limits->process_files, (long long)((needs->of_server + room - 1) / room));
-    } else if (!has(needs->connections * 2, limits->machine_files)) {
-        snprintf(why, why_bytes, "%lld connections are twice as many files: the machine has %lld left (fs.file-max)",
-                 connections, (long long)limits->machine_files);
+    } else if (!has(needs->connections * needs->ends_here, limits->machine_files)) {
+        snprintf(why, why_bytes, "%lld connections are %lld files: the machine has %lld left (fs.file-max)", connections,
+                 (long long)(needs->connections * needs->ends_here), (long long)limits->machine_files);
     } else if (!has(needs->of_address + PORTS_BESIDE, limits->ports)) {
         snprintf(why, why_bytes, "%lld connections from one address: it has %lld ports (net.ipv4.ip_local_port_range)",
                  (long long)needs->of_address, (long long)limits->ports);
-    } else if (!has(needs->connections * needs->bytes_each, limits->memory_bytes)) {
+    } else if (!has(needs->connections * needs->ends_here * needs->bytes_of_end, limits->memory_bytes)) {
         snprintf(why, why_bytes, "%lld connections: only %lld MiB of memory are left here", connections,
                  (long long)(limits->memory_bytes >> 20));
     } else if (limits->tcp_pages >= 0 && !has(limits->tcp_pages + pages, limits->tcp_pages_max)) {

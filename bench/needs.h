@@ -24,11 +24,12 @@ struct limits {
 };
 
 struct needs {
-    int64_t connections; /* in all; both ends are here */
-    int64_t of_server;   /* at one broker */
-    int64_t of_process;  /* in one load process */
-    int64_t of_address;  /* from one address */
-    int64_t bytes_each;  /* memory, both ends, kernel and processes */
+    int64_t connections;  /* in all; both ends are here */
+    int64_t of_server;    /* at one broker */
+    int64_t of_process;   /* in one load process */
+    int64_t of_address;   /* from one address */
+    int64_t bytes_of_end; /* memory, kernel and process */
+    int ends_here;        /* of each connection: 2, or 1 if the broker is on another machine */
 };
 
 /* While a change goes out: what has come and is not yet read; where it was sent it is freed at once on loopback. A quarter of it was measured,

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONNECTION_BYTES 32768
+#define END_BYTES 16384 /* of a connection; twice what many.c asks for, because peers are hungrier */
+#define JOINS_AT_ONCE 64
 #define PORTS_OF_ADDRESS 25000 /* of the 28,000 that an address has for one server */
 
 /* ---- making ---- */
@@ -24,7 +25,7 @@ static bool is_loopback(const struct run *run) {
 }
 
 /* A connection is a file in the broker and one in a load process; a broker that others started may have another limit. Memory is asked for
-   both ends, with room to spare for a hungry one. */
+   the ends that are here, with room to spare for a hungry one. */
 static bool has_room(struct run *run, uint32_t count) {
     struct limits limits = limits_read();
     uint32_t loads = (uint32_t)crew_count(run);
@@ -33,7 +34,8 @@ static bool has_room(struct run *run, uint32_t count) {
                           .of_server = count,
                           .of_process = (count + loads - 1) / loads,
                           .of_address = is_spread && count > PORTS_OF_ADDRESS ? PORTS_OF_ADDRESS : count,
-                          .bytes_each = CONNECTION_BYTES};
+                          .bytes_of_end = END_BYTES,
+                          .ends_here = is_loopback(run) ? 2 : 1};
     limits.server_files = server_files_max(&run->server);
     return needs_fit(&needs, &limits, run->skipped, sizeof run->skipped);
 }
@@ -97,25 +99,40 @@ static uint32_t own_below(const struct run *run, uint32_t number) {
     return low;
 }
 
+/* When the next of this process is due; without a rate, now. */
+static int64_t next_due(const struct run *run, const struct join_pace *pace, int64_t now) {
+    int64_t place = (int64_t)run->subscribers[run->started_count].number - (int64_t)pace->first;
+    return pace->rate > 0 ? pace->begin_ns + place * NS_PER_S / pace->rate : now;
+}
+
+/* Starts who is due, but no more than JOINS_AT_ONCE: who is behind its schedule must still hear those who are under way, or none of them says its hello
+   in time. How long the next has to wait. */
+static int64_t start_due(struct run *run, const struct join_pace *pace, uint32_t count) {
+    for (int started = 0; run->started_count < count && run->failure == NULL; started++) {
+        const int64_t now = clock_ns();
+        const int64_t due = next_due(run, pace, now);
+        if (due > now) {
+            return due - now;
+        }
+        if (pace->rate == 0 && (int64_t)(run->started_count - run->live_count) >= pace->window) {
+            break;
+        }
+        if (started == JOINS_AT_ONCE) {
+            return 0;
+        }
+        run->tally.late += now - due > LATE_NS;
+        start_next(run, due);
+    }
+    return NS_PER_MS;
+}
+
 bool run_join_own(struct run *run, const struct join_pace *pace) {
     struct patience patience = {0, 0};
     uint32_t count = own_below(run, pace->count);
     while (run->live_count < count && run_is_patient(run, &patience, run->live_count)) {
-        int64_t now = clock_ns();
-        int64_t wait = NS_PER_MS;
-        while (run->started_count < count && run->failure == NULL) {
-            int64_t place = (int64_t)run->subscribers[run->started_count].number - (int64_t)pace->first;
-            int64_t due = pace->rate > 0 ? pace->begin_ns + place * NS_PER_S / pace->rate : now;
-            bool is_full = pace->rate == 0 && (int64_t)(run->started_count - run->live_count) >= pace->window;
-            if (due > now || is_full) {
-                wait = due > now && due - now < wait ? due - now : wait;
-                patience.since_ns = due > now ? 0 : patience.since_ns; /* it waits for its turn, not for the server */
-                break;
-            }
-            run->tally.late += now - due > LATE_NS;
-            start_next(run, due);
-        }
-        run_poll(run, wait);
+        const int64_t wait = start_due(run, pace, count);
+        patience.since_ns = wait > NS_PER_MS ? 0 : patience.since_ns; /* it waits for its turn, not for the server */
+        run_poll(run, wait < NS_PER_MS ? wait : NS_PER_MS);
         run_note(run, "joining", crew_live(run), (double)crew_live(run) / pace->count);
     }
     if (run->live_count < count) {

@@ -52,6 +52,18 @@ static void cores_are_lists_and_ranges(void **state) {
     assert_int_equal(cores_of(&cores, 1), -1);
 }
 
+static void who_shares_a_core_fills_it_together(void **state) {
+    (void)state;
+    const double shares[] = {0.25, 0.5, 0.375, 0.125, 0.25};
+    const struct cores one = {.at = {1}, .count = 1};
+    const struct cores two = {.at = {1, 2}, .count = 2};
+    const struct cores many = {.at = {1, 2, 3, 4, 5, 6, 7}, .count = 7};
+    assert_true(cores_busiest(&one, shares, 5) == 1.5);
+    assert_true(cores_busiest(&two, shares, 5) == 0.875);
+    assert_true(cores_busiest(&many, shares, 5) == 0.5);
+    assert_true(cores_busiest(&(struct cores){.count = 0}, shares, 5) == 0.5);
+}
+
 /* ---- who holds what ---- */
 
 struct bed {
@@ -264,6 +276,18 @@ static void no_progress_is_slept_through(void **state) {
     drop_bed(bed);
 }
 
+static void make_two(struct crew_memory *memory, struct bed **first, struct bed **hand) {
+    *first = make_bed();
+    *hand = make_bed();
+    assert_true(crew_memory_init(memory, 2, TOPICS));
+}
+
+static void drop_two(struct crew_memory *memory, struct bed *first, struct bed *hand) {
+    crew_memory_fini(memory);
+    drop_bed(first);
+    drop_bed(hand);
+}
+
 static void progress_once(struct crew_memory *memory, struct run *run, uint32_t topic) {
     run->topics[topic].progress++;
     run->topics[topic].is_listed = true;
@@ -274,11 +298,11 @@ static void progress_once(struct crew_memory *memory, struct run *run, uint32_t 
 /* Six subscribers hold a change one after the other: what wakes is that all hold it. */
 static void the_bell_is_rung_once_for_a_change(void **state) {
     (void)state;
-    struct bed *first = make_bed();
-    struct bed *hand = make_bed();
+    struct bed *first;
+    struct bed *hand;
     struct crew_memory memory;
     eventfd_t rings;
-    assert_true(crew_memory_init(&memory, 2, TOPICS));
+    make_two(&memory, &first, &hand);
     hand->run.topics[2].subscribers = 6;
     hand->run.topics[2].progress = 6 * 9;
     hand_tell_topics(&memory, 1, &hand->run);
@@ -290,18 +314,16 @@ static void the_bell_is_rung_once_for_a_change(void **state) {
         assert_true(crew_take_progress(&memory, 2, &first->run));
         first->run.topics[first->run.moved[--first->run.moved_count]].is_listed = false;
     }
-    crew_memory_fini(&memory);
-    drop_bed(first);
-    drop_bed(hand);
+    drop_two(&memory, first, hand);
 }
 
 static void what_came_before_sleep_is_looked_at_first(void **state) {
     (void)state;
-    struct bed *first = make_bed();
-    struct bed *hand = make_bed();
+    struct bed *first;
+    struct bed *hand;
     struct crew_memory memory;
     eventfd_t rings;
-    assert_true(crew_memory_init(&memory, 2, TOPICS));
+    make_two(&memory, &first, &hand);
     assert_true(crew_wants_bell(&memory, 2));
     crew_is_awake(&memory);
     progress_once(&memory, &hand->run, 3);
@@ -317,14 +339,13 @@ static void what_came_before_sleep_is_looked_at_first(void **state) {
     assert_int_equal(eventfd_read(memory.bell, &rings), 0);
     progress_once(&memory, &hand->run, 4);
     assert_int_equal(eventfd_read(memory.bell, &rings), -1); /* it is awake by now */
-    crew_memory_fini(&memory);
-    drop_bed(first);
-    drop_bed(hand);
+    drop_two(&memory, first, hand);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cores_are_lists_and_ranges),
+        cmocka_unit_test(who_shares_a_core_fills_it_together),
         cmocka_unit_test(subscribers_of_each_topic_are_spread_over_all),
         cmocka_unit_test(more_than_an_address_can_take_have_several),
         cmocka_unit_test(what_is_right_in_all_is_right),

@@ -15,7 +15,7 @@
 #include "bench/needs.h"
 
 static const struct needs needs = {
-    .connections = 40000, .of_server = 20000, .of_process = 10000, .of_address = 20000, .bytes_each = 16384};
+    .connections = 40000, .of_server = 20000, .of_process = 10000, .of_address = 20000, .bytes_of_end = 8192, .ends_here = 2};
 
 static const struct limits enough = {.memory_bytes = INT64_C(40000) * 16384,
                                      .process_files = 10128,
@@ -70,6 +70,19 @@ static void one_less_is_named(void **state) {
     }
 }
 
+/* The other end has its own machine. */
+static void of_a_broker_elsewhere_only_one_end_is_here(void **state) {
+    (void)state;
+    char why[160];
+    struct needs remote = needs;
+    struct limits half = enough;
+    remote.ends_here = 1;
+    half.memory_bytes /= 2;
+    half.machine_files /= 2;
+    assert_true(needs_fit(&remote, &half, why, sizeof why));
+    assert_false(needs_fit(&needs, &half, why, sizeof why));
+}
+
 static void no_more_at_once_than_tcp_may_hold(void **state) {
     (void)state;
     assert_int_equal(needs_at_once(1000, 32, &enough), 19);
@@ -92,6 +105,7 @@ int main(void) {
         cmocka_unit_test(just_enough_is_enough),
         cmocka_unit_test(what_is_unknown_is_not_asked_for),
         cmocka_unit_test(one_less_is_named),
+        cmocka_unit_test(of_a_broker_elsewhere_only_one_end_is_here),
         cmocka_unit_test(no_more_at_once_than_tcp_may_hold),
         cmocka_unit_test(this_machine_says_what_it_has),
     };

@@ -91,8 +91,8 @@ struct model {
     int64_t seq_last;
 };
 
-/* Takes a record that was read back; it must be exactly the one that was written. */
-static inline void model_take(struct model *model, const struct record *record) {
+/* A record that was read back is exactly the one that was written. */
+static inline void model_expect_put(const struct record *record) {
     struct buffer wanted;
     struct buffer got;
     buffer_init(&wanted, 4096);
@@ -103,6 +103,10 @@ static inline void model_take(struct model *model, const struct record *record) 
     assert_memory_equal(wanted.data, got.data, got.bytes);
     buffer_fini(&wanted);
     buffer_fini(&got);
+}
+
+static inline void model_take(struct model *model, const struct record *record) {
+    model_expect_put(record);
     int64_t *seq = &model->seqs[model_topic(record->seq)];
     *seq = record->seq > *seq ? record->seq : *seq;
     model->seq_last = record->seq > model->seq_last ? record->seq : model->seq_last;

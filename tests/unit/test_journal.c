@@ -135,19 +135,6 @@ static int64_t fill_large(struct segment *segment, int64_t changes_max) {
     }
 }
 
-/* The record is as it was put. */
-static void expect_put(const struct record *record) {
-    struct buffer wanted;
-    struct buffer found;
-    buffer_init(&wanted, 4096);
-    buffer_init(&found, 4096);
-    model_put(&wanted, record->seq);
-    record_put(&found, record);
-    assert_true(span_equal(buffer_span(&wanted), buffer_span(&found)));
-    buffer_fini(&wanted);
-    buffer_fini(&found);
-}
-
 /* The file is read a part at a time: none is read over records that the caller still looks at. */
 static void records_that_come_together_stay_until_the_next_call(void **state) {
     struct fixture *fixture = *state;
@@ -165,7 +152,7 @@ static void records_that_come_together_stay_until_the_next_call(void **state) {
         for (; journal_load(&journal, records, 64, &count) == RESULT_OK; calls++) {
             for (size_t i = 0; i < count; i++) {
                 assert_int_equal(records[i].seq, ++seq);
-                expect_put(&records[i]);
+                model_expect_put(&records[i]);
             }
         }
         assert_int_equal(seq, seq_last);

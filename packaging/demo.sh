@@ -93,12 +93,20 @@ setsid sh -c 'while :; do
     done' taxis "$here/demo.awk" "$build/ahora" "$url" "$build/demo-taxis-$port.log" 2>/dev/null &
 taxis=$!
 
+# Without npm's packages the program has a plain page only; the build said so, and was long ago on the screen.
+if curl -sf -o /dev/null "$url/demo"; then
+    pages="$url/         the dashboard
+         $url/demo     what an app would show; twice side by side, say"
+else
+    pages="$url/         what is published, as text
+         (no dashboard and no demo: npm could not install what they are built from; make run tries again)"
+fi
+
 cat <<TEXT
 
 ahora is running, with a made-up town publishing into it.
 
-  open   $url/         the dashboard
-         $url/demo     what an app would show; twice side by side, say
+  open   $pages
   try    $build/ahora sub -s $url 'order/*'
          $build/ahora sub -s $url 'stock/4711/*'
          $build/ahora sub -s $url 'service/courier/**'   (one that loses its signal goes stale)
